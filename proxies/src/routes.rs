@@ -1,0 +1,171 @@
+//! What the control plane wants of the data plane, as one immutable snapshot.
+//!
+//! Health states are in it; what follows from them for a request or a query (which target, which record, fail-open) is
+//! decided by the pure files of the load balancers and of DNS.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use topologies::address::HostAddress;
+use topologies::id::{InstanceId, LoadBalancerId, TargetGroupId, ZoneId};
+use topologies::topology::{FailoverRole, LoadBalancerType, Protocol, RuleAction};
+
+/// Everything that the data plane serves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Routes {
+    /// The network interface of every instance.
+    pub enis: BTreeMap<InstanceId, Eni>,
+    /// Load balancers.
+    pub load_balancers: BTreeMap<LoadBalancerId, LoadBalancer>,
+    /// Target groups, shared by the nodes of the load balancers.
+    pub target_groups: BTreeMap<TargetGroupId, TargetGroup>,
+    /// Names, lower case and without the final dot.
+    pub names: BTreeMap<String, Vec<RecordSet>>,
+    /// Apexes of the zones that are ours; a name under none of them is refused.
+    pub apexes: Vec<Apex>,
+}
+
+/// An instance's network interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Eni {
+    /// Its address; it listens on the address's form for every zone and for outside.
+    pub address: HostAddress,
+    /// The port, both where clients come in and where the engine listens.
+    pub port: u16,
+    /// Fenced by the control plane: open connections are reset, new ones refused.
+    pub fenced: bool,
+}
+
+/// A load balancer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadBalancer {
+    /// ALB or NLB.
+    pub kind: LoadBalancerType,
+    /// Whether a node uses targets of other zones, unless a target group says otherwise.
+    pub cross_zone: bool,
+    /// Idle timeout of connections.
+    pub idle_timeout: Duration,
+    /// One node per enabled zone.
+    pub nodes: Vec<Node>,
+    /// Its listeners, the same on every node.
+    pub listeners: Vec<Listener>,
+}
+
+/// A load balancer's node in a zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// The zone.
+    pub zone: ZoneId,
+    /// The node's address.
+    pub address: HostAddress,
+}
+
+/// A listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The port.
+    pub port: u16,
+    /// HTTP on an ALB, TCP on an NLB.
+    pub protocol: Protocol,
+    /// Rules by ascending priority.
+    pub rules: Vec<topologies::topology::Rule>,
+    /// What happens when no rule matches.
+    pub default_action: RuleAction,
+}
+
+/// A target group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetGroup {
+    /// Overrides the load balancer's cross-zone choice.
+    pub cross_zone: Option<bool>,
+    /// Registered targets.
+    pub targets: Vec<Target>,
+}
+
+/// A registered target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Its zone.
+    pub zone: ZoneId,
+    /// Its address.
+    pub address: HostAddress,
+    /// The port.
+    pub port: u16,
+    /// Its health as each node sees it, by the node's zone; a node that is absent has not seen it yet.
+    pub health: BTreeMap<ZoneId, TargetState>,
+}
+
+/// A target's health state, in AWS's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TargetState {
+    /// Registered, not yet checked.
+    Initial,
+    /// Passes its checks.
+    Healthy,
+    /// Fails its checks.
+    Unhealthy,
+    /// Being deregistered.
+    Draining,
+}
+
+/// A zone apex that the resolver answers for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Apex {
+    /// The apex.
+    pub name: String,
+    /// TTL of negative answers (the SOA's minimum).
+    pub negative_ttl: Duration,
+}
+
+/// The records of one name and type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordSet {
+    /// TTL.
+    pub ttl: Duration,
+    /// How one answer is made of the candidates.
+    pub policy: Policy,
+    /// The candidates.
+    pub candidates: Vec<Candidate>,
+}
+
+/// How an answer is made of a record set's candidates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// All values of the only candidate.
+    Simple,
+    /// Route 53 failover: the primary while healthy, else the secondary while healthy, else the primary.
+    Failover,
+    /// A load balancer's name: the values of every healthy candidate, of all if none is healthy; rotated.
+    HealthyNodes,
+    /// A reader endpoint: one value of the healthy candidates, in turn; of all if none is healthy.
+    OneInTurn,
+}
+
+/// A record of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its health, from its health check or its alias's target; true if it has neither.
+    pub healthy: bool,
+    /// Its place in a failover pair.
+    pub failover: Option<FailoverRole>,
+    /// Its values, all of one type.
+    pub values: Vec<Value>,
+}
+
+/// A record's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// An A record with the host's address as seen from the asker's zone.
+    Host(HostAddress),
+    /// An A record with this address.
+    Address(Ipv4Addr),
+    /// A CNAME to this name.
+    Cname(String),
+    /// A TXT record.
+    Text(String),
+    /// An alias to another name of ours: answered with what that name answers, under the asked name.
+    Alias(String),
+}

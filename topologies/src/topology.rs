@@ -1,0 +1,384 @@
+//! The stack as meant: references resolved, AWS's defaults filled, everything checked.
+//!
+//! A `Topology` that exists is sound: every reference points to something, no name is used twice, no zone overflows.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::ZoneNumber;
+use crate::id::{DbInstanceId, HealthCheckId, LoadBalancerId, RegionId, ReplicationGroupId, ServiceId, StackId, TargetGroupId, ZoneId};
+
+/// A whole stack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topology {
+    /// The stack's name.
+    pub name: StackId,
+    /// The DNS suffix of names that AWS would put under `amazonaws.com`.
+    pub suffix: String,
+    /// The account's part of RDS and ElastiCache names: 12 and 6 characters.
+    pub account: AccountNames,
+    /// How long things take.
+    pub timing: Timing,
+    /// Regions, in the file's order.
+    pub regions: Vec<Region>,
+    /// Groups of application instances.
+    pub services: Vec<Service>,
+    /// Target groups.
+    pub target_groups: Vec<TargetGroup>,
+    /// Load balancers.
+    pub load_balancers: Vec<LoadBalancer>,
+    /// RDS DB instances, each with its read replicas.
+    pub db_instances: Vec<DbInstance>,
+    /// ElastiCache replication groups.
+    pub replication_groups: Vec<ReplicationGroup>,
+    /// Route 53 hosted zones.
+    pub hosted_zones: Vec<HostedZone>,
+    /// Route 53 health checks.
+    pub health_checks: Vec<HealthCheck>,
+}
+
+/// The parts of endpoint names that AWS derives from the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountNames {
+    /// Constant per account and region in RDS names, 12 lowercase alphanumerics.
+    pub rds: String,
+    /// In ElastiCache names, 6 lowercase alphanumerics.
+    pub elasticache: String,
+    /// In load balancer names, 10 digits.
+    pub load_balancer: String,
+}
+
+/// A region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Region {
+    /// Its name.
+    pub id: RegionId,
+    /// Its zones.
+    pub zones: Vec<Zone>,
+}
+
+/// An Availability Zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Zone {
+    /// Its name.
+    pub id: ZoneId,
+    /// Its number in addresses; unique over all regions of the stack.
+    pub number: ZoneNumber,
+}
+
+/// A group of like application instances.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its name; instances are `<name>-1`, `<name>-2`, ...
+    pub id: ServiceId,
+    /// One zone per instance, in the order of the instances.
+    pub placement: Vec<ZoneId>,
+    /// The command; the first word is a path, or a name looked up beside our own binary and in `PATH`.
+    pub command: Vec<String>,
+    /// The container image under the docker runtime; none means the base image with the program mounted into it.
+    pub image: Option<String>,
+    /// The port on which the program listens.
+    pub port: u16,
+    /// Environment, with `${...}` references still in it: they are resolved by the plan, which knows names.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// A target group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetGroup {
+    /// Its name.
+    pub id: TargetGroupId,
+    /// HTTP for an ALB, TCP for an NLB.
+    pub protocol: Protocol,
+    /// The port of the targets.
+    pub port: u16,
+    /// The instances of this service are its targets.
+    pub service: ServiceId,
+    /// How targets are checked.
+    pub health_check: TargetHealthCheck,
+    /// Overrides the load balancer's choice.
+    pub cross_zone: Option<bool>,
+    /// How long a deregistered target drains.
+    pub deregistration_delay: Duration,
+}
+
+/// A listener's or target group's protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http,
+    /// A TCP stream.
+    Tcp,
+}
+
+/// A target group's health check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetHealthCheck {
+    /// HTTP, or TCP (a connection is enough).
+    pub protocol: Protocol,
+    /// The path asked for, with HTTP.
+    pub path: String,
+    /// Status codes that count as healthy, inclusive ranges.
+    pub matcher: Vec<(u16, u16)>,
+    /// Time from one check to the next.
+    pub interval: Duration,
+    /// A check without an answer fails after this time.
+    pub timeout: Duration,
+    /// Consecutive successes until an unhealthy target is healthy.
+    pub healthy_threshold: u32,
+    /// Consecutive failures until a healthy target is unhealthy.
+    pub unhealthy_threshold: u32,
+}
+
+/// Which kind of load balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoadBalancerType {
+    /// ALB.
+    Application,
+    /// NLB.
+    Network,
+}
+
+/// A load balancer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadBalancer {
+    /// Its name.
+    pub id: LoadBalancerId,
+    /// ALB or NLB.
+    pub kind: LoadBalancerType,
+    /// The region it belongs to.
+    pub region: RegionId,
+    /// The zones with a node of it.
+    pub zones: Vec<ZoneId>,
+    /// Whether a node uses targets of other zones.
+    pub cross_zone: bool,
+    /// Idle timeout of connections.
+    pub idle_timeout: Duration,
+    /// Its listeners.
+    pub listeners: Vec<Listener>,
+}
+
+/// A listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// The port.
+    pub port: u16,
+    /// HTTP on an ALB, TCP on an NLB.
+    pub protocol: Protocol,
+    /// Rules by ascending priority; always empty on an NLB.
+    pub rules: Vec<Rule>,
+    /// What happens when no rule matches.
+    pub default_action: RuleAction,
+}
+
+/// A listener rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// 1 to 50,000, ascending.
+    pub priority: u32,
+    /// Host patterns, any of which must match; empty matches all.
+    pub host_header: Vec<String>,
+    /// Path patterns, any of which must match; empty matches all.
+    pub path_pattern: Vec<String>,
+    /// What happens then.
+    pub action: RuleAction,
+}
+
+/// What a listener does with a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuleAction {
+    /// Hands it to a target of the group.
+    Forward(TargetGroupId),
+    /// Answers it.
+    FixedResponse {
+        /// The status, 2xx, 4xx or 5xx.
+        status_code: u16,
+        /// The content type.
+        content_type: String,
+        /// The body, at most 1,024 characters.
+        message_body: String,
+    },
+}
+
+/// An RDS DB instance for PostgreSQL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DbInstance {
+    /// Its identifier.
+    pub id: DbInstanceId,
+    /// The region of its zones.
+    pub region: RegionId,
+    /// The major version asked for.
+    pub engine_version: Option<u16>,
+    /// The zone of the primary at first.
+    pub availability_zone: ZoneId,
+    /// The zone of the standby at first; present with Multi-AZ.
+    pub secondary_availability_zone: Option<ZoneId>,
+    /// The port.
+    pub port: u16,
+    /// The database created at first.
+    pub db_name: String,
+    /// The master user.
+    pub master_username: String,
+    /// The master password, if given; generated otherwise.
+    pub master_user_password: Option<String>,
+    /// Parameters of the engine, as in a parameter group.
+    pub parameters: BTreeMap<String, String>,
+    /// Its read replicas.
+    pub read_replicas: Vec<ReadReplica>,
+}
+
+/// A read replica of a DB instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadReplica {
+    /// Its identifier.
+    pub id: DbInstanceId,
+    /// Its zone.
+    pub availability_zone: ZoneId,
+}
+
+/// An ElastiCache replication group, cluster mode disabled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicationGroup {
+    /// Its identifier; nodes are `<id>-001`, `<id>-002`, ...
+    pub id: ReplicationGroupId,
+    /// The region of its zones.
+    pub region: RegionId,
+    /// The major version asked for.
+    pub engine_version: Option<u16>,
+    /// One zone per node; the first is the primary at first.
+    pub placement: Vec<ZoneId>,
+    /// Whether a replica is promoted by itself.
+    pub automatic_failover: bool,
+    /// The port.
+    pub port: u16,
+    /// The AUTH token, if one is wanted.
+    pub auth_token: Option<String>,
+}
+
+/// A Route 53 hosted zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostedZone {
+    /// Its apex, without the final dot, lower case.
+    pub name: String,
+    /// Its records.
+    pub records: Vec<Record>,
+}
+
+/// A record of a hosted zone. Several with one name and type form a set, told apart by `set_identifier`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The whole name, without the final dot, lower case.
+    pub name: String,
+    /// What it answers.
+    pub value: RecordValue,
+    /// TTL; an alias has its target's.
+    pub ttl: Duration,
+    /// Tells records of one set apart.
+    pub set_identifier: Option<String>,
+    /// Its place in a failover pair.
+    pub failover: Option<FailoverRole>,
+    /// Answered only while this is healthy.
+    pub health_check: Option<HealthCheckId>,
+}
+
+/// A record's type and data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecordValue {
+    /// Addresses outside of the stack's network.
+    A(Vec<std::net::Ipv4Addr>),
+    /// Another name.
+    Cname(String),
+    /// Text.
+    Txt(Vec<String>),
+    /// An alias to a load balancer.
+    AliasLoadBalancer {
+        /// The load balancer.
+        load_balancer: LoadBalancerId,
+        /// Whether the load balancer's health counts.
+        evaluate_target_health: bool,
+    },
+    /// An alias to another record of the same zone.
+    AliasRecord {
+        /// That record's whole name.
+        name: String,
+        /// Whether that record's health counts.
+        evaluate_target_health: bool,
+    },
+}
+
+/// The place of a record in a failover pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum FailoverRole {
+    /// Answered while healthy, and when nothing is.
+    Primary,
+    /// Answered while the primary is unhealthy.
+    Secondary,
+}
+
+/// A Route 53 health check of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthCheck {
+    /// Its identifier.
+    pub id: HealthCheckId,
+    /// The name it asks for; resolved from outside of the stack.
+    pub fully_qualified_domain_name: String,
+    /// The port.
+    pub port: u16,
+    /// HTTP or TCP.
+    pub protocol: Protocol,
+    /// The path, with HTTP.
+    pub resource_path: String,
+    /// Time between two checks of one checker.
+    pub request_interval: Duration,
+    /// Consecutive results until the state flips.
+    pub failure_threshold: u32,
+}
+
+/// How long things take: AWS's documented times, or as quick as this machine allows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// The profile these numbers come from: `fast`, `aws`, or `custom`.
+    pub profile: String,
+    /// Time from one probe of a database or cache host to the next.
+    pub probe_interval: Duration,
+    /// A probe without an answer fails after this time.
+    pub probe_timeout: Duration,
+    /// Consecutive failed probes after which a host that gives no sign at all is taken for lost.
+    pub probe_threshold: u32,
+    /// How long the failover of a Multi-AZ DB instance takes beyond detection, shortest and longest.
+    pub db_failover: (Duration, Duration),
+    /// The same for a replication group.
+    pub cache_failover: (Duration, Duration),
+    /// TTL of RDS endpoint records.
+    pub rds_ttl: Duration,
+    /// TTL of ElastiCache endpoint records.
+    pub elasticache_ttl: Duration,
+    /// TTL of load balancer records.
+    pub load_balancer_ttl: Duration,
+    /// Divides the intervals and timeouts of health checks written in the topology or defaulted: 1 is AWS's pace.
+    pub health_check_scale: u32,
+}
+
+impl Topology {
+    /// Every zone of every region.
+    pub fn zones(&self) -> impl Iterator<Item = &Zone> {
+        self.regions.iter().flat_map(|region| &region.zones)
+    }
+
+    /// The region that a zone belongs to.
+    pub fn region_of(&self, zone: &ZoneId) -> Option<&Region> {
+        self.regions.iter().find(|region| region.zones.iter().any(|z| z.id == *zone))
+    }
+
+    /// A zone's number.
+    pub fn zone_number(&self, zone: &ZoneId) -> Option<ZoneNumber> {
+        self.zones().find(|z| z.id == *zone).map(|z| z.number)
+    }
+}
