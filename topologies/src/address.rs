@@ -21,7 +21,9 @@ impl Slot {
 
     /// The slot `number`, or none outside of 64 to 127.
     pub fn new(number: u8) -> Option<Self> {
-        (Self::MIN..=Self::MAX).contains(&number).then_some(Self(number))
+        (Self::MIN..=Self::MAX)
+            .contains(&number)
+            .then_some(Self(number))
     }
 
     /// The second octet of the slot's addresses.
@@ -45,7 +47,9 @@ impl ZoneNumber {
 
     /// The zone with this number, or none outside of 1 to 14.
     pub fn zone(number: usize) -> Option<Self> {
-        (1..=Self::MAX_ZONES).contains(&number).then(|| Self(u8::try_from(number).expect("at most 14")))
+        (1..=Self::MAX_ZONES)
+            .contains(&number)
+            .then(|| Self(u8::try_from(number).expect("at most 14")))
     }
 
     /// The number, 0 to 15.
@@ -83,18 +87,35 @@ impl HostAddress {
     pub fn parse(address: Ipv4Addr) -> Option<(ZoneNumber, Self)> {
         let [first, slot, views, host] = address.octets();
         let slot = Slot::new(slot).filter(|_| first == 127)?;
-        Some((ZoneNumber(views / 16), Self { slot, zone: ZoneNumber(views % 16), host }))
+        Some((
+            ZoneNumber(views / 16),
+            Self {
+                slot,
+                zone: ZoneNumber(views % 16),
+                host,
+            },
+        ))
     }
 }
 
 /// The resolver of the view from `from`: `.2`, as in a VPC.
 pub fn resolver(slot: Slot, from: ZoneNumber) -> Ipv4Addr {
-    HostAddress { slot, zone: ZoneNumber::OUTSIDE, host: 2 }.seen_from(from)
+    HostAddress {
+        slot,
+        zone: ZoneNumber::OUTSIDE,
+        host: 2,
+    }
+    .seen_from(from)
 }
 
 /// The stack's own control and AWS API address as seen from `from`: `.1`.
 pub fn api(slot: Slot, from: ZoneNumber) -> Ipv4Addr {
-    HostAddress { slot, zone: ZoneNumber::OUTSIDE, host: 1 }.seen_from(from)
+    HostAddress {
+        slot,
+        zone: ZoneNumber::OUTSIDE,
+        host: 1,
+    }
+    .seen_from(from)
 }
 
 #[cfg(test)]
@@ -104,11 +125,21 @@ mod tests {
     #[test]
     fn the_address_says_who_dials_whom() {
         let zone = |number| ZoneNumber::zone(number).unwrap();
-        let host = HostAddress { slot: Slot::new(64).unwrap(), zone: zone(2), host: 10 };
-        assert_eq!(host.seen_from(ZoneNumber::OUTSIDE), Ipv4Addr::new(127, 64, 2, 10));
+        let host = HostAddress {
+            slot: Slot::new(64).unwrap(),
+            zone: zone(2),
+            host: 10,
+        };
+        assert_eq!(
+            host.seen_from(ZoneNumber::OUTSIDE),
+            Ipv4Addr::new(127, 64, 2, 10)
+        );
         assert_eq!(host.seen_from(zone(1)), Ipv4Addr::new(127, 64, 18, 10));
         assert_eq!(host.engine(), Ipv4Addr::new(127, 64, 242, 10));
-        assert_eq!(HostAddress::parse(Ipv4Addr::new(127, 64, 18, 10)), Some((zone(1), host)));
+        assert_eq!(
+            HostAddress::parse(Ipv4Addr::new(127, 64, 18, 10)),
+            Some((zone(1), host))
+        );
         assert_eq!(HostAddress::parse(Ipv4Addr::LOCALHOST), None);
         assert_eq!(resolver(host.slot, zone(1)), Ipv4Addr::new(127, 64, 16, 2));
     }

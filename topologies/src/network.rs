@@ -51,7 +51,10 @@ pub enum Path {
 
 impl Path {
     /// A sound link.
-    pub const SOUND: Self = Self::Open { latency: Duration::ZERO, jitter: Duration::ZERO };
+    pub const SOUND: Self = Self::Open {
+        latency: Duration::ZERO,
+        jitter: Duration::ZERO,
+    };
 }
 
 impl Network {
@@ -65,7 +68,10 @@ impl Network {
         }
         match self.links.get(&(from, to)) {
             Some(link) if link.cut => Path::Dark,
-            Some(link) => Path::Open { latency: link.latency, jitter: link.jitter },
+            Some(link) => Path::Open {
+                latency: link.latency,
+                jitter: link.jitter,
+            },
             None => Path::SOUND,
         }
     }

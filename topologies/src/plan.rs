@@ -104,26 +104,42 @@ impl Plan {
 
     /// The hosts of a DB instance, the first one primary at first.
     pub fn db_hosts<'a>(&'a self, id: &'a DbInstanceId) -> impl Iterator<Item = &'a Instance> {
-        self.instances.iter().filter(move |i| matches!(&i.kind, InstanceKind::DbHost(db) if db == id))
+        self.instances
+            .iter()
+            .filter(move |i| matches!(&i.kind, InstanceKind::DbHost(db) if db == id))
     }
 
     /// The nodes of a replication group, the first one primary at first.
-    pub fn cache_nodes<'a>(&'a self, id: &'a ReplicationGroupId) -> impl Iterator<Item = &'a Instance> {
-        self.instances.iter().filter(move |i| matches!(&i.kind, InstanceKind::CacheNode(group) if group == id))
+    pub fn cache_nodes<'a>(
+        &'a self,
+        id: &'a ReplicationGroupId,
+    ) -> impl Iterator<Item = &'a Instance> {
+        self.instances
+            .iter()
+            .filter(move |i| matches!(&i.kind, InstanceKind::CacheNode(group) if group == id))
     }
 
     /// The instances of a service.
-    pub fn service_instances<'a>(&'a self, id: &'a ServiceId) -> impl Iterator<Item = &'a Instance> {
-        self.instances.iter().filter(move |i| matches!(&i.kind, InstanceKind::App(service) if service == id))
+    pub fn service_instances<'a>(
+        &'a self,
+        id: &'a ServiceId,
+    ) -> impl Iterator<Item = &'a Instance> {
+        self.instances
+            .iter()
+            .filter(move |i| matches!(&i.kind, InstanceKind::App(service) if service == id))
     }
 
     /// The endpoint of this kind.
     pub fn endpoint(&self, kind: &EndpointKind) -> Option<&Endpoint> {
-        self.endpoints.iter().find(|endpoint| endpoint.kind == *kind)
+        self.endpoints
+            .iter()
+            .find(|endpoint| endpoint.kind == *kind)
     }
 
     /// A zone's number; [`ZoneNumber::OUTSIDE`] for a zone that is not the topology's.
     pub fn zone_number(&self, zone: &ZoneId) -> ZoneNumber {
-        self.topology.zone_number(zone).unwrap_or(ZoneNumber::OUTSIDE)
+        self.topology
+            .zone_number(zone)
+            .unwrap_or(ZoneNumber::OUTSIDE)
     }
 }

@@ -214,7 +214,11 @@ pub trait Runtime: Send + Sync {
     fn kind(&self) -> RuntimeKind;
 
     /// Makes sure that software is at hand (an image is built, a wheel unpacked). `progress` is told lines for the user.
-    async fn prepare(&self, software: &[Software], progress: &(dyn Fn(&str) + Send + Sync)) -> Result<(), RuntimeError>;
+    async fn prepare(
+        &self,
+        software: &[Software],
+        progress: &(dyn Fn(&str) + Send + Sync),
+    ) -> Result<(), RuntimeError>;
 
     /// The version of the software at hand, `15.18`.
     async fn version(&self, software: &Software) -> Result<String, RuntimeError>;

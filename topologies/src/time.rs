@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 /// Time since the stack's timeline began, in microseconds. Real under the daemon, virtual under the simulator;
 /// the timeline's first event holds the wall-clock moment of zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Time(u64);
 
@@ -41,7 +43,10 @@ impl Add<Duration> for Time {
     type Output = Self;
 
     fn add(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(by.as_micros()).unwrap_or(u64::MAX)))
+        Self(
+            self.0
+                .saturating_add(u64::try_from(by.as_micros()).unwrap_or(u64::MAX)),
+        )
     }
 }
 
@@ -56,6 +61,10 @@ impl Sub for Time {
 /// `12.345s`, seconds since the beginning.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{}.{:03}s", self.0 / 1_000_000, self.0 / 1_000 % 1_000))
+        f.pad(&format!(
+            "{}.{:03}s",
+            self.0 / 1_000_000,
+            self.0 / 1_000 % 1_000
+        ))
     }
 }

@@ -8,7 +8,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::address::ZoneNumber;
-use crate::id::{DbInstanceId, HealthCheckId, LoadBalancerId, RegionId, ReplicationGroupId, ServiceId, StackId, TargetGroupId, ZoneId};
+use crate::id::{
+    DbInstanceId, HealthCheckId, LoadBalancerId, RegionId, ReplicationGroupId, ServiceId, StackId,
+    TargetGroupId, ZoneId,
+};
 
 /// A whole stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -374,7 +377,9 @@ impl Topology {
 
     /// The region that a zone belongs to.
     pub fn region_of(&self, zone: &ZoneId) -> Option<&Region> {
-        self.regions.iter().find(|region| region.zones.iter().any(|z| z.id == *zone))
+        self.regions
+            .iter()
+            .find(|region| region.zones.iter().any(|z| z.id == *zone))
     }
 
     /// A zone's number.
