@@ -1,1 +1,521 @@
-//! The vocabulary of events.
+//! The vocabulary of everything that happens to a stack.
+//!
+//! Events are the only truth: the world is their fold, the timeline file their record, and the command line, the API and the
+//! reports read nothing else. The set is closed and flat, in the past tense, one sentence and one line of rendering each.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{
+    DbInstanceId, FaultId, HealthCheckId, InstanceId, LoadBalancerId, ReplicationGroupId, StackId,
+    TargetGroupId, ZoneId,
+};
+use crate::runtime::RuntimeKind;
+use crate::time::Time;
+
+/// The version of the timeline's format; it stands in every timeline's first event.
+pub const FORMAT: u32 = 1;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its place in the timeline, from 1, without gaps.
+    pub seq: u64,
+    /// When.
+    pub at: Time,
+    /// What.
+    pub event: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    tag = "kind",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
+pub enum EventKind {
+    /// The timeline began.
+    TimelineStarted {
+        /// [`FORMAT`].
+        format: u32,
+        /// The stack.
+        stack: StackId,
+        /// Its runtime.
+        runtime: RuntimeKind,
+        /// The seed of everything that is drawn.
+        seed: u64,
+        /// The wall-clock moment of time zero, RFC 3339.
+        started_at: String,
+        /// A hash of the plan.
+        plan: String,
+        /// Our version.
+        version: String,
+    },
+    /// A control plane took over a stack that an earlier one left running.
+    ControlResumed,
+    /// Every endpoint answers for the first time.
+    StackAvailable,
+    /// The stack is being taken down.
+    StackStopping,
+
+    /// An instance's host reported that its process runs.
+    InstanceRunning {
+        /// The instance.
+        instance: InstanceId,
+        /// Process id or container.
+        handle: String,
+    },
+    /// An instance's host reported that its process ended.
+    InstanceExited {
+        /// The instance.
+        instance: InstanceId,
+        /// How.
+        how: String,
+    },
+    /// A host answers the control plane's probes.
+    HostReachable {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// A host gave no sign for so long that it is taken for lost.
+    HostUnreachable {
+        /// The instance.
+        instance: InstanceId,
+        /// What the probes met.
+        why: String,
+    },
+
+    /// A DB instance's status changed.
+    DbInstanceStatusChanged {
+        /// The DB instance or read replica.
+        db_instance: DbInstanceId,
+        /// The new status.
+        status: DbInstanceStatus,
+    },
+    /// RDS published an event, in its own words.
+    RdsEvent {
+        /// The source, a DB instance.
+        source: DbInstanceId,
+        /// `RDS-EVENT-nnnn`.
+        id: u16,
+        /// Its message.
+        message: String,
+    },
+    /// The standby holds all that was acknowledged, and nothing is acknowledged without it: it may be promoted.
+    StandbyInSync {
+        /// The DB instance.
+        db_instance: DbInstanceId,
+        /// The standby's host.
+        instance: InstanceId,
+    },
+    /// The standby may lack acknowledged writes from here on: it must not be promoted. Recorded before the primary is allowed to
+    /// acknowledge alone.
+    StandbyOutOfSync {
+        /// The DB instance.
+        db_instance: DbInstanceId,
+        /// The standby's host.
+        instance: InstanceId,
+        /// Why.
+        why: String,
+    },
+    /// A failover to the standby was decided.
+    FailoverStarted {
+        /// The DB instance.
+        db_instance: DbInstanceId,
+        /// The primary that is given up and fenced: its network interface is closed.
+        from: InstanceId,
+        /// The standby that is promoted.
+        to: InstanceId,
+        /// RDS's words for the reason.
+        reason: String,
+    },
+    /// The standby left recovery and is the primary; the endpoint points to it.
+    WriterPromoted {
+        /// The DB instance.
+        db_instance: DbInstanceId,
+        /// The new primary's host.
+        instance: InstanceId,
+        /// The timeline that begins with it.
+        timeline: u32,
+    },
+    /// A host runs again as a standby of the primary; its interface is open again and it refuses writes.
+    StandbyJoined {
+        /// The DB instance.
+        db_instance: DbInstanceId,
+        /// The standby's host.
+        instance: InstanceId,
+    },
+    /// A read replica's replication status changed.
+    ReplicationStatusChanged {
+        /// The read replica.
+        db_instance: DbInstanceId,
+        /// The new status.
+        status: ReplicationStatus,
+        /// The host that it replicates from, or should.
+        source: InstanceId,
+    },
+
+    /// A replication group's status changed.
+    ReplicationGroupStatusChanged {
+        /// The group.
+        group: ReplicationGroupId,
+        /// The new status.
+        status: ReplicationGroupStatus,
+    },
+    /// ElastiCache published an event, in its own words.
+    ElasticacheEvent {
+        /// The source: a replication group or a node.
+        source: String,
+        /// Its message.
+        message: String,
+    },
+    /// A failover of a replication group was decided; the old primary is fenced.
+    CacheFailoverStarted {
+        /// The group.
+        group: ReplicationGroupId,
+        /// The primary that is given up.
+        from: InstanceId,
+    },
+    /// A replica became the primary; the primary endpoint points to it.
+    CachePrimaryPromoted {
+        /// The group.
+        group: ReplicationGroupId,
+        /// The node.
+        instance: InstanceId,
+        /// Its replication offset, bytes.
+        offset: u64,
+    },
+    /// A node's replication from the primary began or broke.
+    CacheReplicaLinkChanged {
+        /// The group.
+        group: ReplicationGroupId,
+        /// The node.
+        instance: InstanceId,
+        /// Whether it replicates.
+        up: bool,
+    },
+    /// A primary that was given up runs again as a replica; its interface is open again.
+    CacheNodeJoined {
+        /// The group.
+        group: ReplicationGroupId,
+        /// The node.
+        instance: InstanceId,
+    },
+
+    /// A target's health, as one load balancer node sees it, changed.
+    TargetHealthChanged {
+        /// The target group.
+        target_group: TargetGroupId,
+        /// The target.
+        instance: InstanceId,
+        /// The zone of the node that sees it.
+        node: ZoneId,
+        /// The new state.
+        state: TargetHealth,
+        /// AWS's reason code, `Target.Timeout`; empty when healthy.
+        reason: String,
+    },
+    /// A load balancer's node answers, or no longer does.
+    LoadBalancerNodeChanged {
+        /// The load balancer.
+        load_balancer: LoadBalancerId,
+        /// The node's zone.
+        zone: ZoneId,
+        /// Whether it answers.
+        alive: bool,
+    },
+    /// A Route 53 health check changed its mind.
+    HealthCheckStatusChanged {
+        /// The health check.
+        health_check: HealthCheckId,
+        /// Its status.
+        healthy: bool,
+        /// What it met.
+        why: String,
+    },
+
+    /// A fault was injected. Recorded for the reader; the control plane's machines do not see it.
+    FaultInjected {
+        /// Its identifier.
+        fault: FaultId,
+        /// Its kind, `zone-power`.
+        fault_kind: String,
+        /// What it was aimed at.
+        target: String,
+        /// What it hits, one line each.
+        consequences: Vec<String>,
+    },
+    /// A fault was healed.
+    FaultHealed {
+        /// Its identifier.
+        fault: FaultId,
+    },
+    /// Something that the control plane ordered failed; it will decide anew.
+    ActionFailed {
+        /// What was ordered.
+        action: String,
+        /// Why it failed.
+        why: String,
+    },
+    /// A drill began.
+    DrillStarted {
+        /// Its name.
+        drill: String,
+    },
+    /// A drill ended.
+    DrillEnded {
+        /// Its name.
+        drill: String,
+        /// `held`, `broken` or `unknown`.
+        verdict: String,
+    },
+}
+
+/// A DB instance's status, in RDS's words (aws-behaviour §1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DbInstanceStatus {
+    /// Being made.
+    Creating,
+    /// Ready.
+    Available,
+    /// Restarting, or failing over by request.
+    Rebooting,
+    /// It can not be reached and nothing can be done about it for the moment.
+    Failed,
+}
+
+/// A read replica's replication status, in RDS's words (aws-behaviour §1.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReplicationStatus {
+    /// Being made.
+    Creating,
+    /// It streams.
+    Replicating,
+    /// It answers and does not stream.
+    ReplicationDegraded,
+    /// It does not answer.
+    Error,
+}
+
+/// A replication group's status, in ElastiCache's words (aws-behaviour §3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReplicationGroupStatus {
+    /// Being made.
+    Creating,
+    /// Ready.
+    Available,
+    /// A failover or a replacement goes on.
+    Modifying,
+}
+
+/// A target's health state, in Elastic Load Balancing's words (aws-behaviour §4.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetHealth {
+    /// Not yet checked.
+    Initial,
+    /// Passes its checks.
+    Healthy,
+    /// Fails its checks.
+    Unhealthy,
+}
+
+macro_rules! words {
+    ($($kind:ty { $($variant:ident => $word:literal,)* })*) => {$(
+        impl $kind {
+            /// AWS's word.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+
+        impl fmt::Display for $kind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    )*};
+}
+
+words! {
+    DbInstanceStatus { Creating => "creating", Available => "available", Rebooting => "rebooting", Failed => "failed", }
+    ReplicationStatus {
+        Creating => "creating",
+        Replicating => "replicating",
+        ReplicationDegraded => "replication degraded",
+        Error => "error",
+    }
+    ReplicationGroupStatus { Creating => "creating", Available => "available", Modifying => "modifying", }
+    TargetHealth { Initial => "initial", Healthy => "healthy", Unhealthy => "unhealthy", }
+}
+
+impl EventKind {
+    /// What the event is about: an instance, a DB instance, a zone.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::TimelineStarted { stack, .. } => stack.to_string(),
+            Self::ControlResumed | Self::StackAvailable | Self::StackStopping => "stack".to_owned(),
+            Self::InstanceRunning { instance, .. }
+            | Self::InstanceExited { instance, .. }
+            | Self::HostReachable { instance }
+            | Self::HostUnreachable { instance, .. } => instance.to_string(),
+            Self::DbInstanceStatusChanged { db_instance, .. }
+            | Self::StandbyInSync { db_instance, .. }
+            | Self::StandbyOutOfSync { db_instance, .. }
+            | Self::FailoverStarted { db_instance, .. }
+            | Self::WriterPromoted { db_instance, .. }
+            | Self::StandbyJoined { db_instance, .. }
+            | Self::ReplicationStatusChanged { db_instance, .. } => db_instance.to_string(),
+            Self::RdsEvent { source, .. } => source.to_string(),
+            Self::ReplicationGroupStatusChanged { group, .. }
+            | Self::CacheFailoverStarted { group, .. }
+            | Self::CachePrimaryPromoted { group, .. }
+            | Self::CacheReplicaLinkChanged { group, .. }
+            | Self::CacheNodeJoined { group, .. } => group.to_string(),
+            Self::ElasticacheEvent { source, .. } => source.clone(),
+            Self::TargetHealthChanged { target_group, .. } => target_group.to_string(),
+            Self::LoadBalancerNodeChanged { load_balancer, .. } => load_balancer.to_string(),
+            Self::HealthCheckStatusChanged { health_check, .. } => health_check.to_string(),
+            Self::FaultInjected { fault, .. } | Self::FaultHealed { fault } => fault.to_string(),
+            Self::ActionFailed { .. } => "control".to_owned(),
+            Self::DrillStarted { drill } | Self::DrillEnded { drill, .. } => drill.clone(),
+        }
+    }
+}
+
+/// One line for people, without the time and the subject.
+impl fmt::Display for EventKind {
+    #[expect(clippy::too_many_lines, reason = "a flat match, one arm per event")]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimelineStarted {
+                runtime,
+                seed,
+                started_at,
+                ..
+            } => {
+                write!(
+                    f,
+                    "timeline started at {started_at}, runtime {}, seed {seed}",
+                    runtime.as_str()
+                )
+            }
+            Self::ControlResumed => f.write_str("control plane resumed"),
+            Self::StackAvailable => f.write_str("every endpoint answers"),
+            Self::StackStopping => f.write_str("stopping"),
+            Self::InstanceRunning { handle, .. } => write!(f, "running ({handle})"),
+            Self::InstanceExited { how, .. } => write!(f, "exited: {how}"),
+            Self::HostReachable { .. } => f.write_str("reachable"),
+            Self::HostUnreachable { why, .. } => write!(f, "unreachable: {why}"),
+            Self::DbInstanceStatusChanged { status, .. } => write!(f, "status {status}"),
+            Self::RdsEvent { id, message, .. } => write!(f, "RDS-EVENT-{id:04} {message}"),
+            Self::StandbyInSync { instance, .. } => write!(f, "standby {instance} is in sync"),
+            Self::StandbyOutOfSync { instance, why, .. } => {
+                write!(f, "standby {instance} is out of sync: {why}")
+            }
+            Self::FailoverStarted {
+                from, to, reason, ..
+            } => {
+                write!(f, "failing over from {from} (fenced) to {to}: {reason}")
+            }
+            Self::WriterPromoted {
+                instance, timeline, ..
+            } => {
+                write!(
+                    f,
+                    "{instance} promoted to primary, timeline {timeline}; endpoint moved"
+                )
+            }
+            Self::StandbyJoined { instance, .. } => write!(f, "{instance} joined as standby"),
+            Self::ReplicationStatusChanged { status, source, .. } => {
+                write!(f, "{status} (source {source})")
+            }
+            Self::ReplicationGroupStatusChanged { status, .. } => write!(f, "status {status}"),
+            Self::ElasticacheEvent { message, .. } => f.write_str(message),
+            Self::CacheFailoverStarted { from, .. } => {
+                write!(f, "failing over from {from} (fenced)")
+            }
+            Self::CachePrimaryPromoted {
+                instance, offset, ..
+            } => {
+                write!(
+                    f,
+                    "{instance} promoted to primary at offset {offset}; endpoint moved"
+                )
+            }
+            Self::CacheReplicaLinkChanged {
+                instance, up: true, ..
+            } => write!(f, "{instance} replicates"),
+            Self::CacheReplicaLinkChanged {
+                instance,
+                up: false,
+                ..
+            } => {
+                write!(f, "{instance} does not replicate")
+            }
+            Self::CacheNodeJoined { instance, .. } => write!(f, "{instance} joined as replica"),
+            Self::TargetHealthChanged {
+                instance,
+                node,
+                state,
+                reason,
+                ..
+            } => {
+                write!(f, "{instance} {state} from {node}")?;
+                if reason.is_empty() {
+                    Ok(())
+                } else {
+                    write!(f, " ({reason})")
+                }
+            }
+            Self::LoadBalancerNodeChanged {
+                zone, alive: true, ..
+            } => write!(f, "node in {zone} answers"),
+            Self::LoadBalancerNodeChanged {
+                zone, alive: false, ..
+            } => write!(f, "node in {zone} does not answer"),
+            Self::HealthCheckStatusChanged {
+                healthy: true, why, ..
+            } => write!(f, "healthy: {why}"),
+            Self::HealthCheckStatusChanged {
+                healthy: false,
+                why,
+                ..
+            } => write!(f, "unhealthy: {why}"),
+            Self::FaultInjected {
+                fault_kind,
+                target,
+                consequences,
+                ..
+            } => {
+                write!(
+                    f,
+                    "fault {fault_kind} on {target}: hits {}",
+                    consequences.join("; ")
+                )
+            }
+            Self::FaultHealed { .. } => f.write_str("healed"),
+            Self::ActionFailed { action, why } => write!(f, "failed to {action}: {why}"),
+            Self::DrillStarted { .. } => f.write_str("drill started"),
+            Self::DrillEnded { verdict, .. } => write!(f, "drill ended: {verdict}"),
+        }
+    }
+}
+
+/// `   12.345s  orders           failing over ...`
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:>10}  {:<20} {}",
+            self.at,
+            self.event.subject(),
+            self.event
+        )
+    }
+}

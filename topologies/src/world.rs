@@ -1,1 +1,472 @@
-//! The fold of events.
+//! The world: what the events so far add up to.
+//!
+//! `World::new(plan)` with every event of the timeline applied in order is the world; nothing else changes it. Status,
+//! the API and the machines' decisions read it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{
+    DbInstanceStatus, Event, EventKind, ReplicationGroupStatus, ReplicationStatus, TargetHealth,
+};
+use crate::id::{
+    DbInstanceId, FaultId, HealthCheckId, InstanceId, LoadBalancerId, ReplicationGroupId,
+    TargetGroupId, ZoneId,
+};
+use crate::plan::{InstanceKind, Plan};
+use crate::time::Time;
+
+/// The state of a stack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct World {
+    /// The last event applied; 0 before the first.
+    pub seq: u64,
+    /// Whether every endpoint has answered once.
+    pub phase: StackPhase,
+    /// Instances.
+    pub instances: BTreeMap<InstanceId, InstanceState>,
+    /// DB instances that have a primary: all but read replicas.
+    pub databases: BTreeMap<DbInstanceId, Database>,
+    /// Read replicas.
+    pub replicas: BTreeMap<DbInstanceId, Replica>,
+    /// Replication groups.
+    pub caches: BTreeMap<ReplicationGroupId, Cache>,
+    /// Targets' health by target group, instance and the zone of the node that sees it.
+    pub targets: BTreeMap<TargetGroupId, BTreeMap<InstanceId, BTreeMap<ZoneId, TargetView>>>,
+    /// Whether a load balancer's nodes answer.
+    pub nodes: BTreeMap<LoadBalancerId, BTreeMap<ZoneId, bool>>,
+    /// Whether health checks are healthy.
+    pub health_checks: BTreeMap<HealthCheckId, bool>,
+    /// Faults in force, for the reader's eyes.
+    pub faults: BTreeMap<FaultId, ActiveFault>,
+}
+
+/// How far the stack is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StackPhase {
+    /// Not every endpoint has answered yet.
+    Creating,
+    /// Every endpoint has answered.
+    Available,
+    /// It is being taken down.
+    Stopping,
+}
+
+/// What is known of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceState {
+    /// What its host reported last.
+    pub process: ProcessState,
+    /// Whether it answers probes; none before the first answer or silence.
+    pub reachable: Option<bool>,
+}
+
+/// What an instance's host reported last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProcessState {
+    /// Nothing yet.
+    Pending,
+    /// Its process runs.
+    Running {
+        /// Process id or container.
+        handle: String,
+    },
+    /// Its process ended.
+    Exited {
+        /// How.
+        how: String,
+    },
+}
+
+/// A DB instance with a primary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Database {
+    /// Its status.
+    pub status: DbInstanceStatus,
+    /// The host that the endpoint points to.
+    pub primary: InstanceId,
+    /// The other host, with Multi-AZ.
+    pub standby: Option<Standby>,
+    /// Hosts whose network interface is closed.
+    pub fenced: BTreeSet<InstanceId>,
+    /// The host that is to be promoted, while a failover goes on.
+    pub failover_to: Option<InstanceId>,
+    /// Why, in RDS's words, while a failover goes on.
+    pub failover_reason: Option<String>,
+    /// The primary's timeline, once a failover has told it.
+    pub timeline: Option<u32>,
+}
+
+/// The standby of a DB instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standby {
+    /// Its host.
+    pub instance: InstanceId,
+    /// Whether it may be promoted: it holds everything acknowledged.
+    pub in_sync: bool,
+    /// Whether it runs as a standby of the present primary, as far as was seen.
+    pub joined: bool,
+}
+
+/// A read replica.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replica {
+    /// Its status.
+    pub status: DbInstanceStatus,
+    /// Its replication's status.
+    pub replication: ReplicationStatus,
+    /// Its host.
+    pub instance: InstanceId,
+    /// The DB instance it belongs to.
+    pub of: DbInstanceId,
+}
+
+/// A replication group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cache {
+    /// Its status.
+    pub status: ReplicationGroupStatus,
+    /// The node that the primary endpoint points to.
+    pub primary: InstanceId,
+    /// Every node but the primary, and whether it replicates.
+    pub replicas: BTreeMap<InstanceId, bool>,
+    /// Nodes whose network interface is closed.
+    pub fenced: BTreeSet<InstanceId>,
+    /// Whether a failover goes on.
+    pub failing_over: bool,
+}
+
+/// How a load balancer node sees a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetView {
+    /// The state.
+    pub state: TargetHealth,
+    /// AWS's reason code; empty when healthy.
+    pub reason: String,
+}
+
+/// A fault in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActiveFault {
+    /// Its kind.
+    pub kind: String,
+    /// Its target.
+    pub target: String,
+    /// Since when.
+    pub since: Time,
+}
+
+impl World {
+    /// The world before the first event: what the plan says, nothing of it seen.
+    pub fn new(plan: &Plan) -> Self {
+        let topology = &plan.topology;
+        let pending = InstanceState {
+            process: ProcessState::Pending,
+            reachable: None,
+        };
+        let host = |db: &DbInstanceId, n: usize| plan.db_hosts(db).nth(n).map(|i| i.id.clone());
+        let databases = topology.db_instances.iter().filter_map(|db| {
+            let standby = host(&db.id, 1).map(|instance| Standby {
+                instance,
+                in_sync: false,
+                joined: false,
+            });
+            let database = Database {
+                status: DbInstanceStatus::Creating,
+                primary: host(&db.id, 0)?,
+                standby,
+                fenced: BTreeSet::new(),
+                failover_to: None,
+                failover_reason: None,
+                timeline: None,
+            };
+            Some((db.id.clone(), database))
+        });
+        let replicas = topology.db_instances.iter().flat_map(|db| {
+            db.read_replicas.iter().filter_map(move |replica| {
+                let state = Replica {
+                    status: DbInstanceStatus::Creating,
+                    replication: ReplicationStatus::Creating,
+                    instance: host(&replica.id, 0)?,
+                    of: db.id.clone(),
+                };
+                Some((replica.id.clone(), state))
+            })
+        });
+        let caches = topology.replication_groups.iter().filter_map(|group| {
+            let mut nodes = plan.cache_nodes(&group.id).map(|i| i.id.clone());
+            let cache = Cache {
+                status: ReplicationGroupStatus::Creating,
+                primary: nodes.next()?,
+                replicas: nodes.map(|node| (node, false)).collect(),
+                fenced: BTreeSet::new(),
+                failing_over: false,
+            };
+            Some((group.id.clone(), cache))
+        });
+        Self {
+            seq: 0,
+            phase: StackPhase::Creating,
+            instances: plan
+                .instances
+                .iter()
+                .map(|i| (i.id.clone(), pending.clone()))
+                .collect(),
+            databases: databases.collect(),
+            replicas: replicas.collect(),
+            caches: caches.collect(),
+            targets: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            health_checks: BTreeMap::new(),
+            faults: BTreeMap::new(),
+        }
+    }
+
+    /// The world after `event`.
+    #[expect(clippy::too_many_lines, reason = "a flat match, one arm per event")]
+    pub fn apply(&mut self, event: &Event) {
+        self.seq = event.seq;
+        match &event.event {
+            EventKind::TimelineStarted { .. }
+            | EventKind::ControlResumed
+            | EventKind::RdsEvent { .. }
+            | EventKind::ElasticacheEvent { .. }
+            | EventKind::ActionFailed { .. }
+            | EventKind::DrillStarted { .. }
+            | EventKind::DrillEnded { .. } => {}
+            EventKind::StackAvailable => self.phase = StackPhase::Available,
+            EventKind::StackStopping => self.phase = StackPhase::Stopping,
+            EventKind::InstanceRunning { instance, handle } => {
+                self.process(
+                    instance,
+                    ProcessState::Running {
+                        handle: handle.clone(),
+                    },
+                );
+            }
+            EventKind::InstanceExited { instance, how } => {
+                self.process(instance, ProcessState::Exited { how: how.clone() });
+            }
+            EventKind::HostReachable { instance } => self.reachable(instance, true),
+            EventKind::HostUnreachable { instance, .. } => self.reachable(instance, false),
+            EventKind::FaultInjected {
+                fault,
+                fault_kind,
+                target,
+                ..
+            } => {
+                let active = ActiveFault {
+                    kind: fault_kind.clone(),
+                    target: target.clone(),
+                    since: event.at,
+                };
+                self.faults.insert(fault.clone(), active);
+            }
+            EventKind::FaultHealed { fault } => {
+                self.faults.remove(fault);
+            }
+            EventKind::LoadBalancerNodeChanged {
+                load_balancer,
+                zone,
+                alive,
+            } => {
+                self.nodes
+                    .entry(load_balancer.clone())
+                    .or_default()
+                    .insert(zone.clone(), *alive);
+            }
+            EventKind::HealthCheckStatusChanged {
+                health_check,
+                healthy,
+                ..
+            } => {
+                self.health_checks.insert(health_check.clone(), *healthy);
+            }
+            EventKind::TargetHealthChanged {
+                target_group,
+                instance,
+                node,
+                state,
+                reason,
+            } => {
+                let targets = self.targets.entry(target_group.clone()).or_default();
+                let view = TargetView {
+                    state: *state,
+                    reason: reason.clone(),
+                };
+                targets
+                    .entry(instance.clone())
+                    .or_default()
+                    .insert(node.clone(), view);
+            }
+            database @ (EventKind::DbInstanceStatusChanged { .. }
+            | EventKind::StandbyInSync { .. }
+            | EventKind::StandbyOutOfSync { .. }
+            | EventKind::FailoverStarted { .. }
+            | EventKind::WriterPromoted { .. }
+            | EventKind::StandbyJoined { .. }
+            | EventKind::ReplicationStatusChanged { .. }) => self.apply_to_database(database),
+            cache @ (EventKind::ReplicationGroupStatusChanged { .. }
+            | EventKind::CacheFailoverStarted { .. }
+            | EventKind::CachePrimaryPromoted { .. }
+            | EventKind::CacheReplicaLinkChanged { .. }
+            | EventKind::CacheNodeJoined { .. }) => self.apply_to_cache(cache),
+        }
+    }
+
+    /// The role of an instance in the words of `status`: primary, standby, replica or target.
+    pub fn role(&self, plan: &Plan, instance: &InstanceId) -> &'static str {
+        match plan.instance(instance).map(|i| &i.kind) {
+            Some(InstanceKind::DbHost(db)) => match self.databases.get(db) {
+                Some(database) if database.primary == *instance => "primary",
+                Some(_) => "standby",
+                None => "replica",
+            },
+            Some(InstanceKind::CacheNode(group)) => match self.caches.get(group) {
+                Some(cache) if cache.primary == *instance => "primary",
+                _ => "replica",
+            },
+            Some(InstanceKind::App(_)) => "target",
+            None => "node",
+        }
+    }
+
+    /// Whether the control plane has closed the instance's network interface.
+    pub fn fenced(&self, instance: &InstanceId) -> bool {
+        self.databases
+            .values()
+            .any(|db| db.fenced.contains(instance))
+            || self
+                .caches
+                .values()
+                .any(|cache| cache.fenced.contains(instance))
+    }
+
+    fn process(&mut self, instance: &InstanceId, process: ProcessState) {
+        if let Some(state) = self.instances.get_mut(instance) {
+            state.process = process;
+        }
+    }
+
+    fn reachable(&mut self, instance: &InstanceId, reachable: bool) {
+        if let Some(state) = self.instances.get_mut(instance) {
+            state.reachable = Some(reachable);
+        }
+    }
+
+    fn apply_to_database(&mut self, event: &EventKind) {
+        if let EventKind::ReplicationStatusChanged {
+            db_instance,
+            status,
+            ..
+        } = event
+            && let Some(replica) = self.replicas.get_mut(db_instance)
+        {
+            replica.replication = *status;
+        }
+        if let EventKind::DbInstanceStatusChanged {
+            db_instance,
+            status,
+        } = event
+        {
+            if let Some(replica) = self.replicas.get_mut(db_instance) {
+                replica.status = *status;
+            }
+            if let Some(database) = self.databases.get_mut(db_instance) {
+                database.status = *status;
+            }
+        }
+        let (EventKind::StandbyInSync { db_instance, .. }
+        | EventKind::StandbyOutOfSync { db_instance, .. }
+        | EventKind::FailoverStarted { db_instance, .. }
+        | EventKind::WriterPromoted { db_instance, .. }
+        | EventKind::StandbyJoined { db_instance, .. }) = event
+        else {
+            return;
+        };
+        if let Some(database) = self.databases.get_mut(db_instance) {
+            database.apply(event);
+        }
+    }
+
+    fn apply_to_cache(&mut self, event: &EventKind) {
+        let (EventKind::ReplicationGroupStatusChanged { group, .. }
+        | EventKind::CacheFailoverStarted { group, .. }
+        | EventKind::CachePrimaryPromoted { group, .. }
+        | EventKind::CacheReplicaLinkChanged { group, .. }
+        | EventKind::CacheNodeJoined { group, .. }) = event
+        else {
+            return;
+        };
+        if let Some(cache) = self.caches.get_mut(group) {
+            cache.apply(event);
+        }
+    }
+}
+
+impl Database {
+    fn apply(&mut self, event: &EventKind) {
+        if let EventKind::FailoverStarted {
+            from, to, reason, ..
+        } = event
+        {
+            self.fenced.insert(from.clone());
+            self.failover_to = Some(to.clone());
+            self.failover_reason = Some(reason.clone());
+        } else if let EventKind::WriterPromoted {
+            instance, timeline, ..
+        } = event
+        {
+            let old = std::mem::replace(&mut self.primary, instance.clone());
+            self.fenced.remove(instance);
+            self.failover_to = None;
+            self.failover_reason = None;
+            self.timeline = Some(*timeline);
+            self.standby = Some(Standby {
+                instance: old,
+                in_sync: false,
+                joined: false,
+            });
+        }
+        let Some(standby) = &mut self.standby else {
+            return;
+        };
+        if let EventKind::StandbyInSync { .. } = event {
+            standby.in_sync = true;
+            standby.joined = true;
+        } else if let EventKind::StandbyOutOfSync { .. } = event {
+            standby.in_sync = false;
+        } else if let EventKind::StandbyJoined { instance, .. } = event {
+            standby.joined = true;
+            self.fenced.remove(instance);
+        }
+    }
+}
+
+impl Cache {
+    fn apply(&mut self, event: &EventKind) {
+        if let EventKind::ReplicationGroupStatusChanged { status, .. } = event {
+            self.status = *status;
+        } else if let EventKind::CacheFailoverStarted { from, .. } = event {
+            self.fenced.insert(from.clone());
+            self.failing_over = true;
+        } else if let EventKind::CachePrimaryPromoted { instance, .. } = event {
+            let old = std::mem::replace(&mut self.primary, instance.clone());
+            self.replicas.remove(instance);
+            self.fenced.remove(instance);
+            if old != *instance {
+                self.replicas.insert(old, false);
+            }
+            self.failing_over = false;
+        } else if let EventKind::CacheReplicaLinkChanged { instance, up, .. } = event {
+            if let Some(link) = self.replicas.get_mut(instance) {
+                *link = *up;
+            }
+        } else if let EventKind::CacheNodeJoined { instance, .. } = event {
+            self.fenced.remove(instance);
+        }
+    }
+}
