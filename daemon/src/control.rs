@@ -1,1 +1,248 @@
-//! Not written yet.
+//! The control plane: pure machines that decide, and the fold of what they decided.
+//!
+//! [`Control`] takes stimuli in ([`Control::handle`]) and gives events ([`Control::poll_event`]) and orders
+//! ([`Control::poll_action`]) out. It has no clock, no socket and no randomness but a seed: the driver runs it against the
+//! real world, the simulator against a virtual one. It learns of a fault as AWS would, by a process exit, a silent probe or a
+//! broken stream; nobody tells it.
+
+pub mod action;
+pub mod apps;
+pub mod bugs;
+pub mod cache;
+pub mod database;
+pub mod desk;
+mod host;
+pub mod liveness;
+pub mod probe;
+pub mod replica;
+pub mod targets;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use topologies::event::{DbInstanceStatus, Event, EventKind, ReplicationGroupStatus, TargetHealth};
+use topologies::plan::{InstanceKind, Plan};
+use topologies::runtime::{InstanceStatus, Observation};
+use topologies::time::Time;
+use topologies::world::{StackPhase, World};
+
+use action::{Action, Outcome, Ticket};
+use apps::AppsMachine;
+use bugs::Bug;
+use cache::CacheMachine;
+use database::DatabaseMachine;
+use desk::{Desk, Trays};
+use probe::Probe;
+use replica::ReplicaMachine;
+use targets::TargetsMachine;
+
+/// Something that the control plane takes in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stimulus {
+    /// A runtime reported an instance's state.
+    Observation(Observation),
+    /// A probe that was sent at this moment came back.
+    Probe(Time, Probe),
+    /// An order ended.
+    Outcome(Ticket, Outcome),
+    /// Something that is no business of the machines, to be recorded: a fault, a drill.
+    Note(EventKind),
+    /// A deadline passed.
+    Tick,
+}
+
+/// The control plane of one stack.
+pub struct Control {
+    plan: Arc<Plan>,
+    trays: Trays,
+    databases: Vec<DatabaseMachine>,
+    replicas: Vec<ReplicaMachine>,
+    caches: Vec<CacheMachine>,
+    apps: AppsMachine,
+    targets: TargetsMachine,
+}
+
+impl Control {
+    /// The control plane of a stack whose timeline so far is `world`: [`World::new`] for a new stack, the fold of its timeline for
+    /// one that is resumed. `seed` draws durations of the timing profile.
+    pub fn new(plan: Arc<Plan>, world: World, seed: u64) -> Self {
+        let threshold = plan.topology.timing.probe_threshold;
+        let topology = &plan.topology;
+        let databases = topology.db_instances.iter().map(|db| {
+            let hosts = plan.db_hosts(&db.id).map(|host| host.id.clone());
+            DatabaseMachine::new(db.id.clone(), hosts, threshold)
+        });
+        let replicas = topology.db_instances.iter().flat_map(|db| {
+            db.read_replicas.iter().filter_map(|replica| {
+                let host = plan.db_hosts(&replica.id).next()?.id.clone();
+                Some(ReplicaMachine::new(replica.id.clone(), db.id.clone(), host, threshold))
+            })
+        });
+        let caches = topology.replication_groups.iter().map(|group| {
+            let nodes = plan.cache_nodes(&group.id).map(|node| node.id.clone());
+            CacheMachine::new(group.id.clone(), nodes, group.automatic_failover, threshold)
+        });
+        let apps = plan.instances.iter().filter(|i| matches!(i.kind, InstanceKind::App(_))).map(|i| i.id.clone());
+        Self {
+            databases: databases.collect(),
+            replicas: replicas.collect(),
+            caches: caches.collect(),
+            apps: AppsMachine::new(apps),
+            targets: TargetsMachine::default(),
+            trays: Trays {
+                world,
+                events: VecDeque::new(),
+                actions: VecDeque::new(),
+                next_ticket: 0,
+                rng: ChaCha8Rng::seed_from_u64(seed),
+                bug: None,
+            },
+            plan,
+        }
+    }
+
+    /// The same with a deliberate fault in it, for the simulator's tests of itself.
+    #[must_use]
+    pub fn with_planted_bug(mut self, bug: Bug) -> Self {
+        self.trays.bug = Some(bug);
+        self
+    }
+
+    /// The world as the events so far make it.
+    pub fn world(&self) -> &World {
+        &self.trays.world
+    }
+
+    /// Takes a stimulus in and decides.
+    pub fn handle(&mut self, stimulus: Stimulus, now: Time) {
+        let plan = Arc::clone(&self.plan);
+        match stimulus {
+            Stimulus::Observation(observation) => self.observe(&plan, &observation, now),
+            Stimulus::Probe(sent, probe) => self.probed(&plan, sent, &probe, now),
+            Stimulus::Outcome(ticket, outcome) => self.settled(&plan, ticket, &outcome, now),
+            Stimulus::Note(kind) => self.trays.desk(&plan, now).emit(kind),
+            Stimulus::Tick => {}
+        }
+        self.decide(&plan, now);
+    }
+
+    /// The next order to perform.
+    pub fn poll_action(&mut self) -> Option<(Ticket, Action)> {
+        self.trays.actions.pop_front()
+    }
+
+    /// The next event to record.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.trays.events.pop_front()
+    }
+
+    /// When [`Stimulus::Tick`] is due, and why.
+    pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
+        let databases = self.databases.iter().filter_map(DatabaseMachine::deadline);
+        let replicas = self.replicas.iter().filter_map(ReplicaMachine::deadline);
+        let caches = self.caches.iter().filter_map(CacheMachine::deadline);
+        databases.chain(replicas).chain(caches).chain(self.apps.deadline()).min()
+    }
+
+    fn decide(&mut self, plan: &Plan, now: Time) {
+        if self.trays.world.phase == StackPhase::Stopping {
+            return;
+        }
+        let desk = &mut self.trays.desk(plan, now);
+        for database in &mut self.databases {
+            database.decide(desk);
+        }
+        for replica in &mut self.replicas {
+            replica.decide(desk);
+        }
+        for cache in &mut self.caches {
+            cache.decide(desk);
+        }
+        self.apps.decide(desk);
+        if desk.world().phase == StackPhase::Creating && every_endpoint_answers(desk) {
+            desk.emit(EventKind::StackAvailable);
+        }
+    }
+
+    fn observe(&mut self, plan: &Plan, observation: &Observation, now: Time) {
+        let Observation { instance, status } = observation;
+        let desk = &mut self.trays.desk(plan, now);
+        match status {
+            InstanceStatus::Running { handle } => {
+                desk.emit(EventKind::InstanceRunning { instance: instance.clone(), handle: handle.clone() });
+            }
+            InstanceStatus::Exited { how } => {
+                desk.emit(EventKind::InstanceExited { instance: instance.clone(), how: how.clone() });
+            }
+            InstanceStatus::Absent => {}
+        }
+        for database in &mut self.databases {
+            database.handle_observation(desk, instance, status);
+        }
+        for replica in self.replicas.iter_mut().filter(|replica| replica.owns(instance)) {
+            replica.handle_observation(desk, status);
+        }
+        for cache in &mut self.caches {
+            cache.handle_observation(desk, instance, status);
+        }
+        self.apps.handle_observation(instance, status);
+    }
+
+    fn probed(&mut self, plan: &Plan, sent: Time, probe: &Probe, now: Time) {
+        let desk = &mut self.trays.desk(plan, now);
+        match probe {
+            Probe::Database(instance, probe) => {
+                for database in &mut self.databases {
+                    database.handle_probe(desk, instance, sent, probe);
+                }
+                for replica in self.replicas.iter_mut().filter(|replica| replica.owns(instance)) {
+                    replica.handle_probe(desk, sent, probe);
+                }
+            }
+            Probe::Cache(instance, probe) => {
+                for cache in &mut self.caches {
+                    cache.handle_probe(desk, instance, sent, probe);
+                }
+            }
+            Probe::Target { target_group, instance, node, check } => {
+                self.targets.handle_target(desk, (target_group, instance, node), check);
+            }
+            Probe::Node { load_balancer, zone, check } => self.targets.handle_node(desk, load_balancer, zone, check),
+            Probe::HealthCheck(id, check) => self.targets.handle_health_check(desk, id, check),
+        }
+    }
+
+    fn settled(&mut self, plan: &Plan, ticket: Ticket, outcome: &Outcome, now: Time) {
+        let desk = &mut self.trays.desk(plan, now);
+        for database in &mut self.databases {
+            database.handle_outcome(desk, ticket, outcome);
+        }
+        for replica in &mut self.replicas {
+            replica.handle_outcome(desk, ticket, outcome);
+        }
+        for cache in &mut self.caches {
+            cache.handle_outcome(desk, ticket, outcome);
+        }
+        self.apps.handle_outcome(desk, ticket, outcome);
+    }
+}
+
+/// Whether a client of any endpoint is served: databases and caches available, a healthy target behind every load balancer node.
+fn every_endpoint_answers(desk: &Desk<'_>) -> bool {
+    let world = desk.world();
+    let databases = world.databases.values().all(|db| db.status == DbInstanceStatus::Available);
+    let replicas = world.replicas.values().all(|replica| replica.status == DbInstanceStatus::Available);
+    let caches = world.caches.values().all(|cache| cache.status == ReplicationGroupStatus::Available);
+    let load_balancers = desk.plan.topology.load_balancers.iter().all(|lb| {
+        lb.zones.iter().all(|zone| world.nodes.get(&lb.id).and_then(|nodes| nodes.get(zone)) == Some(&true))
+    });
+    let targets = desk.plan.topology.target_groups.iter().all(|group| {
+        desk.plan.service_instances(&group.service).all(|instance| {
+            let views = world.targets.get(&group.id).and_then(|targets| targets.get(&instance.id));
+            views.is_some_and(|views| views.values().all(|view| view.state == TargetHealth::Healthy))
+        })
+    });
+    databases && replicas && caches && load_balancers && targets
+}

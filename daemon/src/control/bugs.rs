@@ -1,0 +1,43 @@
+//! Deliberate faults of the control logic. Nothing plants them but the simulator's tests of itself: a simulator that can not
+//! fail proves nothing, so each of these must be caught by one of its invariants.
+
+/// A deliberate fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bug {
+    /// A standby is promoted whether or not it is in sync.
+    PromoteOutOfSync,
+    /// The primary is allowed to run alone without the standby being recorded out of sync first.
+    ForgetToRecordOutOfSync,
+    /// The primary is never allowed to run alone.
+    NeverRunAlone,
+    /// The standby counts as in sync before it has caught up.
+    TrustWithoutCatchUp,
+    /// The old primary is started as a primary again.
+    RestartOldPrimaryAsWriter,
+    /// Orders that failed are not tried again.
+    NeverRetry,
+    /// Read replicas stay pointed to the old primary.
+    ForgetReplicas,
+    /// The cache replica with the lowest offset is promoted.
+    PromoteLowestOffset,
+    /// The old cache primary is not made a replica when it comes back.
+    ForgetOldCachePrimary,
+    /// A target that fails its checks stays healthy.
+    IgnoreFailedTargets,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::PromoteOutOfSync,
+        Self::ForgetToRecordOutOfSync,
+        Self::NeverRunAlone,
+        Self::TrustWithoutCatchUp,
+        Self::RestartOldPrimaryAsWriter,
+        Self::NeverRetry,
+        Self::ForgetReplicas,
+        Self::PromoteLowestOffset,
+        Self::ForgetOldCachePrimary,
+        Self::IgnoreFailedTargets,
+    ];
+}

@@ -1,0 +1,293 @@
+//! A replication group: its primary, its replicas, and the promotion of the replica that has the most.
+//!
+//! ```text
+//!  creating ──all replicate──► available ──primary lost──► electing ──fresh offsets, or time is up──► promoting
+//!                                  ▲                                                                      │
+//!                                  └────────── others follow, the old primary joins as replica ◄──────────┘
+//! ```
+//! Replication is asynchronous: what the old primary alone held is lost (aws-behaviour §3.2). With no replica to promote, the primary
+//! is started again where it stood, empty.
+
+use std::collections::BTreeMap;
+
+use topologies::event::{EventKind, ReplicationGroupStatus};
+use topologies::id::{InstanceId, ReplicationGroupId};
+use topologies::runtime::InstanceStatus;
+use topologies::time::Time;
+use topologies::topology::Timing;
+use topologies::world::Cache;
+
+use super::action::{Action, Outcome, Ticket};
+use super::bugs::Bug;
+use super::desk::{Desk, Order};
+use super::host::announce;
+use super::liveness::{Liveness, Sign};
+use super::probe::{CacheProbe, RedisRole, RedisStatus};
+
+/// Decides for one replication group.
+#[derive(Clone, Debug)]
+pub struct CacheMachine {
+    id: ReplicationGroupId,
+    nodes: BTreeMap<InstanceId, Node>,
+    automatic_failover: bool,
+    promote: Order,
+    election: Option<Election>,
+}
+
+#[derive(Clone, Debug)]
+struct Node {
+    liveness: Liveness,
+    /// Its last account, and when it was asked for.
+    status: Option<(Time, RedisStatus)>,
+    order: Order,
+    started: bool,
+}
+
+/// Replicas are asked anew once the primary is gone, so that the offsets compared are final.
+#[derive(Clone, Debug)]
+struct Election {
+    since: Time,
+    until: Time,
+}
+
+impl CacheMachine {
+    /// A machine that knows nothing but the plan.
+    pub fn new(
+        id: ReplicationGroupId,
+        nodes: impl Iterator<Item = InstanceId>,
+        automatic_failover: bool,
+        threshold: u32,
+    ) -> Self {
+        let node = || Node {
+            liveness: Liveness::new(threshold),
+            status: None,
+            order: Order::default(),
+            started: false,
+        };
+        let nodes = nodes.map(|id| (id, node())).collect();
+        Self { id, nodes, automatic_failover, promote: Order::default(), election: None }
+    }
+
+    /// Whether the node is one of this group's.
+    pub fn owns(&self, instance: &InstanceId) -> bool {
+        self.nodes.contains_key(instance)
+    }
+
+    /// Takes in what the node's runtime reported.
+    pub fn handle_observation(&mut self, desk: &mut Desk<'_>, instance: &InstanceId, status: &InstanceStatus) {
+        if let Some(node) = self.nodes.get_mut(instance)
+            && let InstanceStatus::Exited { .. } = status
+        {
+            let change = node.liveness.take(Sign::Exited, desk.now);
+            announce(desk, instance, change);
+        }
+    }
+
+    /// Takes in a probe's result.
+    pub fn handle_probe(&mut self, desk: &mut Desk<'_>, instance: &InstanceId, sent: Time, probe: &CacheProbe) {
+        let Some(node) = self.nodes.get_mut(instance) else { return };
+        let sign = match probe {
+            CacheProbe::Answered(_) | CacheProbe::Loading => Sign::Answered,
+            CacheProbe::Refused => Sign::Refused,
+            CacheProbe::TimedOut | CacheProbe::Failed(_) => Sign::Silent,
+        };
+        let change = node.liveness.take(sign, sent);
+        if let CacheProbe::Answered(status) = probe
+            && node.liveness.well()
+        {
+            node.status = Some((sent, status.clone()));
+        }
+        announce(desk, instance, change);
+    }
+
+    /// Takes in an order's outcome.
+    pub fn handle_outcome(&mut self, desk: &mut Desk<'_>, ticket: Ticket, outcome: &Outcome) {
+        if let Some((action, outcome)) = self.promote.settle(desk, ticket, outcome) {
+            match outcome {
+                Outcome::Promoted { offset, .. } => self.promoted(desk, action.instance(), offset),
+                // The chosen one may be gone too: choose anew.
+                Outcome::Done | Outcome::Failed(_) => self.election = None,
+            }
+        }
+        let Self { id, nodes, .. } = self;
+        for (instance, node) in nodes {
+            let Some((action, outcome)) = node.order.settle(desk, ticket, outcome) else { continue };
+            if outcome != Outcome::Done {
+                continue;
+            }
+            node.started = true;
+            node.status = None;
+            if matches!(action, Action::StartCache { .. }) {
+                node.liveness.forget(desk.now);
+            }
+            let primary = desk.world().caches.get(id).map(|cache| cache.primary.clone());
+            let fenced = desk.world().fenced(instance);
+            if fenced && primary.as_ref().is_some_and(|primary| primary != instance) {
+                desk.emit(EventKind::CacheNodeJoined { group: id.clone(), instance: instance.clone() });
+            }
+        }
+    }
+
+    /// Decides.
+    pub fn decide(&mut self, desk: &mut Desk<'_>) {
+        let Some(cache) = desk.world().caches.get(&self.id).cloned() else { return };
+        if cache.failing_over {
+            return self.elect(desk, &cache);
+        }
+        let lost = self.nodes.get(&cache.primary).is_some_and(|node| node.liveness.lost().is_some());
+        let candidates = self.candidates(&cache).count();
+        if lost && candidates > 0 && self.automatic_failover && cache.status != ReplicationGroupStatus::Creating {
+            let from = cache.primary.clone();
+            desk.emit(EventKind::CacheFailoverStarted { group: self.id.clone(), from });
+            self.status_changed(desk, ReplicationGroupStatus::Modifying);
+            for node in self.nodes.values_mut() {
+                node.order.abandon();
+            }
+            self.promote.abandon();
+            let delay = desk.draw(desk.plan.topology.timing.cache_failover);
+            self.election = Some(Election::begin(desk.now + delay, &desk.plan.topology.timing));
+            return;
+        }
+        self.keep_primary(desk, &cache);
+        self.keep_replicas(desk, &cache);
+        self.announce_status(desk);
+    }
+
+    /// When to decide anew without a stimulus, and why.
+    pub fn deadline(&self) -> Option<(Time, &'static str)> {
+        let election = self.election.as_ref().filter(|_| self.promote.pending().is_none()).map(|e| e.until);
+        let orders = self.nodes.values().map(|node| &node.order).chain([&self.promote]);
+        orders.filter_map(Order::deadline).chain(election).min().map(|at| (at, "election or retry of a cache order"))
+    }
+
+    /// Replicas that could be promoted.
+    fn candidates<'a>(&'a self, cache: &'a Cache) -> impl Iterator<Item = (&'a InstanceId, &'a Node)> {
+        self.nodes.iter().filter(|(id, node)| {
+            let replicated = matches!(node.status, Some((_, RedisStatus { role: RedisRole::Replica { .. }, .. })));
+            cache.replicas.contains_key(*id) && !cache.fenced.contains(*id) && node.liveness.alive() && replicated
+        })
+    }
+
+    fn elect(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
+        if self.promote.pending().is_some() {
+            return;
+        }
+        let timing = &desk.plan.topology.timing;
+        let election = self.election.get_or_insert_with(|| Election::begin(desk.now, timing)).clone();
+        let fresh = |node: &Node| node.status.as_ref().is_some_and(|(asked, _)| *asked >= election.since);
+        let offset = |node: &Node| node.status.as_ref().map_or(0, |(_, status)| status.offset);
+        let all_fresh = self.candidates(cache).all(|(_, node)| fresh(node));
+        if desk.now < election.since || (!all_fresh && desk.now < election.until) {
+            return;
+        }
+        let voters = self.candidates(cache).filter(|(_, node)| fresh(node));
+        let best = if desk.planted(Bug::PromoteLowestOffset) {
+            voters.min_by_key(|(_, node)| offset(node))
+        } else {
+            // Of equals the first, for every run to choose alike.
+            voters.max_by(|(a, x), (b, y)| offset(x).cmp(&offset(y)).then(b.cmp(a)))
+        };
+        match best.map(|(id, _)| id.clone()) {
+            Some(instance) => {
+                self.promote.issue(desk, Action::PromoteCache { instance });
+            }
+            None => self.election = Some(Election::begin(desk.now, timing)),
+        }
+    }
+
+    fn promoted(&mut self, desk: &mut Desk<'_>, to: &InstanceId, offset: u64) {
+        let Some(cache) = desk.world().caches.get(&self.id).cloned() else { return };
+        self.election = None;
+        desk.emit(EventKind::CachePrimaryPromoted { group: self.id.clone(), instance: to.clone(), offset });
+        // The texts and their order: aws-behaviour §3.2, TestFailover.
+        let message = format!("Failover from primary node {} to replica node {to} completed", cache.primary);
+        self.elasticache_event(desk, cache.primary.as_str(), message.clone());
+        self.elasticache_event(desk, self.id.as_str(), message);
+        let recovering = format!("Recovering cache nodes {}", cache.primary);
+        self.elasticache_event(desk, cache.primary.as_str(), recovering);
+    }
+
+    fn keep_primary(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
+        let Some(node) = self.nodes.get_mut(&cache.primary) else { return };
+        if node.liveness.lost().is_some() || (!node.started && !node.liveness.alive()) {
+            let action = Action::StartCache { instance: cache.primary.clone(), source: None };
+            node.order.issue(desk, action);
+        } else if let Some((_, status)) = &node.status
+            && node.liveness.well()
+            && status.role != RedisRole::Primary
+        {
+            // A process that was adopted, or started by an older order: the world says who is primary.
+            let instance = cache.primary.clone();
+            self.promote.issue(desk, Action::PromoteCache { instance });
+        }
+    }
+
+    fn keep_replicas(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
+        for instance in cache.replicas.keys() {
+            let expected = address_of(desk, instance, &cache.primary);
+            let Some(node) = self.nodes.get_mut(instance) else { continue };
+            let follows = node.status.as_ref().filter(|_| node.liveness.well()).is_some_and(|(_, status)| {
+                matches!(&status.role, RedisRole::Replica { source, .. } if *source == expected)
+            });
+            let source = cache.primary.clone();
+            let fenced = cache.fenced.contains(instance);
+            let start = Action::StartCache { instance: instance.clone(), source: Some(source.clone()) };
+            if fenced {
+                if !desk.planted(Bug::ForgetOldCachePrimary) {
+                    node.order.issue(desk, start);
+                }
+            } else if node.liveness.lost().is_some() || (!node.started && !node.liveness.alive()) {
+                node.order.issue(desk, start);
+            } else if node.liveness.well() && node.status.is_some() && !follows {
+                node.order.issue(desk, Action::FollowCache { instance: instance.clone(), source });
+            }
+        }
+    }
+
+    fn announce_status(&self, desk: &mut Desk<'_>) {
+        let Some(cache) = desk.world().caches.get(&self.id).cloned() else { return };
+        for (instance, known) in &cache.replicas {
+            let Some(node) = self.nodes.get(instance) else { continue };
+            let up = node.liveness.alive()
+                && node.status.as_ref().is_some_and(|(_, status)| {
+                    let expected = address_of(desk, instance, &cache.primary);
+                    matches!(&status.role, RedisRole::Replica { source, link_up: true } if *source == expected)
+                });
+            if up != *known {
+                let (group, instance) = (self.id.clone(), instance.clone());
+                desk.emit(EventKind::CacheReplicaLinkChanged { group, instance: instance.clone(), up });
+                if up && cache.status == ReplicationGroupStatus::Modifying {
+                    let message = format!("Finished recovery for cache nodes {instance}");
+                    self.elasticache_event(desk, instance.as_str(), message);
+                }
+            }
+        }
+        let Some(cache) = desk.world().caches.get(&self.id) else { return };
+        let primary = self.nodes.get(&cache.primary).is_some_and(|node| node.liveness.alive());
+        let complete = primary && cache.replicas.values().all(|up| *up);
+        if complete && cache.status != ReplicationGroupStatus::Available {
+            self.status_changed(desk, ReplicationGroupStatus::Available);
+        }
+    }
+
+    fn status_changed(&self, desk: &mut Desk<'_>, status: ReplicationGroupStatus) {
+        desk.emit(EventKind::ReplicationGroupStatusChanged { group: self.id.clone(), status });
+    }
+
+    fn elasticache_event(&self, desk: &mut Desk<'_>, source: &str, message: String) {
+        desk.emit(EventKind::ElasticacheEvent { source: source.to_owned(), message });
+    }
+}
+
+impl Election {
+    fn begin(since: Time, timing: &Timing) -> Self {
+        Self { since, until: since + timing.probe_interval + timing.probe_timeout }
+    }
+}
+
+/// The primary's address as the node dials it.
+fn address_of(desk: &Desk<'_>, node: &InstanceId, primary: &InstanceId) -> String {
+    let here = desk.plan.instance(node).map(|instance| instance.address.zone);
+    let there = desk.plan.instance(primary).map(|instance| instance.address);
+    here.zip(there).map(|(zone, address)| address.seen_from(zone).to_string()).unwrap_or_default()
+}

@@ -1,0 +1,72 @@
+//! A database host as the control plane knows it: its liveness, its own account, and the order to start it.
+
+use topologies::event::EventKind;
+use topologies::id::InstanceId;
+use topologies::runtime::InstanceStatus;
+use topologies::time::Time;
+
+use super::action::Action;
+use super::desk::{Desk, Order};
+use super::liveness::{Life, Liveness, Sign};
+use super::probe::{DbProbe, PgStatus};
+
+/// What is known of a host.
+#[derive(Clone, Debug)]
+pub(super) struct DbHost {
+    pub(super) liveness: Liveness,
+    /// Its last account, from a probe sent after it was last started.
+    pub(super) status: Option<PgStatus>,
+    /// The order to start, rejoin or re-point it.
+    pub(super) order: Order,
+    /// Whether an order of this control plane to start it was carried out.
+    pub(super) started: bool,
+}
+
+impl DbHost {
+    pub(super) fn new(threshold: u32) -> Self {
+        Self { liveness: Liveness::new(threshold), status: None, order: Order::default(), started: false }
+    }
+
+    pub(super) fn observe(&mut self, desk: &mut Desk<'_>, instance: &InstanceId, status: &InstanceStatus) {
+        if let InstanceStatus::Exited { .. } = status {
+            // A process that an order under way stops on purpose is not lost.
+            let change = self.liveness.take(Sign::Exited, desk.now);
+            announce(desk, instance, change);
+        }
+    }
+
+    pub(super) fn probed(&mut self, desk: &mut Desk<'_>, instance: &InstanceId, sent: Time, probe: &DbProbe) {
+        let sign = match probe {
+            DbProbe::Answered(_) => Sign::Answered,
+            DbProbe::Refused => Sign::Refused,
+            DbProbe::Starting | DbProbe::TimedOut | DbProbe::Failed(_) => Sign::Silent,
+        };
+        let change = self.liveness.take(sign, sent);
+        if let DbProbe::Answered(status) = probe
+            && self.liveness.well()
+        {
+            self.status = Some(status.clone());
+        }
+        announce(desk, instance, change);
+    }
+
+    /// Orders the host to start unless an order is under way.
+    pub(super) fn start(&mut self, desk: &mut Desk<'_>, action: Action) {
+        self.order.issue(desk, action);
+    }
+}
+
+/// Records that a host was found or lost.
+pub(super) fn announce(desk: &mut Desk<'_>, instance: &InstanceId, change: Option<Life>) {
+    let known = desk.world().instances.get(instance).and_then(|state| state.reachable);
+    match change {
+        Some(Life::Alive) if known != Some(true) => {
+            desk.emit(EventKind::HostReachable { instance: instance.clone() });
+        }
+        Some(Life::Lost(loss)) if known == Some(true) => {
+            let why = loss.as_str().to_owned();
+            desk.emit(EventKind::HostUnreachable { instance: instance.clone(), why });
+        }
+        Some(Life::Alive | Life::Lost(_) | Life::Unknown) | None => {}
+    }
+}

@@ -1,0 +1,150 @@
+//! A read replica: streams asynchronously from the primary of its DB instance, whichever host that is.
+//!
+//! ```text
+//!  creating ──streams──► replicating ──stream broken──► replication degraded ──apart for long──► made anew
+//!                          ▲   │ does not answer ──► error ──ended──► started again
+//!                          └───┴── primary changed: follow the new one
+//! ```
+//! A replica may have received what the promoted standby never had; then it can not follow and is rewound or copied anew.
+
+use std::time::Duration;
+
+use topologies::event::{DbInstanceStatus, EventKind, ReplicationStatus};
+use topologies::id::{DbInstanceId, InstanceId};
+use topologies::runtime::InstanceStatus;
+use topologies::time::Time;
+
+use super::action::{Action, DbRole, Outcome, Ticket};
+use super::bugs::Bug;
+use super::desk::Desk;
+use super::host::DbHost;
+use super::probe::DbProbe;
+
+/// A replica that answers and does not stream for this long while its source accepts streams is made anew.
+const APART: Duration = Duration::from_secs(3);
+
+/// Decides for one read replica.
+#[derive(Clone, Debug)]
+pub struct ReplicaMachine {
+    id: DbInstanceId,
+    of: DbInstanceId,
+    instance: InstanceId,
+    host: DbHost,
+    /// The source that it was last made to stream from.
+    source: Option<InstanceId>,
+    apart: Option<Time>,
+}
+
+impl ReplicaMachine {
+    /// A machine that knows nothing but the plan.
+    pub fn new(id: DbInstanceId, of: DbInstanceId, instance: InstanceId, threshold: u32) -> Self {
+        Self { id, of, instance, host: DbHost::new(threshold), source: None, apart: None }
+    }
+
+    /// Whether the host is this replica's.
+    pub fn owns(&self, instance: &InstanceId) -> bool {
+        self.instance == *instance
+    }
+
+    /// Takes in what the host's runtime reported.
+    pub fn handle_observation(&mut self, desk: &mut Desk<'_>, status: &InstanceStatus) {
+        self.host.observe(desk, &self.instance, status);
+    }
+
+    /// Takes in a probe's result.
+    pub fn handle_probe(&mut self, desk: &mut Desk<'_>, sent: Time, probe: &DbProbe) {
+        self.host.probed(desk, &self.instance, sent, probe);
+    }
+
+    /// Takes in an order's outcome.
+    pub fn handle_outcome(&mut self, desk: &mut Desk<'_>, ticket: Ticket, outcome: &Outcome) {
+        let Some((action, outcome)) = self.host.order.settle(desk, ticket, outcome) else { return };
+        if outcome != Outcome::Done {
+            return;
+        }
+        let (Action::StartDatabase { role: DbRole::Standby { of: source }, .. }
+        | Action::Follow { source, .. }
+        | Action::Rejoin { source, .. }) = &action
+        else {
+            return;
+        };
+        self.source = Some(source.clone());
+        self.apart = None;
+        if !matches!(action, Action::Follow { .. }) {
+            self.host.started = true;
+            self.host.liveness.forget(desk.now);
+            self.host.status = None;
+        }
+    }
+
+    /// Decides.
+    pub fn decide(&mut self, desk: &mut Desk<'_>) {
+        let Some(database) = desk.world().databases.get(&self.of) else { return };
+        let source = database.primary.clone();
+        let failing_over = database.failover_to.is_some();
+        self.announce(desk, &source);
+        if self.host.liveness.lost().is_some() || !self.host.started && !self.host.liveness.alive() {
+            let role = DbRole::Standby { of: source };
+            let action = Action::StartDatabase { instance: self.instance.clone(), role };
+            return self.host.start(desk, action);
+        }
+        let Some(status) = self.host.status.as_ref().filter(|_| self.host.liveness.well()) else { return };
+        let expected = self.address_of(desk, &source);
+        let receiver = status.receiver.as_ref();
+        let points_there = receiver.is_some_and(|receiver| receiver.sender_host == expected);
+        let streams = points_there && receiver.is_some_and(|receiver| receiver.streaming);
+        if streams || failing_over {
+            self.source = if streams { Some(source) } else { self.source.take() };
+            self.apart = None;
+        } else if self.source.as_ref() != Some(&source) {
+            if !desk.planted(Bug::ForgetReplicas) {
+                let action = Action::Follow { instance: self.instance.clone(), source };
+                self.host.start(desk, action);
+            }
+        } else if desk.now - *self.apart.get_or_insert(desk.now) > APART && self.source_answers(desk, &source) {
+            let action = Action::Rejoin { instance: self.instance.clone(), source };
+            self.host.start(desk, action);
+        }
+    }
+
+    /// When to decide anew without a stimulus, and why.
+    pub fn deadline(&self) -> Option<(Time, &'static str)> {
+        self.host.order.deadline().map(|at| (at, "retry of a replica order"))
+    }
+
+    fn announce(&self, desk: &mut Desk<'_>, source: &InstanceId) {
+        let Some(known) = desk.world().replicas.get(&self.id).cloned() else { return };
+        let streams = self.host.status.as_ref().is_some_and(|status| {
+            let expected = self.address_of(desk, source);
+            status.receiver.as_ref().is_some_and(|r| r.streaming && r.sender_host == expected)
+        });
+        let status = if self.host.liveness.lost().is_some() && known.replication != ReplicationStatus::Creating {
+            ReplicationStatus::Error
+        } else if self.host.liveness.well() && streams {
+            ReplicationStatus::Replicating
+        } else if self.host.liveness.well() && known.replication != ReplicationStatus::Creating {
+            ReplicationStatus::ReplicationDegraded
+        } else {
+            known.replication
+        };
+        if status != known.replication {
+            let (db_instance, source) = (self.id.clone(), source.clone());
+            desk.emit(EventKind::ReplicationStatusChanged { db_instance, status, source });
+        }
+        if status == ReplicationStatus::Replicating && known.status == DbInstanceStatus::Creating {
+            let (db_instance, status) = (self.id.clone(), DbInstanceStatus::Available);
+            desk.emit(EventKind::DbInstanceStatusChanged { db_instance, status });
+        }
+    }
+
+    /// The source's address as this replica dials it.
+    fn address_of(&self, desk: &Desk<'_>, source: &InstanceId) -> String {
+        let here = desk.plan.instance(&self.instance).map(|instance| instance.address.zone);
+        let there = desk.plan.instance(source).map(|instance| instance.address);
+        here.zip(there).map(|(zone, address)| address.seen_from(zone).to_string()).unwrap_or_default()
+    }
+
+    fn source_answers(&self, desk: &Desk<'_>, source: &InstanceId) -> bool {
+        desk.world().instances.get(source).is_some_and(|state| state.reachable == Some(true))
+    }
+}

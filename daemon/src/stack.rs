@@ -1,0 +1,77 @@
+//! A running stack as the API and the command line see it: what can be read, what can be asked for.
+//!
+//! The driver makes a [`Stack`] and serves its requests; everything else holds clones of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chaos::fault::Fault;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use topologies::event::Event;
+use topologies::id::FaultId;
+use topologies::plan::Plan;
+use topologies::runtime::{Runtime, RuntimeKind};
+use topologies::world::World;
+
+use crate::engines::secrets::Secrets;
+
+/// Requests under way at once; a caller waits for room beyond that.
+pub const REQUESTS: usize = 64;
+
+/// A running stack. Cheap to clone.
+#[derive(Clone)]
+pub struct Stack {
+    /// What was planned.
+    pub plan: Arc<Plan>,
+    /// Its runtime.
+    pub runtime: Arc<dyn Runtime>,
+    /// Which runtime, and why that one.
+    pub runtime_choice: (RuntimeKind, String),
+    /// Its directory: state, secrets, timeline, logs.
+    pub directory: PathBuf,
+    /// Passwords.
+    pub secrets: Arc<Secrets>,
+    /// The port of its resolvers: 53, or another where that can not be bound.
+    pub dns_port: u16,
+    /// Added to ports below 1024, where those can not be bound; else 0.
+    pub port_offset: u16,
+    /// The world, after every change.
+    pub world: watch::Receiver<Arc<World>>,
+    /// Events from now on. A reader that lags reads the timeline file again.
+    pub events: broadcast::Sender<Arc<Event>>,
+    /// Requests to the driver.
+    pub requests: mpsc::Sender<Request>,
+}
+
+/// Something asked of a running stack.
+pub enum Request {
+    /// Inject a fault.
+    Inject(Fault, oneshot::Sender<Result<Injected, String>>),
+    /// Heal one fault, or all.
+    Heal(Option<FaultId>, oneshot::Sender<Result<Vec<FaultId>, String>>),
+    /// Record that a drill began or ended.
+    Note(topologies::event::EventKind),
+    /// Take the stack down: end every instance, remove its directory if `purge`.
+    Down {
+        /// Whether data goes too.
+        purge: bool,
+        /// Told when all is gone.
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// A fault that was injected.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Injected {
+    /// Its identifier.
+    pub fault: FaultId,
+    /// What it hits, one line each.
+    pub consequences: Vec<String>,
+}
+
+impl Stack {
+    /// The stack's timeline file: one event per line.
+    pub fn timeline(&self) -> PathBuf {
+        self.directory.join("timeline.jsonl")
+    }
+}
