@@ -12,6 +12,7 @@ pub mod driver;
 pub mod effects;
 pub mod engines;
 pub mod log;
+pub mod routes;
 pub mod runtime;
 pub mod simulator;
 pub mod workload;
