@@ -20,15 +20,24 @@ impl TimelineWriter {
     /// # Errors
     /// When the file can not be opened or cut.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .append(true)
+            .open(path)?;
         let length = whole_lines(&mut file)?;
         file.set_len(length)?;
-        Ok(Self { file, failed: false })
+        Ok(Self {
+            file,
+            failed: false,
+        })
     }
 
     /// Appends an event.
     pub fn write(&mut self, event: &Event) {
-        let Ok(mut line) = serde_json::to_vec(event) else { return };
+        let Ok(mut line) = serde_json::to_vec(event) else {
+            return;
+        };
         line.push(b'\n');
         if let Err(cause) = self.file.write_all(&line)
             && !std::mem::replace(&mut self.failed, true)
@@ -60,7 +69,9 @@ fn whole_lines(file: &mut File) -> io::Result<u64> {
 pub fn read(path: &Path, after: u64) -> io::Result<Vec<Event>> {
     let mut events = Vec::new();
     for line in BufReader::new(File::open(path)?).lines() {
-        let Ok(event) = serde_json::from_str::<Event>(&line?) else { break };
+        let Ok(event) = serde_json::from_str::<Event>(&line?) else {
+            break;
+        };
         if event.seq > after {
             events.push(event);
         }
@@ -76,7 +87,11 @@ mod tests {
     use super::*;
 
     fn event(seq: u64) -> Event {
-        Event { seq, at: Time::from_millis(seq), event: EventKind::ControlResumed }
+        Event {
+            seq,
+            at: Time::from_millis(seq),
+            event: EventKind::ControlResumed,
+        }
     }
 
     #[test]
@@ -84,7 +99,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("timeline.jsonl");
         TimelineWriter::open(&path).unwrap().write(&event(1));
-        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"seq\":2,\"at").unwrap();
+        OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .unwrap()
+            .write_all(b"{\"seq\":2,\"at")
+            .unwrap();
         TimelineWriter::open(&path).unwrap().write(&event(2));
         assert_eq!(read(&path, 0).unwrap(), vec![event(1), event(2)]);
         assert_eq!(read(&path, 1).unwrap(), vec![event(2)]);

@@ -173,7 +173,15 @@ pub enum Value {
 impl RecordSet {
     /// A set of one record.
     pub fn simple(ttl: Duration, values: Vec<Value>) -> Self {
-        let candidate = Candidate { healthy: true, failover: None, values };
-        Self { ttl, policy: Policy::Simple, candidates: vec![candidate] }
+        let candidate = Candidate {
+            healthy: true,
+            failover: None,
+            values,
+        };
+        Self {
+            ttl,
+            policy: Policy::Simple,
+            candidates: vec![candidate],
+        }
     }
 }
