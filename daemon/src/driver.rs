@@ -26,12 +26,13 @@ use topologies::event::{Event, EventKind};
 use topologies::id::{FaultId, InstanceId};
 use topologies::network::Network;
 use topologies::plan::Plan;
-use topologies::runtime::{Affliction, InstanceStatus, Observation, Runtime};
+use topologies::runtime::{InstanceStatus, Observation, Runtime};
 use topologies::time::Time;
 use topologies::world::World;
 
 use crate::control::{Control, Stimulus};
 use crate::effects::Effects;
+use crate::harm::{Done, Harm};
 use crate::log::TimelineWriter;
 use crate::routes::routes;
 use crate::stack::{Injected, Request};
@@ -74,6 +75,8 @@ pub struct Driver {
     pub data_plane: Arc<proxies::DataPlane>,
     /// Where instances run.
     pub runtime: Arc<dyn Runtime>,
+    /// Does harm to them and ends it.
+    pub harm: Harm,
     /// The timeline file.
     pub log: TimelineWriter,
     /// Everything that Control takes in.
@@ -101,6 +104,9 @@ pub struct Down {
     /// Told when all is done.
     pub done: oneshot::Sender<()>,
 }
+
+type Answer<T> = oneshot::Sender<Result<T, String>>;
+type Refusal<T> = (Answer<T>, String);
 
 /// The branches of the driver's wait.
 enum Wake {
@@ -139,7 +145,7 @@ impl Driver {
                 Wake::Host(observation) => self.handle(&mut state, Stimulus::Observation(observation)),
                 Wake::Deadline => self.handle(&mut state, Stimulus::Tick),
                 Wake::Truth(observation) => self.note_truth(&mut state, observation),
-                Wake::Request(request) => self.serve(&mut state, request).await,
+                Wake::Request(request) => self.serve(&mut state, request),
                 Wake::Cancelled => break,
             }
         }
@@ -212,16 +218,18 @@ impl Driver {
         }
     }
 
-    async fn serve(&mut self, state: &mut State, request: Request) {
+    fn serve(&mut self, state: &mut State, request: Request) {
         // The asker may have gone away; what was asked for is done all the same.
         match request {
             Request::Inject(fault, answer) => {
-                let result = self.inject(state, &fault).await;
-                let _gone = answer.send(result);
+                if let Err((answer, why)) = self.inject(state, &fault, answer) {
+                    let _gone = answer.send(Err(why));
+                }
             }
             Request::Heal(fault, answer) => {
-                let result = self.heal(state, fault.as_ref()).await;
-                let _gone = answer.send(result);
+                if let Err((answer, why)) = self.heal(state, fault.as_ref(), answer) {
+                    let _gone = answer.send(Err(why));
+                }
             }
             Request::Note(kind) => self.handle(state, Stimulus::Note(kind)),
             Request::Down { purge, done } => {
@@ -233,18 +241,22 @@ impl Driver {
         }
     }
 
-    async fn inject(&mut self, state: &mut State, fault: &Fault) -> Result<Injected, String> {
+    fn inject(&mut self, state: &mut State, fault: &Fault, answer: Answer<Injected>) -> Result<(), Refusal<Injected>> {
         let presence = self.presence(state);
-        let fault = fault.resolve(&self.plan, &presence).map_err(|mistakes| {
-            mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-        })?;
+        let fault = match fault.resolve(&self.plan, &presence) {
+            Ok(fault) => fault,
+            Err(mistakes) => {
+                let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+                return Err((answer, mistakes.join("; ")));
+            }
+        };
         let hits = blast_radius(&fault, &self.plan, &presence);
         let consequences: Vec<String> = hits.iter().map(ToString::to_string).collect();
         let now = self.clock.now();
-        let (id, change) = self
-            .faults
-            .inject(fault.clone(), now, &self.plan, &presence.down)
-            .map_err(|cause| cause.to_string())?;
+        let (id, change) = match self.faults.inject(fault.clone(), now, &self.plan, &presence.down) {
+            Ok(injected) => injected,
+            Err(cause) => return Err((answer, cause.to_string())),
+        };
         let injected = EventKind::FaultInjected {
             fault: id.clone(),
             fault_kind: fault.kind().to_owned(),
@@ -252,46 +264,45 @@ impl Driver {
             consequences: consequences.clone(),
         };
         self.handle(state, Stimulus::Note(injected));
-        self.bring_about(state, change).await?;
         if !fault.lasting() {
             self.handle(state, Stimulus::Note(EventKind::FaultHealed { fault: id.clone() }));
         }
-        Ok(Injected { fault: id, consequences })
+        let injected = Injected { fault: id, consequences };
+        let done = Box::new(move |result: Result<(), String>| {
+            let _gone = answer.send(result.map(|()| injected));
+        });
+        self.bring_about(state, change, done);
+        Ok(())
     }
 
-    async fn heal(&mut self, state: &mut State, fault: Option<&FaultId>) -> Result<Vec<FaultId>, String> {
-        let (healed, change) = match fault {
-            Some(id) => {
-                let (healed, change) = self.faults.heal(id, &self.plan).map_err(|cause| cause.to_string())?;
-                (vec![healed], change)
-            }
+    fn heal(
+        &mut self,
+        state: &mut State,
+        fault: Option<&FaultId>,
+        answer: Answer<Vec<FaultId>>,
+    ) -> Result<(), Refusal<Vec<FaultId>>> {
+        let (healed, change) = match fault.map(|id| self.faults.heal(id, &self.plan)) {
+            Some(Ok((healed, change))) => (vec![healed], change),
+            Some(Err(cause)) => return Err((answer, cause.to_string())),
             None => self.faults.heal_all(&self.plan),
         };
         let ids: Vec<FaultId> = healed.into_iter().map(|ActiveFault { id, .. }| id).collect();
         for fault in &ids {
             self.handle(state, Stimulus::Note(EventKind::FaultHealed { fault: fault.clone() }));
         }
-        self.bring_about(state, change).await?;
-        Ok(ids)
+        let done = Box::new(move |result: Result<(), String>| {
+            let _gone = answer.send(result.map(|()| ids));
+        });
+        self.bring_about(state, change, done);
+        Ok(())
     }
 
-    /// Makes a change of faults physical: the network at once, then the hosts, all afflictions side by side.
-    async fn bring_about(&mut self, state: &mut State, change: Change) -> Result<(), String> {
+    /// Makes a change of faults physical: the network at once, hosts by somebody else, for the driver does not wait.
+    fn bring_about(&mut self, state: &mut State, change: Change, done: Done) {
         let Change { network, relieve, afflict } = change;
         state.conditions = network;
         self.publish_network(state);
-        let strike = |affliction: Affliction, harm: bool| {
-            let runtime = Arc::clone(&self.runtime);
-            async move {
-                let result =
-                    if harm { runtime.afflict(&affliction).await } else { runtime.relieve(&affliction).await };
-                result.err().map(|cause| cause.to_string())
-            }
-        };
-        let relieved = futures_util::future::join_all(relieve.into_iter().map(|a| strike(a, false))).await;
-        let afflicted = futures_util::future::join_all(afflict.into_iter().map(|a| strike(a, true))).await;
-        let failures: Vec<String> = relieved.into_iter().chain(afflicted).flatten().collect();
-        if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
+        self.harm.bring_about(relieve, afflict, done);
     }
 
     fn presence(&self, state: &State) -> Presence {

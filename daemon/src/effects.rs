@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use topologies::id::{DbInstanceId, InstanceId, ReplicationGroupId};
@@ -19,18 +19,19 @@ use crate::engines::EngineHost;
 use crate::engines::postgres::{self, Postgres};
 use crate::engines::redis::{self, Redis};
 
+/// Orders that may wait for an instance's turn.
+const QUEUE: usize = 16;
 /// The longest that a promotion may take.
 const PROMOTE_LIMIT: Duration = Duration::from_secs(20);
 /// The longest that any order may take: a fresh copy of a large database.
 const ORDER_LIMIT: Duration = Duration::from_secs(1_900);
 
 /// Performs orders.
-#[derive(Clone)]
 pub struct Effects {
-    shared: Arc<Shared>,
+    /// One queue for each instance: orders for one are performed one after the other, as they were given.
+    queues: BTreeMap<InstanceId, mpsc::Sender<(Ticket, Action)>>,
     outcomes: mpsc::Sender<Stimulus>,
     tasks: TaskTracker,
-    cancelled: CancellationToken,
 }
 
 struct Shared {
@@ -38,8 +39,6 @@ struct Shared {
     runtime: Arc<dyn Runtime>,
     engines: Engines,
     apps: Apps,
-    /// Held while an order for the instance is performed.
-    turns: BTreeMap<InstanceId, Arc<Mutex<()>>>,
 }
 
 /// The engines of a stack.
@@ -54,52 +53,68 @@ pub struct Engines {
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 impl Effects {
-    /// Performs orders until `cancelled`; outcomes go to `outcomes`.
-    pub fn new(
+    /// Performs orders until `cancelled`; outcomes go to `outcomes`. One task for each instance.
+    pub fn start(
         plan: Arc<Plan>,
         runtime: Arc<dyn Runtime>,
         engines: Engines,
         apps: Apps,
         outcomes: mpsc::Sender<Stimulus>,
-        cancelled: CancellationToken,
+        cancelled: &CancellationToken,
     ) -> Self {
-        let turns = plan.instances.iter().map(|instance| (instance.id.clone(), Arc::default())).collect();
-        let shared = Arc::new(Shared { plan, runtime, engines, apps, turns });
-        Self { shared, outcomes, tasks: TaskTracker::new(), cancelled }
+        let shared = Arc::new(Shared { plan: Arc::clone(&plan), runtime, engines, apps });
+        let tasks = TaskTracker::new();
+        let queues = plan.instances.iter().map(|instance| {
+            let (queue, orders) = mpsc::channel(QUEUE);
+            let work = perform_in_turn(Arc::clone(&shared), orders, outcomes.clone());
+            let cancelled = cancelled.clone();
+            tasks.spawn(async move { cancelled.run_until_cancelled(work).await });
+            (instance.id.clone(), queue)
+        });
+        let queues = queues.collect();
+        Self { queues, outcomes, tasks }
     }
 
-    /// Begins to perform an order.
+    /// Takes an order; its outcome comes later.
     pub fn perform(&self, ticket: Ticket, action: Action) {
-        let Self { shared, outcomes, tasks, cancelled } = self.clone();
-        // Queued for the instance's turn here, not in the task, so that orders keep their order.
-        let turn = shared.turns.get(action.instance()).map(|turn| Arc::clone(turn).lock_owned());
-        tasks.clone().spawn(async move {
-            let work = async {
-                let _turn = match turn {
-                    Some(turn) => Some(turn.await),
-                    None => None,
-                };
-                tracing::debug!(?ticket, %action, "order begun");
-                match tokio::time::timeout(ORDER_LIMIT, shared.run(&action)).await {
-                    Ok(Ok(outcome)) => outcome,
-                    Ok(Err(cause)) => Outcome::Failed(chain(cause.as_ref())),
-                    Err(_) => Outcome::Failed(format!("not done within {ORDER_LIMIT:?}")),
-                }
-            };
-            tokio::select! {
-                () = cancelled.cancelled() => {}
-                outcome = work => {
-                    // Nobody takes it if the driver has ended.
-                    let _ended = outcomes.send(Stimulus::Outcome(ticket, outcome)).await;
-                }
-            }
-        });
+        tracing::debug!(?ticket, %action, "order given");
+        let instance = action.instance().clone();
+        let refused = match self.queues.get(&instance) {
+            None => Some(format!("instance `{instance}` is not planned")),
+            Some(queue) => queue.try_send((ticket, action)).err().map(|_| format!("{QUEUE} orders wait already")),
+        };
+        if let Some(why) = refused {
+            let outcomes = self.outcomes.clone();
+            self.tasks.spawn(async move {
+                // Nobody takes it if the driver has ended.
+                let _ended = outcomes.send(Stimulus::Outcome(ticket, Outcome::Failed(why))).await;
+            });
+        }
     }
 
     /// Waits until every order has ended or was cancelled.
-    pub async fn finished(&self) {
+    pub async fn finished(self) {
+        drop(self.queues);
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+async fn perform_in_turn(
+    shared: Arc<Shared>,
+    mut orders: mpsc::Receiver<(Ticket, Action)>,
+    outcomes: mpsc::Sender<Stimulus>,
+) {
+    while let Some((ticket, action)) = orders.recv().await {
+        let outcome = match tokio::time::timeout(ORDER_LIMIT, shared.run(&action)).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(cause)) => Outcome::Failed(chain(cause.as_ref())),
+            Err(_) => Outcome::Failed(format!("not done within {ORDER_LIMIT:?}")),
+        };
+        tracing::debug!(?ticket, %action, ?outcome, "order ended");
+        if outcomes.send(Stimulus::Outcome(ticket, outcome)).await.is_err() {
+            return;
+        }
     }
 }
 

@@ -172,7 +172,7 @@ fn group_healthy(
 }
 
 /// The target groups that a load balancer forwards to.
-fn forwards<'a>(
+pub fn forwards<'a>(
     plan: &'a Plan,
     lb: &LoadBalancerId,
 ) -> impl Iterator<Item = &'a topologies::topology::TargetGroup> {
