@@ -128,8 +128,9 @@ struct State {
 }
 
 impl Driver {
-    /// Drives until it is cancelled or the stack is taken down.
-    pub async fn run(mut self) {
+    /// Takes the first stimuli in, then drives until it is cancelled or the stack is taken down. Gives back the effects, whose
+    /// orders may not have ended yet.
+    pub async fn run(mut self, first: Vec<Stimulus>) -> Effects {
         let mut state = State {
             published: None,
             conditions: self.faults.conditions(&self.plan).network,
@@ -138,7 +139,9 @@ impl Driver {
             truth: self.runtime.ground_truth(),
         };
         self.publish_network(&state);
-        self.handle(&mut state, Stimulus::Tick);
+        for stimulus in first {
+            self.handle(&mut state, stimulus);
+        }
         loop {
             match self.wait(&mut state).await {
                 Wake::Stimulus(stimulus) => self.handle(&mut state, stimulus),
@@ -150,6 +153,7 @@ impl Driver {
             }
         }
         self.handle(&mut state, Stimulus::Note(EventKind::StackStopping));
+        self.effects
     }
 
     /// Every branch only receives, so losing the race costs nothing: channels and streams keep what was not taken.
