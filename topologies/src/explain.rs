@@ -1,0 +1,1 @@
+//! A topology written out with every default filled.
