@@ -18,7 +18,7 @@ const REWIND_LIMIT: Duration = Duration::from_secs(120);
 /// How long a fresh copy may take.
 const COPY_LIMIT: Duration = Duration::from_secs(1800);
 /// What tools say when they did not get as far as to change anything: libpq's words for a connection that failed.
-const UNREACHABLE: [&str; 2] = ["connection to server", "could not connect"];
+const UNREACHABLE: [&str; 2] = ["connection to server at", "could not connect to server"];
 
 /// How a host was brought in line.
 #[derive(Clone, Debug, PartialEq, Eq)]
