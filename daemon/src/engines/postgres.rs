@@ -23,15 +23,13 @@ mod state;
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
 use topologies::id::InstanceId;
 use topologies::runtime::{
-    InstancePlan, InstanceStatus, Resolution, Runtime, RuntimeKind, Software, StopMode, ToolOutput,
-    ToolPlan,
+    InstancePlan, Resolution, Runtime, RuntimeKind, Software, StopMode, ToolOutput, ToolPlan,
 };
 use topologies::topology::DbInstance;
 
@@ -42,12 +40,13 @@ pub use replication::Promotion;
 pub use state::DataState;
 
 use self::config::Access;
-use self::probe::Probers;
+use self::probe::Prober;
 use self::session::{Session, SessionError};
 use self::state::HostDirectory;
 use super::files::{self, FileOwner, blocking};
+use super::kept::Kept;
 use super::secrets::DbSecrets;
-use super::{EngineError, EngineHost, Upstream};
+use super::{Directories, EngineError, EngineHost, Upstream};
 
 /// The superuser with which the control plane commands an engine; RDS's name for it.
 pub const ADMIN: &str = "rdsadmin";
@@ -107,22 +106,6 @@ pub enum DbRole {
     },
 }
 
-/// Where engines keep files. Both must be open to the engine's user for passing through.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Directories {
-    /// The stack's; each instance has `instances/<id>` in it.
-    pub stack: PathBuf,
-    /// What stacks share.
-    pub cache: PathBuf,
-}
-
-impl Directories {
-    /// The directory of an instance.
-    pub fn instance(&self, instance: &InstanceId) -> PathBuf {
-        self.stack.join("instances").join(instance.as_str())
-    }
-}
-
 /// The PostgreSQL servers of one DB instance and its read replicas.
 pub struct Postgres {
     runtime: Arc<dyn Runtime>,
@@ -131,7 +114,7 @@ pub struct Postgres {
     secrets: DbSecrets,
     owner: FileOwner,
     major: OnceCell<u16>,
-    probers: Probers,
+    probers: Kept<Prober>,
 }
 
 impl Postgres {
@@ -150,7 +133,7 @@ impl Postgres {
             secrets,
             owner: FileOwner::of_this_process(),
             major: OnceCell::new(),
-            probers: Probers::default(),
+            probers: Kept::default(),
         })
     }
 
@@ -208,7 +191,7 @@ impl Postgres {
             action,
             state,
         })?;
-        if self.running(&host.instance).await? {
+        if super::runs(&*self.runtime, &host.instance).await? {
             let as_asked = matches!(
                 (role, state),
                 (DbRole::Primary { .. }, DataState::Writer)
@@ -248,13 +231,6 @@ impl Postgres {
             }
         })
         .await
-    }
-
-    /// Asks a host how it is; returns within `deadline`. Costs one round trip on a session that is kept.
-    pub async fn probe(&self, host: &EngineHost, deadline: Duration) -> DbProbe {
-        self.probers
-            .probe(&host.instance, host.dial, &self.secrets.admin, deadline)
-            .await
     }
 
     async fn write_files(&self, host: &EngineHost, role: &DbRole) -> Result<(), EngineError> {
@@ -324,14 +300,6 @@ impl Postgres {
             how: code.map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}")),
             output: lines.join("\n"),
         })
-    }
-
-    async fn running(&self, instance: &InstanceId) -> Result<bool, EngineError> {
-        let observations = self.runtime.list().await?;
-        Ok(observations.iter().any(|observation| {
-            observation.instance == *instance
-                && matches!(observation.status, InstanceStatus::Running { .. })
-        }))
     }
 
     /// Opens a session for a command.

@@ -4,11 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use daemon::engines::postgres::{
-    DataState, DbProbe, DbRole, DbSettings, Directories, PgStatus, Postgres,
-};
+use daemon::engines::postgres::{DataState, DbProbe, DbRole, DbSettings, PgStatus, Postgres};
 use daemon::engines::secrets::{DbSecrets, Secret};
-use daemon::engines::{EngineError, EngineHost, Upstream};
+use daemon::engines::{Directories, EngineError, EngineHost, Upstream};
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
