@@ -18,13 +18,14 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_postgres::NoTls;
+use tokio_util::sync::CancellationToken;
 
 use crate::driver::Clock;
 
 /// The pause after a failure: a client that hammers measures itself.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The table that SQL clients write to.
+/// What the tables and keys that clients write to are called, and a number.
 pub const TABLE: &str = "localaws_drill";
 
 /// Where a client goes and how it gets there.
@@ -53,6 +54,8 @@ pub struct Client {
     pub clock: Clock,
     /// Where it notes what happened.
     pub ledger: Arc<Mutex<Ledger>>,
+    /// Ends it, after the operation that it is in.
+    pub stop: CancellationToken,
 }
 
 /// How a try went.
@@ -90,12 +93,12 @@ impl Client {
         tokio::time::sleep(pause.saturating_sub(begun.elapsed())).await;
     }
 
-    /// Inserts keys into [`TABLE`], one row each, until it is cancelled.
-    pub async fn write_sql(self, config: tokio_postgres::Config) {
+    /// Inserts keys into a table, one row each, until it is told to stop.
+    pub async fn write_sql(self, config: tokio_postgres::Config, table: String) {
         let mut session: Option<Sql> = None;
-        for count in 0.. {
+        for count in (0..).take_while(|_| !self.stop.is_cancelled()) {
             let (key, started, begun) = (Key::new(self.number, count), self.clock.now(), tokio::time::Instant::now());
-            let result = self.insert(&mut session, &config, key).await;
+            let result = self.insert(&mut session, &config, &table, key).await;
             let went_well = matches!(result, Try::Acknowledged);
             if !went_well {
                 session = None;
@@ -105,7 +108,13 @@ impl Client {
         }
     }
 
-    async fn insert(&self, session: &mut Option<Sql>, config: &tokio_postgres::Config, key: Key) -> Try {
+    async fn insert(
+        &self,
+        session: &mut Option<Sql>,
+        config: &tokio_postgres::Config,
+        table: &str,
+        key: Key,
+    ) -> Try {
         let sql = match session {
             Some(sql) => sql,
             None => match Sql::connect(&self.target, config).await {
@@ -113,7 +122,7 @@ impl Client {
                 Err(why) => return Try::Failed(why),
             },
         };
-        let statement = format!("INSERT INTO {TABLE} (key) VALUES ($1)");
+        let statement = format!("INSERT INTO {table} (key) VALUES ($1)");
         match timeout(self.target.patience, sql.client.execute(&statement, &[&key.to_string()])).await {
             Ok(Ok(_)) => Try::Acknowledged,
             // The server answered that it refuses: nothing was written. Anything else says nothing about the commit.
@@ -125,10 +134,10 @@ impl Client {
         }
     }
 
-    /// Adds keys to a set in Redis until it is cancelled.
+    /// Adds keys to a set in Redis until it is told to stop.
     pub async fn write_redis(self, set: String, password: Option<String>) {
         let mut connection = None;
-        for count in 0.. {
+        for count in (0..).take_while(|_| !self.stop.is_cancelled()) {
             let (key, started, begun) = (Key::new(self.number, count), self.clock.now(), tokio::time::Instant::now());
             let result = self.add(&mut connection, &set, password.as_deref(), key).await;
             let went_well = matches!(result, Try::Acknowledged);
@@ -164,10 +173,10 @@ impl Client {
         }
     }
 
-    /// Asks for a path over kept connections until it is cancelled.
+    /// Asks for a path over kept connections until it is told to stop.
     pub async fn request(self, path: String) {
         let mut connection: Option<Http> = None;
-        for count in 0.. {
+        for count in (0..).take_while(|_| !self.stop.is_cancelled()) {
             let (key, started, begun) = (Key::new(self.number, count), self.clock.now(), tokio::time::Instant::now());
             let result = match timeout(self.target.patience, self.get(&mut connection, &path)).await {
                 Ok(Ok(())) => Try::Acknowledged,
