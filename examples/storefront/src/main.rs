@@ -48,6 +48,7 @@ type Answer<T> = Result<T, Failure>;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     tracing_subscriber::fmt()
+        .with_ansi(false)
         .with_writer(std::io::stderr)
         .init();
     let settings = Settings::parse(|name| std::env::var(name).ok())?;
