@@ -7,10 +7,11 @@
 //! - [`topology`]: the stack as meant, references resolved, AWS's defaults filled
 //! - [`plan`]: what will run where, at which address, under which name
 //! - [`event`], [`world`]: the vocabulary of everything that happens, and its fold
-//! - [`runtime`]: the trait that starts, stops and watches instances
+//! - [`runtime`]: the trait that starts, stops and watches instances; [`affliction`]: what harm forbids and hides
 //! - [`network`]: the physical state of the emulated network
 
 pub mod address;
+pub mod affliction;
 pub mod event;
 pub mod id;
 pub mod network;
