@@ -34,12 +34,18 @@ impl Apps {
     ///
     /// # Errors
     /// When the instance is no application's, or its directory can not be made.
-    pub fn plan(&self, instance: &Instance) -> Result<InstancePlan, Box<dyn std::error::Error + Send + Sync>> {
+    pub fn plan(
+        &self,
+        instance: &Instance,
+    ) -> Result<InstancePlan, Box<dyn std::error::Error + Send + Sync>> {
         let InstanceKind::App(service) = &instance.kind else {
             return Err(format!("instance `{}` is no application", instance.id).into());
         };
         let services = &self.plan.topology.services;
-        let service = services.iter().find(|s| s.id == *service).ok_or("its service is not planned")?;
+        let service = services
+            .iter()
+            .find(|s| s.id == *service)
+            .ok_or("its service is not planned")?;
         let mut command = service.command.clone();
         if let Some(program) = command.first_mut()
             && program.contains('/')

@@ -9,7 +9,7 @@
 //! ```
 //! One task; cancelled by its token, it leaves Control as the timeline tells it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,6 +19,7 @@ use chaos::fault::Fault;
 use chaos::presence::Presence;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use proxies::plane::DataPlane;
 use proxies::routes::Routes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -47,7 +48,10 @@ pub struct Clock {
 impl Clock {
     /// A clock that shows `offset` at this moment.
     pub fn starting_at(offset: Time) -> Self {
-        Self { started: Instant::now(), offset }
+        Self {
+            started: Instant::now(),
+            offset,
+        }
     }
 
     /// Now.
@@ -72,7 +76,7 @@ pub struct Driver {
     /// Performs orders.
     pub effects: Effects,
     /// Takes snapshots.
-    pub data_plane: Arc<proxies::DataPlane>,
+    pub data_plane: Arc<DataPlane>,
     /// Where instances run.
     pub runtime: Arc<dyn Runtime>,
     /// Does harm to them and ends it.
@@ -134,7 +138,12 @@ impl Driver {
         let mut state = State {
             published: None,
             conditions: self.faults.conditions(&self.plan).network,
-            closed: self.plan.instances.iter().map(|instance| instance.id.clone()).collect(),
+            closed: self
+                .plan
+                .instances
+                .iter()
+                .map(|instance| instance.id.clone())
+                .collect(),
             hosts: self.runtime.watch(),
             truth: self.runtime.ground_truth(),
         };
@@ -145,7 +154,9 @@ impl Driver {
         loop {
             match self.wait(&mut state).await {
                 Wake::Stimulus(stimulus) => self.handle(&mut state, stimulus),
-                Wake::Host(observation) => self.handle(&mut state, Stimulus::Observation(observation)),
+                Wake::Host(observation) => {
+                    self.handle(&mut state, Stimulus::Observation(observation))
+                }
                 Wake::Deadline => self.handle(&mut state, Stimulus::Tick),
                 Wake::Truth(observation) => self.note_truth(&mut state, observation),
                 Wake::Request(request) => self.serve(&mut state, request),
@@ -158,7 +169,10 @@ impl Driver {
 
     /// Every branch only receives, so losing the race costs nothing: channels and streams keep what was not taken.
     async fn wait(&mut self, state: &mut State) -> Wake {
-        let deadline = self.control.poll_timeout().map(|(at, _)| self.clock.instant(at));
+        let deadline = self
+            .control
+            .poll_timeout()
+            .map(|(at, _)| self.clock.instant(at));
         let tick = async {
             match deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
@@ -182,7 +196,12 @@ impl Driver {
         while let Some(event) = self.control.poll_event() {
             changed = true;
             self.log.write(&event);
-            tracing::info!(seq = event.seq, subject = event.event.subject(), "{}", event.event);
+            tracing::info!(
+                seq = event.seq,
+                subject = event.event.subject(),
+                "{}",
+                event.event
+            );
             // Nobody listens, as often as not.
             let _listeners = self.events.send(Arc::new(event));
         }
@@ -207,7 +226,10 @@ impl Driver {
     }
 
     fn publish_network(&self, state: &State) {
-        let network = Arc::new(Network { closed: state.closed.clone(), ..state.conditions.clone() });
+        let network = Arc::new(Network {
+            closed: state.closed.clone(),
+            ..state.conditions.clone()
+        });
         self.data_plane.set_network(Arc::clone(&network));
         self.network.send_replace(network);
     }
@@ -245,7 +267,12 @@ impl Driver {
         }
     }
 
-    fn inject(&mut self, state: &mut State, fault: &Fault, answer: Answer<Injected>) -> Result<(), Refusal<Injected>> {
+    fn inject(
+        &mut self,
+        state: &mut State,
+        fault: &Fault,
+        answer: Answer<Injected>,
+    ) -> Result<(), Refusal<Injected>> {
         let presence = self.presence(state);
         let fault = match fault.resolve(&self.plan, &presence) {
             Ok(fault) => fault,
@@ -257,7 +284,10 @@ impl Driver {
         let hits = blast_radius(&fault, &self.plan, &presence);
         let consequences: Vec<String> = hits.iter().map(ToString::to_string).collect();
         let now = self.clock.now();
-        let (id, change) = match self.faults.inject(fault.clone(), now, &self.plan, &presence.down) {
+        let (id, change) = match self
+            .faults
+            .inject(fault.clone(), now, &self.plan, &presence.down)
+        {
             Ok(injected) => injected,
             Err(cause) => return Err((answer, cause.to_string())),
         };
@@ -269,9 +299,15 @@ impl Driver {
         };
         self.handle(state, Stimulus::Note(injected));
         if !fault.lasting() {
-            self.handle(state, Stimulus::Note(EventKind::FaultHealed { fault: id.clone() }));
+            self.handle(
+                state,
+                Stimulus::Note(EventKind::FaultHealed { fault: id.clone() }),
+            );
         }
-        let injected = Injected { fault: id, consequences };
+        let injected = Injected {
+            fault: id,
+            consequences,
+        };
         let done = Box::new(move |result: Result<(), String>| {
             let _gone = answer.send(result.map(|()| injected));
         });
@@ -290,9 +326,17 @@ impl Driver {
             Some(Err(cause)) => return Err((answer, cause.to_string())),
             None => self.faults.heal_all(&self.plan),
         };
-        let ids: Vec<FaultId> = healed.into_iter().map(|ActiveFault { id, .. }| id).collect();
+        let ids: Vec<FaultId> = healed
+            .into_iter()
+            .map(|ActiveFault { id, .. }| id)
+            .collect();
         for fault in &ids {
-            self.handle(state, Stimulus::Note(EventKind::FaultHealed { fault: fault.clone() }));
+            self.handle(
+                state,
+                Stimulus::Note(EventKind::FaultHealed {
+                    fault: fault.clone(),
+                }),
+            );
         }
         let done = Box::new(move |result: Result<(), String>| {
             let _gone = answer.send(result.map(|()| ids));
@@ -303,18 +347,20 @@ impl Driver {
 
     /// Makes a change of faults physical: the network at once, hosts by somebody else, for the driver does not wait.
     fn bring_about(&mut self, state: &mut State, change: Change, done: Done) {
-        let Change { network, relieve, afflict } = change;
+        let Change {
+            network,
+            relieve,
+            afflict,
+        } = change;
         state.conditions = network;
         self.publish_network(state);
         self.harm.bring_about(relieve, afflict, done);
     }
 
     fn presence(&self, state: &State) -> Presence {
-        let roles = self.plan.instances.iter().filter_map(|instance| {
-            let word = self.control.world().role(&self.plan, &instance.id);
-            let role = serde_json::from_value(serde_json::Value::from(word)).ok()?;
-            Some((instance.id.clone(), role))
-        });
-        Presence { roles: roles.collect::<BTreeMap<_, _>>(), down: state.closed.clone() }
+        Presence {
+            down: state.closed.clone(),
+            ..Presence::of(&self.plan, self.control.world())
+        }
     }
 }

@@ -62,7 +62,12 @@ impl Effects {
         outcomes: mpsc::Sender<Stimulus>,
         cancelled: &CancellationToken,
     ) -> Self {
-        let shared = Arc::new(Shared { plan: Arc::clone(&plan), runtime, engines, apps });
+        let shared = Arc::new(Shared {
+            plan: Arc::clone(&plan),
+            runtime,
+            engines,
+            apps,
+        });
         let tasks = TaskTracker::new();
         let queues = plan.instances.iter().map(|instance| {
             let (queue, orders) = mpsc::channel(QUEUE);
@@ -72,7 +77,11 @@ impl Effects {
             (instance.id.clone(), queue)
         });
         let queues = queues.collect();
-        Self { queues, outcomes, tasks }
+        Self {
+            queues,
+            outcomes,
+            tasks,
+        }
     }
 
     /// Takes an order; its outcome comes later.
@@ -81,13 +90,18 @@ impl Effects {
         let instance = action.instance().clone();
         let refused = match self.queues.get(&instance) {
             None => Some(format!("instance `{instance}` is not planned")),
-            Some(queue) => queue.try_send((ticket, action)).err().map(|_| format!("{QUEUE} orders wait already")),
+            Some(queue) => queue
+                .try_send((ticket, action))
+                .err()
+                .map(|_| format!("{QUEUE} orders wait already")),
         };
         if let Some(why) = refused {
             let outcomes = self.outcomes.clone();
             self.tasks.spawn(async move {
                 // Nobody takes it if the driver has ended.
-                let _ended = outcomes.send(Stimulus::Outcome(ticket, Outcome::Failed(why))).await;
+                let _ended = outcomes
+                    .send(Stimulus::Outcome(ticket, Outcome::Failed(why)))
+                    .await;
             });
         }
     }
@@ -112,7 +126,11 @@ async fn perform_in_turn(
             Err(_) => Outcome::Failed(format!("not done within {ORDER_LIMIT:?}")),
         };
         tracing::debug!(?ticket, %action, ?outcome, "order ended");
-        if outcomes.send(Stimulus::Outcome(ticket, outcome)).await.is_err() {
+        if outcomes
+            .send(Stimulus::Outcome(ticket, outcome))
+            .await
+            .is_err()
+        {
             return;
         }
     }
@@ -137,7 +155,9 @@ impl Shared {
             }
             Action::SetSynchronousStandby { primary, standby } => {
                 let (engine, host) = self.database(primary)?;
-                engine.set_synchronous_standby(&host, standby.as_ref()).await?;
+                engine
+                    .set_synchronous_standby(&host, standby.as_ref())
+                    .await?;
             }
             Action::Demote { instance } => {
                 let (engine, host) = self.database(instance)?;
@@ -147,27 +167,53 @@ impl Shared {
             Action::Promote { instance } => {
                 let (engine, host) = self.database(instance)?;
                 let promotion = engine.promote(&host, PROMOTE_LIMIT).await?;
-                return Ok(Outcome::Promoted { timeline: promotion.timeline, offset: promotion.forked_at.0 });
+                return Ok(Outcome::Promoted {
+                    timeline: promotion.timeline,
+                    offset: promotion.forked_at.0,
+                });
             }
             Action::Follow { instance, source } => {
                 let (engine, host) = self.database(instance)?;
                 let source = EngineHost::of(self.instance(source)?);
-                engine.follow(&host, &source.upstream_for(host.address.zone)).await?;
+                engine
+                    .follow(&host, &source.upstream_for(host.address.zone))
+                    .await?;
             }
             Action::Rejoin { instance, source } => self.rejoin(instance, source).await?,
             Action::StartCache { instance, source } => {
                 let (engine, node) = self.cache(instance)?;
-                engine.start(&node, &self.cache_role(&node, source.as_ref())?).await?;
+                engine
+                    .start(&node, &self.cache_role(&node, source.as_ref())?)
+                    .await?;
+            }
+            Action::RejoinCache { instance, source } => {
+                let (engine, node) = self.cache(instance)?;
+                engine.stop(instance, StopMode::Immediate).await?;
+                engine
+                    .start(&node, &self.cache_role(&node, Some(source))?)
+                    .await?;
             }
             Action::PromoteCache { instance } => {
                 let (engine, node) = self.cache(instance)?;
-                let offset = engine.promote(&node).await?;
-                return Ok(Outcome::Promoted { timeline: 0, offset });
+                engine.promote(&node).await?;
+                let offset = match engine.probe(&node, PROMOTE_LIMIT).await {
+                    redis::CacheProbe::Answered(status) => status.offset,
+                    redis::CacheProbe::Loading
+                    | redis::CacheProbe::Refused
+                    | redis::CacheProbe::TimedOut
+                    | redis::CacheProbe::Failed(_) => 0,
+                };
+                return Ok(Outcome::Promoted {
+                    timeline: 0,
+                    offset,
+                });
             }
             Action::FollowCache { instance, source } => {
                 let (engine, node) = self.cache(instance)?;
                 let source = EngineHost::of(self.instance(source)?);
-                engine.follow(&node, &source.upstream_for(node.address.zone)).await?;
+                engine
+                    .follow(&node, &source.upstream_for(node.address.zone))
+                    .await?;
             }
         }
         Ok(Outcome::Done)
@@ -186,7 +232,9 @@ impl Shared {
     }
 
     fn instance(&self, id: &InstanceId) -> Result<&Instance, Failure> {
-        self.plan.instance(id).ok_or_else(|| format!("instance `{id}` is not planned").into())
+        self.plan
+            .instance(id)
+            .ok_or_else(|| format!("instance `{id}` is not planned").into())
     }
 
     fn database(&self, id: &InstanceId) -> Result<(Arc<Postgres>, EngineHost), Failure> {
@@ -194,7 +242,11 @@ impl Shared {
         let InstanceKind::DbHost(db) = &instance.kind else {
             return Err(format!("instance `{id}` is no database host").into());
         };
-        let engine = self.engines.postgres.get(db).ok_or_else(|| format!("`{db}` has no engine"))?;
+        let engine = self
+            .engines
+            .postgres
+            .get(db)
+            .ok_or_else(|| format!("`{db}` has no engine"))?;
         Ok((Arc::clone(engine), EngineHost::of(instance)))
     }
 
@@ -203,7 +255,11 @@ impl Shared {
         let InstanceKind::CacheNode(group) = &instance.kind else {
             return Err(format!("instance `{id}` is no cache node").into());
         };
-        let engine = self.engines.redis.get(group).ok_or_else(|| format!("`{group}` has no engine"))?;
+        let engine = self
+            .engines
+            .redis
+            .get(group)
+            .ok_or_else(|| format!("`{group}` has no engine"))?;
         Ok((Arc::clone(engine), EngineHost::of(instance)))
     }
 
@@ -211,9 +267,11 @@ impl Shared {
     fn role(&self, id: &InstanceId, role: &DbRole) -> Result<postgres::DbRole, Failure> {
         let instance = self.instance(id)?;
         Ok(match role {
-            DbRole::Primary { synchronous_standby } => {
-                postgres::DbRole::Primary { synchronous_standby: synchronous_standby.clone() }
-            }
+            DbRole::Primary {
+                synchronous_standby,
+            } => postgres::DbRole::Primary {
+                synchronous_standby: synchronous_standby.clone(),
+            },
             DbRole::Standby { of } => {
                 let of = EngineHost::of(self.instance(of)?).upstream_for(instance.address.zone);
                 if self.is_read_replica(instance) {
@@ -226,11 +284,22 @@ impl Shared {
     }
 
     fn is_read_replica(&self, instance: &Instance) -> bool {
-        let InstanceKind::DbHost(db) = &instance.kind else { return false };
-        self.plan.topology.db_instances.iter().flat_map(|owner| &owner.read_replicas).any(|replica| replica.id == *db)
+        let InstanceKind::DbHost(db) = &instance.kind else {
+            return false;
+        };
+        self.plan
+            .topology
+            .db_instances
+            .iter()
+            .flat_map(|owner| &owner.read_replicas)
+            .any(|replica| replica.id == *db)
     }
 
-    fn cache_role(&self, node: &EngineHost, source: Option<&InstanceId>) -> Result<redis::CacheRole, Failure> {
+    fn cache_role(
+        &self,
+        node: &EngineHost,
+        source: Option<&InstanceId>,
+    ) -> Result<redis::CacheRole, Failure> {
         Ok(match source {
             None => redis::CacheRole::Primary,
             Some(source) => {

@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use chaos::active::Faults;
-use proxies::{Config, DataPlane, Ports};
+use proxies::Ports;
+use proxies::plane::{Config, DataPlane};
 use sha2::{Digest, Sha256};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -34,7 +35,7 @@ use crate::driver::{Clock, Down, Driver};
 use crate::effects::{Effects, Engines};
 use crate::engines::Directories;
 use crate::engines::postgres::{DbSettings, Postgres};
-use crate::engines::redis::Redis;
+use crate::engines::redis::{CacheSettings, Redis};
 use crate::harm::Harm;
 use crate::log::{self, TimelineWriter};
 use crate::prober::Prober;
@@ -84,14 +85,27 @@ pub async fn up(options: UpOptions, tell: Tell<'_>) -> Result<RunningStack, UpEr
     let (runtime, choice) = choose_runtime(&options, &plan.topology.name, tell).await?;
     let wanted = software(&plan);
     let line = |text: &str| tell(Progress::Step(text.to_owned()));
-    runtime.prepare(&wanted, &line).await.map_err(|cause| machine(&cause))?;
-    tell(Progress::Line(format!("runtime {}: {}", runtime.kind().as_str(), choice)));
+    runtime
+        .prepare(&wanted, &line)
+        .await
+        .map_err(|cause| machine(&cause))?;
+    tell(Progress::Line(format!(
+        "runtime {}: {}",
+        runtime.kind().as_str(),
+        choice
+    )));
 
-    let secrets = Secrets::open(&options.directory, &plan.topology).map_err(|cause| failed("open secrets", &cause))?;
+    let secrets = Secrets::open(&options.directory, &plan.topology)
+        .map_err(|cause| failed("open secrets", &cause))?;
     let secrets = Arc::new(secrets);
     let timeline = options.directory.join("timeline.jsonl");
-    let past = if options.resume { read_past(&timeline)? } else { Vec::new() };
-    let log = TimelineWriter::open(&timeline).map_err(|cause| failed("open the timeline", &cause))?;
+    let past = if options.resume {
+        read_past(&timeline)?
+    } else {
+        Vec::new()
+    };
+    let log =
+        TimelineWriter::open(&timeline).map_err(|cause| failed("open the timeline", &cause))?;
     let (control, clock) = control(&plan, &past, runtime.kind(), options.seed);
 
     let bindings = bindings(&plan);
@@ -111,7 +125,11 @@ pub async fn up(options: UpOptions, tell: Tell<'_>) -> Result<RunningStack, UpEr
         plan: Arc::clone(&plan),
         secrets: Arc::clone(&secrets),
         directory: options.directory.clone(),
-        base: options.topology_path.parent().unwrap_or(Path::new("/")).to_owned(),
+        base: options
+            .topology_path
+            .parent()
+            .unwrap_or(Path::new("/"))
+            .to_owned(),
         ports: bindings.ports,
         resolver_on_53: bindings.dns_port == 53,
     };
@@ -167,7 +185,15 @@ pub async fn up(options: UpOptions, tell: Tell<'_>) -> Result<RunningStack, UpEr
         events,
         requests,
     };
-    Ok(RunningStack { stack, data_plane, effects_cancelled, cancelled, tasks, driver, down: asked_down })
+    Ok(RunningStack {
+        stack,
+        data_plane,
+        effects_cancelled,
+        cancelled,
+        tasks,
+        driver,
+        down: asked_down,
+    })
 }
 
 impl RunningStack {
@@ -216,7 +242,15 @@ impl RunningStack {
     /// # Errors
     /// When instances could not be ended.
     pub async fn end(self) -> Result<(), RuntimeError> {
-        let Self { stack, data_plane, effects_cancelled, cancelled, tasks, driver, down: _ } = self;
+        let Self {
+            stack,
+            data_plane,
+            effects_cancelled,
+            cancelled,
+            tasks,
+            driver,
+            down: _,
+        } = self;
         cancelled.cancel();
         effects_cancelled.cancel();
         // A driver that panicked has left nothing to wait for.
@@ -247,7 +281,10 @@ async fn choose_runtime(
             let (runtime, version) = docker().await.map_err(|cause| machine(&cause))?;
             Ok((runtime, format!("asked for; engine {version}")))
         }
-        RuntimeWish::Process => Ok((process().map_err(|cause| machine(&cause))?, "asked for".to_owned())),
+        RuntimeWish::Process => Ok((
+            process().map_err(|cause| machine(&cause))?,
+            "asked for".to_owned(),
+        )),
         RuntimeWish::Auto => match docker().await {
             Ok((runtime, version)) => Ok((runtime, format!("its engine {version} answers"))),
             Err(cause) => {
@@ -266,8 +303,17 @@ async fn choose_runtime(
 fn software(plan: &Plan) -> Vec<Software> {
     let topology = &plan.topology;
     let mut wanted = Vec::new();
-    wanted.extend(topology.db_instances.iter().map(|db| Software::Postgres { version: db.engine_version }));
-    wanted.extend(topology.replication_groups.iter().map(|group| Software::Redis { version: group.engine_version }));
+    wanted.extend(topology.db_instances.iter().map(|db| Software::Postgres {
+        version: db.engine_version,
+    }));
+    wanted.extend(
+        topology
+            .replication_groups
+            .iter()
+            .map(|group| Software::Redis {
+                version: group.engine_version,
+            }),
+    );
     if !topology.services.is_empty() {
         wanted.push(Software::Program);
     }
@@ -291,8 +337,13 @@ fn control(plan: &Arc<Plan>, past: &[Event], kind: RuntimeKind, seed: u64) -> (C
         world.apply(event);
     }
     tracing::debug!(events = past.len(), runtime = kind.as_str(), "world folded");
-    let last = past.last().map_or(Time::ZERO, |event| event.at + Duration::from_millis(1));
-    (Control::new(Arc::clone(plan), world, seed), Clock::starting_at(last))
+    let last = past
+        .last()
+        .map_or(Time::ZERO, |event| event.at + Duration::from_millis(1));
+    (
+        Control::new(Arc::clone(plan), world, seed),
+        Clock::starting_at(last),
+    )
 }
 
 /// What the timeline begins with, or goes on with after a daemon's death.
@@ -301,8 +352,7 @@ fn first_events(plan: &Plan, past: &[Event], runtime: RuntimeKind, seed: u64) ->
         return vec![Stimulus::Note(EventKind::ControlResumed)];
     }
     let hash = Sha256::digest(serde_json::to_vec(plan).unwrap_or_default());
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let started_at = jiff::Timestamp::try_from(jiff::SignedDuration::try_from(since_epoch).unwrap_or_default());
+    let started_at = jiff::Timestamp::try_from(SystemTime::now());
     vec![Stimulus::Note(EventKind::TimelineStarted {
         format: FORMAT,
         stack: plan.topology.name.clone(),
@@ -320,7 +370,10 @@ fn bindings(plan: &Plan) -> Bindings {
     let may = |port: u16| std::net::TcpListener::bind((outside, port)).is_ok();
     let offset = if may(80) { 0 } else { PORT_OFFSET };
     let dns_port = if may(53) { 53 } else { 53 + PORT_OFFSET };
-    Bindings { dns_port, ports: Ports { offset } }
+    Bindings {
+        dns_port,
+        ports: Ports { offset },
+    }
 }
 
 fn engines(
@@ -329,28 +382,63 @@ fn engines(
     options: &UpOptions,
     secrets: &Secrets,
 ) -> Result<Engines, UpError> {
-    let directories = Directories { stack: options.directory.clone(), cache: options.cache.clone() };
+    let directories = Directories {
+        stack: options.directory.clone(),
+        cache: options.cache.clone(),
+    };
     let mut postgres = BTreeMap::new();
     for db in &plan.topology.db_instances {
-        let Some(passwords) = secrets.databases.get(&db.id).cloned() else { continue };
+        let Some(passwords) = secrets.databases.get(&db.id).cloned() else {
+            continue;
+        };
         let settings = DbSettings::of(db);
-        let engine = Postgres::new(Arc::clone(runtime), directories.clone(), settings, passwords)
-            .map_err(|cause| UpError::Topology { message: format!("DB instance `{}`: {cause}", db.id), hint: None })?;
+        let engine = Postgres::new(
+            Arc::clone(runtime),
+            directories.clone(),
+            settings,
+            passwords,
+        )
+        .map_err(|cause| UpError::Topology {
+            message: format!("DB instance `{}`: {cause}", db.id),
+            hint: None,
+        })?;
         let engine = Arc::new(engine);
-        let members = db.read_replicas.iter().map(|replica| &replica.id).chain([&db.id]);
+        let members = db
+            .read_replicas
+            .iter()
+            .map(|replica| &replica.id)
+            .chain([&db.id]);
         postgres.extend(members.map(|id| (id.clone(), Arc::clone(&engine))));
     }
     let redis = plan.topology.replication_groups.iter().map(|group| {
-        let engine = Redis::new(Arc::clone(runtime), directories.clone(), group);
+        let engine = Redis::new(
+            Arc::clone(runtime),
+            directories.clone(),
+            CacheSettings::of(group),
+        );
         (group.id.clone(), Arc::new(engine))
     });
-    Ok(Engines { postgres, redis: redis.collect() })
+    Ok(Engines {
+        postgres,
+        redis: redis.collect(),
+    })
 }
 
 async fn data_plane(plan: &Plan, bindings: Bindings, seed: u64) -> Result<Arc<DataPlane>, UpError> {
-    let views = plan.topology.zones().map(|zone| zone.number).chain([ZoneNumber::OUTSIDE]).collect();
-    let config =
-        Config { cores: None, slot: plan.slot, views, dns_port: bindings.dns_port, ports: bindings.ports, seed };
+    let views = plan
+        .topology
+        .zones()
+        .map(|zone| zone.number)
+        .chain([ZoneNumber::OUTSIDE])
+        .collect();
+    let config = Config {
+        cores: None,
+        slot: plan.slot,
+        views,
+        dns_port: bindings.dns_port,
+        ports: bindings.ports,
+        seed,
+    };
     let taken = |cause: &dyn std::error::Error| UpError::Machine {
         message: format!("failed to {cause}"),
         hint: Some("another program has this address; `localaws doctor` tells more".to_owned()),
@@ -358,7 +446,11 @@ async fn data_plane(plan: &Plan, bindings: Bindings, seed: u64) -> Result<Arc<Da
     let data_plane = DataPlane::start(config).map_err(|cause| taken(&cause))?;
     let first = crate::routes::routes(plan, &World::new(plan));
     let network = Network {
-        closed: plan.instances.iter().map(|instance| instance.id.clone()).collect(),
+        closed: plan
+            .instances
+            .iter()
+            .map(|instance| instance.id.clone())
+            .collect(),
         ..Network::default()
     };
     data_plane.set_network(Arc::new(network));
@@ -372,31 +464,52 @@ async fn data_plane(plan: &Plan, bindings: Bindings, seed: u64) -> Result<Arc<Da
 /// What does not answer yet, in a few words.
 fn missing(plan: &Plan, world: &World) -> String {
     use topologies::event::{DbInstanceStatus, ReplicationGroupStatus};
-    let databases = world.databases.iter().filter(|(_, db)| db.status != DbInstanceStatus::Available);
-    let replicas = world.replicas.iter().filter(|(_, replica)| replica.status != DbInstanceStatus::Available);
-    let caches = world.caches.iter().filter(|(_, cache)| cache.status != ReplicationGroupStatus::Available);
+    let databases = world
+        .databases
+        .iter()
+        .filter(|(_, db)| db.status != DbInstanceStatus::Available);
+    let replicas = world
+        .replicas
+        .iter()
+        .filter(|(_, replica)| replica.status != DbInstanceStatus::Available);
+    let caches = world
+        .caches
+        .iter()
+        .filter(|(_, cache)| cache.status != ReplicationGroupStatus::Available);
     let mut names: Vec<String> = databases.map(|(id, _)| id.to_string()).collect();
     names.extend(replicas.map(|(id, _)| id.to_string()));
     names.extend(caches.map(|(id, _)| id.to_string()));
     if names.is_empty() {
-        names.extend(plan.topology.load_balancers.iter().map(|lb| lb.id.to_string()));
+        names.extend(
+            plan.topology
+                .load_balancers
+                .iter()
+                .map(|lb| lb.id.to_string()),
+        );
     }
     names.join(", ")
 }
 
 fn machine(cause: &RuntimeError) -> UpError {
     match cause {
-        RuntimeError::Missing { what, hint } => {
-            UpError::Machine { message: format!("{what} not found"), hint: Some(hint.clone()) }
-        }
+        RuntimeError::Missing { what, hint } => UpError::Machine {
+            message: format!("{what} not found"),
+            hint: Some(hint.clone()),
+        },
         RuntimeError::InsufficientCapacity(_)
         | RuntimeError::ZoneUnreachable(_)
         | RuntimeError::HeldStopped(_)
         | RuntimeError::Failed { .. }
-        | RuntimeError::TimedOut { .. } => UpError::Machine { message: cause.to_string(), hint: None },
+        | RuntimeError::TimedOut { .. } => UpError::Machine {
+            message: cause.to_string(),
+            hint: None,
+        },
     }
 }
 
 fn failed(action: &str, cause: &std::io::Error) -> UpError {
-    UpError::Machine { message: format!("failed to {action}: {cause}"), hint: None }
+    UpError::Machine {
+        message: format!("failed to {action}: {cause}"),
+        hint: None,
+    }
 }

@@ -6,13 +6,21 @@
 //! - [`workload`]: a drill's clients; [`log`]: the timeline file; [`api`], [`cli`]: the ways in
 
 pub mod api;
+pub mod apps;
 pub mod cli;
 pub mod control;
 pub mod driver;
 pub mod effects;
 pub mod engines;
+pub mod harm;
+pub mod hosts;
+pub mod launch;
 pub mod log;
+pub mod prober;
 pub mod routes;
 pub mod runtime;
+pub mod secrets;
 pub mod simulator;
+pub mod stack;
+pub mod up;
 pub mod workload;

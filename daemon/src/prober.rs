@@ -5,6 +5,8 @@
 //! without power or cut off reports nothing. A probe that timed out while this process itself was held up proves nothing and is
 //! dropped.
 
+mod sightings;
+
 use std::future::Future;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
@@ -38,7 +40,7 @@ const FIRST_CHECKS: Duration = Duration::from_millis(100);
 const NODE_INTERVAL: Duration = Duration::from_millis(250);
 /// A connection to a load balancer's node that takes longer has failed.
 const NODE_TIMEOUT: Duration = Duration::from_millis(200);
-/// The port of a stack's resolver where it is 53.
+/// AWS's reason code for a check that failed otherwise than by its answer or by silence.
 const CHECKER_REASON: &str = "Target.FailedHealthChecks";
 
 /// What probes need to know.
@@ -72,8 +74,12 @@ impl Prober {
         for instance in &self.plan.instances {
             let host = EngineHost::of(instance);
             match &instance.kind {
-                InstanceKind::DbHost(_) => spawn(Box::pin(self.clone().databases(host, instance.kind.clone()))),
-                InstanceKind::CacheNode(_) => spawn(Box::pin(self.clone().caches(host, instance.kind.clone()))),
+                InstanceKind::DbHost(_) => spawn(Box::pin(
+                    self.clone().databases(host, instance.kind.clone()),
+                )),
+                InstanceKind::CacheNode(_) => {
+                    spawn(Box::pin(self.clone().caches(host, instance.kind.clone())))
+                }
                 InstanceKind::App(_) => {}
             }
         }
@@ -83,7 +89,9 @@ impl Prober {
                 for target in self.plan.service_instances(&group.service) {
                     let check = TargetCheck {
                         instance: target.id.clone(),
-                        address: self.ports.dial(target.address, node.address.zone, group.port),
+                        address: self
+                            .ports
+                            .dial(target.address, node.address.zone, group.port),
                         group: group.clone(),
                         node: node.zone.clone(),
                         view: node.address.zone,
@@ -98,38 +106,58 @@ impl Prober {
     }
 
     async fn databases(self, host: EngineHost, kind: InstanceKind) {
-        let InstanceKind::DbHost(db) = kind else { return };
-        let Some(engine) = self.engines.postgres.get(&db).cloned() else { return };
+        let InstanceKind::DbHost(db) = kind else {
+            return;
+        };
+        let Some(engine) = self.engines.postgres.get(&db).cloned() else {
+            return;
+        };
+        let hosts: Vec<_> = self
+            .plan
+            .instances
+            .iter()
+            .map(|instance| instance.id.clone())
+            .collect();
         let timing = &self.plan.topology.timing;
         let (interval, timeout) = (timing.probe_interval, timing.probe_timeout);
         let mut ticks = ticks(interval);
         loop {
             ticks.tick().await;
             let (sent, begun) = (self.clock.now(), Instant::now());
-            let result = DbProbe::from(engine.probe(&host, timeout).await);
+            let result = sightings::database(engine.probe(&host, timeout).await, &hosts);
             if result == DbProbe::TimedOut && held_up(begun, timeout) {
                 continue;
             }
-            if !self.report(sent, Probe::Database(host.instance.clone(), result)).await {
+            if !self
+                .report(sent, Probe::Database(host.instance.clone(), result))
+                .await
+            {
                 return;
             }
         }
     }
 
     async fn caches(self, node: EngineHost, kind: InstanceKind) {
-        let InstanceKind::CacheNode(group) = kind else { return };
-        let Some(engine) = self.engines.redis.get(&group).cloned() else { return };
+        let InstanceKind::CacheNode(group) = kind else {
+            return;
+        };
+        let Some(engine) = self.engines.redis.get(&group).cloned() else {
+            return;
+        };
         let timing = &self.plan.topology.timing;
         let (interval, timeout) = (timing.probe_interval, timing.probe_timeout);
         let mut ticks = ticks(interval);
         loop {
             ticks.tick().await;
             let (sent, begun) = (self.clock.now(), Instant::now());
-            let result = CacheProbe::from(engine.probe(&node, timeout).await);
+            let result = sightings::cache(engine.probe(&node, timeout).await);
             if result == CacheProbe::TimedOut && held_up(begun, timeout) {
                 continue;
             }
-            if !self.report(sent, Probe::Cache(node.instance.clone(), result)).await {
+            if !self
+                .report(sent, Probe::Cache(node.instance.clone(), result))
+                .await
+            {
                 return;
             }
         }
@@ -148,7 +176,8 @@ impl Prober {
                 Protocol::Tcp => probe::tcp(target.address.into(), checks.timeout).await,
             };
             let check = judge(&outcome, &checks.matcher);
-            let silent = matches!(outcome, ProbeOutcome::TimedOut) && held_up(begun, checks.timeout);
+            let silent =
+                matches!(outcome, ProbeOutcome::TimedOut) && held_up(begun, checks.timeout);
             if !silent && self.can_report(target.view) {
                 let probe = Probe::Target {
                     target_group: target.group.id.clone(),
@@ -160,15 +189,29 @@ impl Prober {
                     return;
                 }
             }
-            let pause = if quick && !self.checked(&target) { FIRST_CHECKS } else { checks.interval };
+            let pause = if quick && !self.checked(&target) {
+                FIRST_CHECKS
+            } else {
+                checks.interval
+            };
             // A late answer does not shift the schedule (aws-behaviour §4.4).
             tokio::time::sleep(pause.saturating_sub(begun.elapsed())).await;
         }
     }
 
     async fn nodes(self, node: LoadBalancerNode) {
-        let balancer = self.plan.topology.load_balancers.iter().find(|lb| lb.id == node.load_balancer);
-        let Some(port) = balancer.and_then(|lb| lb.listeners.first()).map(|listener| listener.port) else { return };
+        let balancer = self
+            .plan
+            .topology
+            .load_balancers
+            .iter()
+            .find(|lb| lb.id == node.load_balancer);
+        let Some(port) = balancer
+            .and_then(|lb| lb.listeners.first())
+            .map(|listener| listener.port)
+        else {
+            return;
+        };
         let address = self.ports.dial(node.address, ZoneNumber::OUTSIDE, port);
         let mut ticks = ticks(NODE_INTERVAL);
         loop {
@@ -180,7 +223,17 @@ impl Prober {
             }
             let check = judge(&outcome, &[]);
             let (load_balancer, zone) = (node.load_balancer.clone(), node.zone.clone());
-            if !self.report(sent, Probe::Node { load_balancer, zone, check }).await {
+            if !self
+                .report(
+                    sent,
+                    Probe::Node {
+                        load_balancer,
+                        zone,
+                        check,
+                    },
+                )
+                .await
+            {
                 return;
             }
         }
@@ -194,7 +247,10 @@ impl Prober {
             ticks.tick().await;
             let sent = self.clock.now();
             let check = self.check_endpoint(&health_check, limit).await;
-            if !self.report(sent, Probe::HealthCheck(health_check.id.clone(), check)).await {
+            if !self
+                .report(sent, Probe::HealthCheck(health_check.id.clone(), check))
+                .await
+            {
                 return;
             }
         }
@@ -202,11 +258,20 @@ impl Prober {
 
     async fn check_endpoint(&self, health_check: &HealthCheck, limit: Duration) -> Check {
         let name = &health_check.fully_qualified_domain_name;
-        let found = lookup(self.resolver, name, limit).await.ok().and_then(|answer| answer.addresses.first().copied());
+        let found = lookup(self.resolver, name, limit)
+            .await
+            .ok()
+            .and_then(|answer| answer.addresses.first().copied());
         let Some(address) = found else {
-            return Check::Failed { reason: CHECKER_REASON, detail: format!("{name} does not resolve") };
+            return Check::Failed {
+                reason: CHECKER_REASON,
+                detail: format!("{name} does not resolve"),
+            };
         };
-        let address = SocketAddr::from(SocketAddrV4::new(address, self.ports.real(health_check.port)));
+        let address = SocketAddr::from(SocketAddrV4::new(
+            address,
+            self.ports.real(health_check.port),
+        ));
         let outcome = match health_check.protocol {
             Protocol::Http => probe::http(address, &health_check.resource_path, name, limit).await,
             Protocol::Tcp => probe::tcp(address, limit).await,
@@ -223,8 +288,13 @@ impl Prober {
 
     fn checked(&self, target: &TargetCheck) -> bool {
         let world = self.world.borrow();
-        let views = world.targets.get(&target.group.id).and_then(|targets| targets.get(&target.instance));
-        views.and_then(|views| views.get(&target.node)).is_some_and(|view| view.state != TargetHealth::Initial)
+        let views = world
+            .targets
+            .get(&target.group.id)
+            .and_then(|targets| targets.get(&target.instance));
+        views
+            .and_then(|views| views.get(&target.node))
+            .is_some_and(|view| view.state != TargetHealth::Initial)
     }
 
     /// Whether somebody still listens.
@@ -256,18 +326,24 @@ fn held_up(begun: Instant, limit: Duration) -> bool {
 fn judge(outcome: &ProbeOutcome, matcher: &[(u16, u16)]) -> Check {
     match outcome {
         ProbeOutcome::Connected => Check::Passed("connected".to_owned()),
-        ProbeOutcome::Status(status) if matcher.iter().any(|(low, high)| (*low..=*high).contains(status)) => {
+        ProbeOutcome::Status(status)
+            if matcher
+                .iter()
+                .any(|(low, high)| (*low..=*high).contains(status)) =>
+        {
             Check::Passed(status.to_string())
         }
         ProbeOutcome::Status(status) => Check::Failed {
             reason: "Target.ResponseCodeMismatch",
             detail: format!("Health checks failed with these codes: [{status}]"),
         },
-        ProbeOutcome::TimedOut => {
-            Check::Failed { reason: "Target.Timeout", detail: "Request timed out".to_owned() }
-        }
-        ProbeOutcome::Refused | ProbeOutcome::Failed(_) => {
-            Check::Failed { reason: CHECKER_REASON, detail: "Health checks failed".to_owned() }
-        }
+        ProbeOutcome::TimedOut => Check::Failed {
+            reason: "Target.Timeout",
+            detail: "Request timed out".to_owned(),
+        },
+        ProbeOutcome::Refused | ProbeOutcome::Failed(_) => Check::Failed {
+            reason: CHECKER_REASON,
+            detail: "Health checks failed".to_owned(),
+        },
     }
 }

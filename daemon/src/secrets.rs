@@ -54,13 +54,23 @@ impl Secrets {
 
     /// What an application's environment is made with.
     pub fn for_environment(&self) -> topologies::plan::Secrets {
-        let masters = self.databases.iter().map(|(db, secrets)| (db.clone(), secrets.master.expose().to_owned()));
-        topologies::plan::Secrets { master_passwords: masters.collect() }
+        let masters = self
+            .databases
+            .iter()
+            .map(|(db, secrets)| (db.clone(), secrets.master.expose().to_owned()));
+        topologies::plan::Secrets {
+            master_passwords: masters.collect(),
+        }
     }
 
     fn save(&self, path: &Path) -> io::Result<()> {
         let unfinished = path.with_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&unfinished)?;
         file.write_all(&serde_json::to_vec_pretty(self)?)?;
         file.sync_all()?;
         fs::rename(unfinished, path)

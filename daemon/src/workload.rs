@@ -13,7 +13,7 @@ use chaos::blast_radius::blast_radius;
 use chaos::drill::bind::{BindError, Bound};
 use chaos::drill::{Action, Drill, Traffic, Workload};
 use chaos::fault::Fault;
-use chaos::history::{EndpointHistory, FaultSpan, History, Redundancy, Survivors};
+use chaos::history::{EndpointHistory, FaultSpan, History, Redundancy};
 use chaos::ledger::Ledger;
 use chaos::presence::Presence;
 use proxies::Ports;
@@ -75,7 +75,11 @@ pub enum DrillError {
 }
 
 fn list(errors: &[BindError]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    errors
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// Clients of one endpoint, at work.
@@ -99,8 +103,16 @@ pub async fn run(
 ) -> Result<History, DrillError> {
     let before = rig.events(0).await.map_err(DrillError::Stack)?;
     let presence = presence(&place.plan, &before);
-    let bound = drill.bind(&place.plan, &presence).map_err(DrillError::Unfit)?;
-    note(rig, EventKind::DrillStarted { drill: drill.name.clone() }).await;
+    let bound = drill
+        .bind(&place.plan, &presence)
+        .map_err(DrillError::Unfit)?;
+    note(
+        rig,
+        EventKind::DrillStarted {
+            drill: drill.name.clone(),
+        },
+    )
+    .await;
     let outcome = perform(drill, &bound, place, rig, tell).await;
     if outcome.is_err() {
         // The failure that ended the drill says more than one of the heal.
@@ -128,7 +140,10 @@ async fn perform(
     let mut faults = faults?;
     let healed = rig.heal(None).await.map_err(DrillError::Stack)?;
     let now = place.clock.now();
-    for span in faults.iter_mut().filter(|span| span.to.is_none() && healed.contains(&span.id)) {
+    for span in faults
+        .iter_mut()
+        .filter(|span| span.to.is_none() && healed.contains(&span.id))
+    {
         span.to = Some(now);
     }
     tell("waiting until the stack is whole again");
@@ -137,9 +152,13 @@ async fn perform(
     tell("counting what survived");
     let mut endpoints = Vec::new();
     for clients in at_work {
-        let survivors = survivors::collect(&clients.endpoint, &clients.workload, &clients.store, place).await;
+        let survivors =
+            survivors::collect(&clients.endpoint, &clients.workload, &clients.store, place).await;
         let ledger = std::mem::replace(
-            &mut *clients.ledger.lock().unwrap_or_else(PoisonError::into_inner),
+            &mut *clients
+                .ledger
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
             Ledger::new(0),
         );
         endpoints.push(EndpointHistory {
@@ -149,7 +168,13 @@ async fn perform(
             survivors,
         });
     }
-    Ok(History { began, ended: place.clock.now(), faults, endpoints, redundancy: redundancy(&events, began) })
+    Ok(History {
+        began,
+        ended: place.clock.now(),
+        faults,
+        endpoints,
+        redundancy: redundancy(&events, began),
+    })
 }
 
 /// Makes the tables and keys that clients write to, empty.
@@ -157,11 +182,21 @@ async fn prepare(bound: &Bound, place: &Place) -> Result<Vec<AtWork>, DrillError
     let mut at_work = Vec::new();
     for (index, (workload, endpoint)) in bound.workload.iter().enumerate() {
         let store = format!("{}_{index}", clients::TABLE);
-        survivors::clear(endpoint, workload, &store, place).await.map_err(|why| {
-            DrillError::Stack(format!("endpoint `{}` does not serve before the drill: {why}", endpoint.id))
-        })?;
+        survivors::clear(endpoint, workload, &store, place)
+            .await
+            .map_err(|why| {
+                DrillError::Stack(format!(
+                    "endpoint `{}` does not serve before the drill: {why}",
+                    endpoint.id
+                ))
+            })?;
         let ledger = Arc::new(Mutex::new(Ledger::new(LEDGER_LIMIT)));
-        at_work.push(AtWork { workload: workload.clone(), endpoint: endpoint.clone(), store, ledger });
+        at_work.push(AtWork {
+            workload: workload.clone(),
+            endpoint: endpoint.clone(),
+            store,
+            ledger,
+        });
     }
     Ok(at_work)
 }
@@ -169,7 +204,13 @@ async fn prepare(bound: &Bound, place: &Place) -> Result<Vec<AtWork>, DrillError
 fn start(at_work: &[AtWork], place: &Place, stop: &CancellationToken) -> JoinSet<()> {
     let mut clients = JoinSet::new();
     let mut number = 0;
-    for AtWork { workload, endpoint, store, ledger } in at_work {
+    for AtWork {
+        workload,
+        endpoint,
+        store,
+        ledger,
+    } in at_work
+    {
         for _ in 0..workload.clients {
             let client = Client {
                 number,
@@ -213,7 +254,8 @@ async fn perform_steps(
             Action::Inject { fault, label } => {
                 tell(&format!("injecting {fault}"));
                 let events = rig.events(0).await.map_err(DrillError::Stack)?;
-                let consequences = blast_radius(fault, &place.plan, &presence(&place.plan, &events));
+                let consequences =
+                    blast_radius(fault, &place.plan, &presence(&place.plan, &events));
                 let from = place.clock.now();
                 let injected = rig.inject(fault.clone()).await.map_err(DrillError::Stack)?;
                 labels.extend(label.clone().map(|label| (label, injected.fault.clone())));
@@ -228,11 +270,19 @@ async fn perform_steps(
                 });
             }
             Action::Heal { label } => {
-                let wanted = label.as_ref().and_then(|label| labels.iter().find(|(known, _)| known == label));
+                let wanted = label
+                    .as_ref()
+                    .and_then(|label| labels.iter().find(|(known, _)| known == label));
                 tell("healing");
-                let healed = rig.heal(wanted.map(|(_, id)| id.clone())).await.map_err(DrillError::Stack)?;
+                let healed = rig
+                    .heal(wanted.map(|(_, id)| id.clone()))
+                    .await
+                    .map_err(DrillError::Stack)?;
                 let now = place.clock.now();
-                for span in spans.iter_mut().filter(|span| span.to.is_none() && healed.contains(&span.id)) {
+                for span in spans
+                    .iter_mut()
+                    .filter(|span| span.to.is_none() && healed.contains(&span.id))
+                {
                     span.to = Some(now);
                 }
             }
@@ -259,8 +309,14 @@ async fn settle(limit: Duration, place: &Place, rig: &dyn Rig) -> Result<Vec<Eve
 }
 
 fn whole(world: &World) -> bool {
-    let databases = world.databases.values().all(|db| db.standby.as_ref().is_none_or(|standby| standby.in_sync));
-    let caches = world.caches.values().all(|cache| cache.status == ReplicationGroupStatus::Available);
+    let databases = world
+        .databases
+        .values()
+        .all(|db| db.standby.as_ref().is_none_or(|standby| standby.in_sync));
+    let caches = world
+        .caches
+        .values()
+        .all(|cache| cache.status == ReplicationGroupStatus::Available);
     databases && caches
 }
 
@@ -283,16 +339,23 @@ fn redundancy(events: &[Event], began: Time) -> Vec<Redundancy> {
     let changes = since.filter_map(|event| {
         let (resource, full) = match &event.event {
             EventKind::StandbyInSync { db_instance, .. } => (db_instance.to_string(), true),
-            EventKind::StandbyOutOfSync { db_instance, .. } | EventKind::FailoverStarted { db_instance, .. } => {
-                (db_instance.to_string(), false)
-            }
-            EventKind::ReplicationGroupStatusChanged { group, status } => {
-                (group.to_string(), *status == ReplicationGroupStatus::Available)
-            }
-            EventKind::CacheReplicaLinkChanged { group, up: false, .. } => (group.to_string(), false),
+            EventKind::StandbyOutOfSync { db_instance, .. }
+            | EventKind::FailoverStarted { db_instance, .. } => (db_instance.to_string(), false),
+            EventKind::ReplicationGroupStatusChanged { group, status } => (
+                group.to_string(),
+                *status == ReplicationGroupStatus::Available,
+            ),
+            EventKind::CacheReplicaLinkChanged {
+                group, up: false, ..
+            } => (group.to_string(), false),
             _ => return None,
         };
-        Some(Redundancy { at: event.at, resource, full, seq: Some(event.seq) })
+        Some(Redundancy {
+            at: event.at,
+            resource,
+            full,
+            seq: Some(event.seq),
+        })
     });
     changes.collect()
 }
@@ -300,7 +363,9 @@ fn redundancy(events: &[Event], began: Time) -> Vec<Redundancy> {
 /// Gives faults the timeline's numbers.
 fn number(faults: &mut [FaultSpan], events: &[Event]) {
     for event in events {
-        let (EventKind::FaultInjected { fault, .. } | EventKind::FaultHealed { fault }) = &event.event else {
+        let (EventKind::FaultInjected { fault, .. } | EventKind::FaultHealed { fault }) =
+            &event.event
+        else {
             continue;
         };
         for span in faults.iter_mut().filter(|span| span.id == *fault) {
@@ -323,28 +388,45 @@ async fn note(rig: &dyn Rig, kind: EventKind) {
 impl Place {
     fn target(&self, endpoint: &Endpoint, patience: Duration) -> Target {
         let port = self.ports.real(endpoint.port);
-        Target { resolver: self.resolver, name: endpoint.name.clone(), port, patience }
+        Target {
+            resolver: self.resolver,
+            name: endpoint.name.clone(),
+            port,
+            patience,
+        }
     }
 
     fn sql_config(&self, endpoint: &Endpoint) -> Option<tokio_postgres::Config> {
-        let (EndpointKind::RdsWriter(id) | EndpointKind::RdsInstance(id) | EndpointKind::RdsReader(id)) =
-            &endpoint.kind
+        let (EndpointKind::RdsWriter(id)
+        | EndpointKind::RdsInstance(id)
+        | EndpointKind::RdsReader(id)) = &endpoint.kind
         else {
             return None;
         };
         let mut databases = self.plan.topology.db_instances.iter();
-        let db = databases.find(|db| db.id == *id || db.read_replicas.iter().any(|replica| replica.id == *id))?;
+        let db = databases
+            .find(|db| db.id == *id || db.read_replicas.iter().any(|replica| replica.id == *id))?;
         let mut config = tokio_postgres::Config::new();
-        config.user(&db.master_username).dbname(&db.db_name).application_name("localaws-drill");
+        config
+            .user(&db.master_username)
+            .dbname(&db.db_name)
+            .application_name("localaws-drill");
         config.password(self.secrets.databases.get(&db.id)?.master.expose());
         Some(config)
     }
 
     fn auth_token(&self, endpoint: &Endpoint) -> Option<String> {
-        let (EndpointKind::ElasticachePrimary(id) | EndpointKind::ElasticacheReader(id)) = &endpoint.kind else {
+        let (EndpointKind::ElasticachePrimary(id) | EndpointKind::ElasticacheReader(id)) =
+            &endpoint.kind
+        else {
             return None;
         };
-        let group = self.plan.topology.replication_groups.iter().find(|group| group.id == *id)?;
+        let group = self
+            .plan
+            .topology
+            .replication_groups
+            .iter()
+            .find(|group| group.id == *id)?;
         group.auth_token.clone()
     }
 }

@@ -52,7 +52,10 @@ pub struct Image {
 /// [`RuntimeError::Failed`] when the engine refuses.
 pub async fn list(engine: &Engine) -> Result<Vec<Image>, RuntimeError> {
     let options = bollard::query_parameters::ListImagesOptionsBuilder::new()
-        .filters(&std::collections::HashMap::from([("label", vec![RECIPE_LABEL])]))
+        .filters(&std::collections::HashMap::from([(
+            "label",
+            vec![RECIPE_LABEL],
+        )]))
         .build();
     let found = engine
         .api()
@@ -113,7 +116,10 @@ pub(crate) async fn named(
 }
 
 /// Our image for software if it is here and up to date, else the official one if that is here.
-pub(crate) async fn at_hand(engine: &Engine, software: &Software) -> Result<Option<Image>, RuntimeError> {
+pub(crate) async fn at_hand(
+    engine: &Engine,
+    software: &Software,
+) -> Result<Option<Image>, RuntimeError> {
     let kind = kind(software);
     let majors: Vec<u16> = match (kind, asked(software)) {
         (Kind::Base, _) => vec![0],
@@ -188,7 +194,11 @@ fn image(reference: &str, found: ImageInspect) -> Image {
         id: found.id.unwrap_or_default(),
         version: labels.get(VERSION_LABEL).cloned(),
         glibc: labels.get(GLIBC_LABEL).cloned(),
-        size: found.size.unwrap_or_default().try_into().unwrap_or_default(),
+        size: found
+            .size
+            .unwrap_or_default()
+            .try_into()
+            .unwrap_or_default(),
         path: path.unwrap_or_else(|| SYSTEM_PATH.to_owned()),
         recipe: labels.get(RECIPE_LABEL).cloned(),
     }

@@ -12,7 +12,10 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("chaos", &["topologies"]),
     ("docker", &["topologies"]),
     ("daemon", &["topologies", "proxies", "chaos", "docker"]),
-    ("tests", &["topologies", "proxies", "chaos", "docker", "daemon"]),
+    (
+        "tests",
+        &["topologies", "proxies", "chaos", "docker", "daemon"],
+    ),
     ("examples/storefront", &[]),
 ];
 
@@ -68,7 +71,10 @@ const IMPURE: &[&str] = &[
 const LINES_MAX: usize = 700;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate lies in the workspace")
+        .to_owned()
 }
 
 fn sources(under: &Path) -> Vec<PathBuf> {
@@ -91,16 +97,32 @@ fn sources(under: &Path) -> Vec<PathBuf> {
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).expect("a source file is readable");
     let before_tests = text.split("#[cfg(test)]").next().unwrap_or_default();
-    let lines = before_tests.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let lines = before_tests
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The `[dependencies]` of a member, development dependencies left out.
 fn dependencies(member: &str) -> Vec<String> {
-    let manifest = fs::read_to_string(root().join(member).join("Cargo.toml")).expect("a member has a manifest");
-    let section = manifest.split("\n[").find(|section| section.starts_with("dependencies]")).unwrap_or_default();
-    let lines = section.lines().skip(1).filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    lines.map(|line| line.split(['.', ' ', '=']).next().unwrap_or_default().to_owned()).collect()
+    let manifest = fs::read_to_string(root().join(member).join("Cargo.toml"))
+        .expect("a member has a manifest");
+    let section = manifest
+        .split("\n[")
+        .find(|section| section.starts_with("dependencies]"))
+        .unwrap_or_default();
+    let lines = section
+        .lines()
+        .skip(1)
+        .filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    lines
+        .map(|line| {
+            line.split(['.', ' ', '='])
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        })
+        .collect()
 }
 
 #[test]
@@ -109,25 +131,41 @@ fn members_depend_only_on_those_below_them() {
     for (member, allowed) in DEPENDENCIES {
         for dependency in dependencies(member) {
             let is_ours = ours.contains(&dependency.as_str());
-            assert!(!is_ours || allowed.contains(&dependency.as_str()), "{member} must not depend on {dependency}");
+            assert!(
+                !is_ours || allowed.contains(&dependency.as_str()),
+                "{member} must not depend on {dependency}"
+            );
         }
     }
 }
 
 #[test]
 fn every_member_is_in_the_table() {
-    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("the workspace has a manifest");
-    let members = manifest.lines().find(|line| line.starts_with("members")).expect("it names its members");
+    let manifest =
+        fs::read_to_string(root().join("Cargo.toml")).expect("the workspace has a manifest");
+    let members = manifest
+        .lines()
+        .find(|line| line.starts_with("members"))
+        .expect("it names its members");
     let named = members.matches('"').count() / 2;
-    assert_eq!(named, DEPENDENCIES.len(), "members and the table of dependencies differ");
+    assert_eq!(
+        named,
+        DEPENDENCIES.len(),
+        "members and the table of dependencies differ"
+    );
 }
 
 #[test]
 fn engines_and_protocols_stay_in_their_rooms() {
     for (krate, allowed) in RESERVED {
         for (member, _) in DEPENDENCIES {
-            let used = dependencies(member).iter().any(|dependency| dependency == krate);
-            assert!(!used || allowed.contains(member), "{member} must not use {krate}");
+            let used = dependencies(member)
+                .iter()
+                .any(|dependency| dependency == krate);
+            assert!(
+                !used || allowed.contains(member),
+                "{member} must not use {krate}"
+            );
         }
     }
 }
@@ -137,7 +175,10 @@ fn what_decides_does_not_act() {
     let mut offences = Vec::new();
     for place in PURE {
         let files = sources(&root().join(place));
-        assert!(!files.is_empty(), "{place} is in the list of pure code and does not exist");
+        assert!(
+            !files.is_empty(),
+            "{place} is in the list of pure code and does not exist"
+        );
         for file in files {
             for (number, line) in code(&file).lines().enumerate() {
                 for word in IMPURE.iter().filter(|word| line.contains(**word)) {
@@ -146,7 +187,11 @@ fn what_decides_does_not_act() {
             }
         }
     }
-    assert!(offences.is_empty(), "pure code acts:\n{}", offences.join("\n"));
+    assert!(
+        offences.is_empty(),
+        "pure code acts:\n{}",
+        offences.join("\n")
+    );
 }
 
 #[test]
@@ -154,7 +199,11 @@ fn control_does_not_look_at_faults() {
     for file in sources(&root().join("daemon/src/control")) {
         let code = code(&file);
         for word in ["FaultInjected", "FaultHealed", ".faults", "chaos::"] {
-            assert!(!code.contains(word), "{} speaks of {word}: chaos never tells control", file.display());
+            assert!(
+                !code.contains(word),
+                "{} speaks of {word}: chaos never tells control",
+                file.display()
+            );
         }
     }
 }
@@ -178,8 +227,16 @@ fn every_module_says_what_it_is_for() {
     for (member, _) in DEPENDENCIES {
         for file in sources(&root().join(member).join("src")) {
             let text = fs::read_to_string(&file).expect("a source file is readable");
-            assert!(text.starts_with("//!"), "{} has no module documentation", file.display());
-            assert!(!text.contains("Not written yet"), "{} is not written yet", file.display());
+            assert!(
+                text.starts_with("//!"),
+                "{} has no module documentation",
+                file.display()
+            );
+            assert!(
+                !text.contains("Not written yet"),
+                "{} is not written yet",
+                file.display()
+            );
         }
     }
 }
@@ -188,10 +245,16 @@ fn every_module_says_what_it_is_for() {
 fn every_shipped_yaml_is_used() {
     let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
     for folder in ["topologies", "chaos/drills"] {
-        for entry in fs::read_dir(root().join(folder)).expect("the folder exists").flatten() {
+        for entry in fs::read_dir(root().join(folder))
+            .expect("the folder exists")
+            .flatten()
+        {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.ends_with(".yaml") {
-                assert!(readme.contains(&name), "{folder}/{name} is not in the README");
+                assert!(
+                    readme.contains(&name),
+                    "{folder}/{name} is not in the README"
+                );
             }
         }
     }

@@ -66,6 +66,13 @@ pub enum Action {
         /// Its source; none for a primary.
         source: Option<InstanceId>,
     },
+    /// Stop a node that was primary and start it as a replica; what it alone held goes.
+    RejoinCache {
+        /// The node.
+        instance: InstanceId,
+        /// Its source.
+        source: InstanceId,
+    },
     /// Make a replica the primary.
     PromoteCache {
         /// The node.
@@ -128,6 +135,7 @@ impl Action {
             | Self::Rejoin { instance, .. }
             | Self::StartCache { instance, .. }
             | Self::PromoteCache { instance }
+            | Self::RejoinCache { instance, .. }
             | Self::FollowCache { instance, .. } => instance,
         }
     }
@@ -166,7 +174,9 @@ impl fmt::Display for Action {
             Self::Follow { instance, source } | Self::FollowCache { instance, source } => {
                 write!(f, "point {instance} to {source}")
             }
-            Self::Rejoin { instance, source } => write!(f, "rejoin {instance} to {source}"),
+            Self::Rejoin { instance, source } | Self::RejoinCache { instance, source } => {
+                write!(f, "rejoin {instance} to {source}")
+            }
             Self::StartCache {
                 instance,
                 source: None,

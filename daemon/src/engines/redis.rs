@@ -35,6 +35,16 @@ pub struct CacheSettings {
     pub auth_token: Option<Secret>,
 }
 
+impl CacheSettings {
+    /// The settings of a topology's replication group.
+    pub fn of(group: &topologies::topology::ReplicationGroup) -> Self {
+        Self {
+            version: group.engine_version,
+            auth_token: group.auth_token.as_deref().map(Secret::new),
+        }
+    }
+}
+
 /// The role in which a node is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CacheRole {

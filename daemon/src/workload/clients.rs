@@ -70,9 +70,14 @@ enum Try {
 impl Target {
     /// Resolves the name.
     async fn address(&self) -> Result<SocketAddr, String> {
-        let answer = lookup(self.resolver, &self.name, self.patience).await.map_err(|cause| cause.to_string())?;
+        let answer = lookup(self.resolver, &self.name, self.patience)
+            .await
+            .map_err(|cause| cause.to_string())?;
         let address = answer.addresses.first().ok_or("the name has no address")?;
-        Ok(SocketAddr::from(SocketAddrV4::new(Ipv4Addr::clone(address), self.port)))
+        Ok(SocketAddr::from(SocketAddrV4::new(
+            Ipv4Addr::clone(address),
+            self.port,
+        )))
     }
 }
 
@@ -89,7 +94,11 @@ impl Client {
 
     /// Waits for the next operation's time; a client that is late goes on at once and does not catch up.
     async fn pace(&self, begun: tokio::time::Instant, went_well: bool) {
-        let pause = if went_well { self.every } else { self.every.max(PAUSE) };
+        let pause = if went_well {
+            self.every
+        } else {
+            self.every.max(PAUSE)
+        };
         tokio::time::sleep(pause.saturating_sub(begun.elapsed())).await;
     }
 
@@ -97,7 +106,11 @@ impl Client {
     pub async fn write_sql(self, config: tokio_postgres::Config, table: String) {
         let mut session: Option<Sql> = None;
         for count in (0..).take_while(|_| !self.stop.is_cancelled()) {
-            let (key, started, begun) = (Key::new(self.number, count), self.clock.now(), tokio::time::Instant::now());
+            let (key, started, begun) = (
+                Key::new(self.number, count),
+                self.clock.now(),
+                tokio::time::Instant::now(),
+            );
             let result = self.insert(&mut session, &config, &table, key).await;
             let went_well = matches!(result, Try::Acknowledged);
             if !went_well {
@@ -123,11 +136,18 @@ impl Client {
             },
         };
         let statement = format!("INSERT INTO {table} (key) VALUES ($1)");
-        match timeout(self.target.patience, sql.client.execute(&statement, &[&key.to_string()])).await {
+        match timeout(
+            self.target.patience,
+            sql.client.execute(&statement, &[&key.to_string()]),
+        )
+        .await
+        {
             Ok(Ok(_)) => Try::Acknowledged,
             // The server answered that it refuses: nothing was written. Anything else says nothing about the commit.
             Ok(Err(cause)) => match cause.as_db_error() {
-                Some(refusal) if refusal.severity() == "ERROR" => Try::Failed(refusal.message().to_owned()),
+                Some(refusal) if refusal.severity() == "ERROR" => {
+                    Try::Failed(refusal.message().to_owned())
+                }
                 Some(_) | None => Try::Unknown(crate::effects::chain(&cause)),
             },
             Err(_) => Try::Unknown("no answer to the commit in time".to_owned()),
@@ -138,8 +158,14 @@ impl Client {
     pub async fn write_redis(self, set: String, password: Option<String>) {
         let mut connection = None;
         for count in (0..).take_while(|_| !self.stop.is_cancelled()) {
-            let (key, started, begun) = (Key::new(self.number, count), self.clock.now(), tokio::time::Instant::now());
-            let result = self.add(&mut connection, &set, password.as_deref(), key).await;
+            let (key, started, begun) = (
+                Key::new(self.number, count),
+                self.clock.now(),
+                tokio::time::Instant::now(),
+            );
+            let result = self
+                .add(&mut connection, &set, password.as_deref(), key)
+                .await;
             let went_well = matches!(result, Try::Acknowledged);
             if !went_well {
                 connection = None;
@@ -177,8 +203,13 @@ impl Client {
     pub async fn request(self, path: String) {
         let mut connection: Option<Http> = None;
         for count in (0..).take_while(|_| !self.stop.is_cancelled()) {
-            let (key, started, begun) = (Key::new(self.number, count), self.clock.now(), tokio::time::Instant::now());
-            let result = match timeout(self.target.patience, self.get(&mut connection, &path)).await {
+            let (key, started, begun) = (
+                Key::new(self.number, count),
+                self.clock.now(),
+                tokio::time::Instant::now(),
+            );
+            let result = match timeout(self.target.patience, self.get(&mut connection, &path)).await
+            {
                 Ok(Ok(())) => Try::Acknowledged,
                 Ok(Err(why)) => Try::Failed(why),
                 Err(_) => Try::Failed("no answer in time".to_owned()),
@@ -197,15 +228,30 @@ impl Client {
             Some(http) if !http.sender.is_closed() => http,
             Some(_) | None => connection.insert(Http::connect(&self.target).await?),
         };
-        http.sender.ready().await.map_err(|cause| cause.to_string())?;
+        http.sender
+            .ready()
+            .await
+            .map_err(|cause| cause.to_string())?;
         let request = http::Request::get(path)
             .header(http::header::HOST, &self.target.name)
             .body(Empty::<Bytes>::new())
             .map_err(|cause| cause.to_string())?;
-        let answer = http.sender.send_request(request).await.map_err(|cause| cause.to_string())?;
+        let answer = http
+            .sender
+            .send_request(request)
+            .await
+            .map_err(|cause| cause.to_string())?;
         let status = answer.status();
-        answer.into_body().collect().await.map_err(|cause| cause.to_string())?;
-        if status.is_server_error() { Err(format!("status {}", status.as_u16())) } else { Ok(()) }
+        answer
+            .into_body()
+            .collect()
+            .await
+            .map_err(|cause| cause.to_string())?;
+        if status.is_server_error() {
+            Err(format!("status {}", status.as_u16()))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -224,18 +270,29 @@ impl Sql {
     pub async fn connect(target: &Target, config: &tokio_postgres::Config) -> Result<Self, String> {
         let address = target.address().await?;
         let connect = async {
-            let stream = TcpStream::connect(address).await.map_err(|cause| cause.to_string())?;
-            stream.set_nodelay(true).map_err(|cause| cause.to_string())?;
-            config.connect_raw(stream, NoTls).await.map_err(|cause| crate::effects::chain(&cause))
+            let stream = TcpStream::connect(address)
+                .await
+                .map_err(|cause| cause.to_string())?;
+            stream
+                .set_nodelay(true)
+                .map_err(|cause| cause.to_string())?;
+            config
+                .connect_raw(stream, NoTls)
+                .await
+                .map_err(|cause| crate::effects::chain(&cause))
         };
-        let (client, connection) =
-            timeout(target.patience, connect).await.map_err(|_| "no connection in time".to_owned())??;
+        let (client, connection) = timeout(target.patience, connect)
+            .await
+            .map_err(|_| "no connection in time".to_owned())??;
         let mut task = JoinSet::new();
         task.spawn(async move {
             // The client's next statement tells what happened.
             let _told = connection.await;
         });
-        Ok(Self { client, _task: task })
+        Ok(Self {
+            client,
+            _task: task,
+        })
     }
 }
 
@@ -247,9 +304,14 @@ pub async fn redis_connection(
     target: &Target,
     password: Option<&str>,
 ) -> Result<redis::aio::MultiplexedConnection, String> {
-    let SocketAddr::V4(address) = target.address().await? else { return Err("no IPv4 address".to_owned()) };
-    let credentials = password.map(|password| format!(":{password}@")).unwrap_or_default();
-    let client = redis::Client::open(format!("redis://{credentials}{address}/")).map_err(|cause| cause.to_string())?;
+    let SocketAddr::V4(address) = target.address().await? else {
+        return Err("no IPv4 address".to_owned());
+    };
+    let credentials = password
+        .map(|password| format!(":{password}@"))
+        .unwrap_or_default();
+    let client = redis::Client::open(format!("redis://{credentials}{address}/"))
+        .map_err(|cause| cause.to_string())?;
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(target.patience))
         .set_response_timeout(Some(target.patience));
@@ -268,7 +330,9 @@ struct Http {
 impl Http {
     async fn connect(target: &Target) -> Result<Self, String> {
         let address = target.address().await?;
-        let stream = TcpStream::connect(address).await.map_err(|cause| cause.to_string())?;
+        let stream = TcpStream::connect(address)
+            .await
+            .map_err(|cause| cause.to_string())?;
         let handshake = http1::handshake(TokioIo::new(stream)).await;
         let (sender, connection) = handshake.map_err(|cause| cause.to_string())?;
         let mut task = JoinSet::new();
@@ -276,6 +340,9 @@ impl Http {
             // The next request tells what happened.
             let _told = connection.await;
         });
-        Ok(Self { sender, _task: task })
+        Ok(Self {
+            sender,
+            _task: task,
+        })
     }
 }
