@@ -2,7 +2,7 @@
 //!
 //! - [`control`]: pure machines that decide; [`simulator`]: their world in virtual time
 //! - [`driver`]: the only owner of control; [`effects`]: performs one action; [`engines`]: PostgreSQL and Redis
-//! - [`runtime`]: instances as local processes
+//! - [`runtime`]: instances as local processes; [`shim`]: what starts one
 //! - [`workload`]: a drill's clients; [`log`]: the timeline file; [`api`], [`cli`]: the ways in
 
 pub mod api;
@@ -20,6 +20,7 @@ pub mod prober;
 pub mod routes;
 pub mod runtime;
 pub mod secrets;
+pub mod shim;
 pub mod simulator;
 pub mod stack;
 pub mod up;
