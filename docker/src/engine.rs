@@ -33,7 +33,8 @@ impl Engine {
                 "containers must share this machine's loopback addresses; unset DOCKER_HOST or use `--runtime process`",
             ));
         }
-        let api = Docker::connect_with_local_defaults().map_err(|error| unanswered(&error.to_string()))?;
+        let api = Docker::connect_with_local_defaults()
+            .map_err(|error| unanswered(&error.to_string()))?;
         let answer = async {
             let api = api.negotiate_version().await?;
             let version = api.version().await?.version.unwrap_or_default();
@@ -45,7 +46,9 @@ impl Engine {
                 version,
             }),
             Ok(Err(error)) => Err(unanswered(&error.to_string())),
-            Err(_) => Err(unanswered(&format!("it did not answer within {ANSWER_LIMIT:?}"))),
+            Err(_) => Err(unanswered(&format!(
+                "it did not answer within {ANSWER_LIMIT:?}"
+            ))),
         }
     }
 
@@ -67,7 +70,10 @@ impl Engine {
 /// What the engine answered to an order.
 pub(crate) fn failed(action: impl Into<String>, error: &bollard::errors::Error) -> RuntimeError {
     use bollard::errors::Error;
-    #[expect(clippy::wildcard_enum_match_arm, reason = "bollard's errors are many; two say more than their text")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "bollard's errors are many; two say more than their text"
+    )]
     match error {
         Error::RequestTimeoutError => RuntimeError::TimedOut {
             action: action.into(),

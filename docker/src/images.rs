@@ -27,6 +27,9 @@ const VERSION_LABEL: &str = "localaws.version";
 /// The version of its C library, `2.36`.
 const GLIBC_LABEL: &str = "localaws.glibc";
 
+/// What is told lines for the user.
+pub type Progress<'a> = dyn Fn(&str) + Send + Sync + 'a;
+
 /// An image at hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
@@ -52,7 +55,10 @@ pub struct Image {
 /// [`RuntimeError::Failed`] when the engine refuses.
 pub async fn list(engine: &Engine) -> Result<Vec<Image>, RuntimeError> {
     let options = bollard::query_parameters::ListImagesOptionsBuilder::new()
-        .filters(&std::collections::HashMap::from([("label", vec![RECIPE_LABEL])]))
+        .filters(&std::collections::HashMap::from([(
+            "label",
+            vec![RECIPE_LABEL],
+        )]))
         .build();
     let found = engine
         .api()
@@ -76,7 +82,7 @@ pub async fn provide(
     engine: &Engine,
     software: &Software,
     cache: &Path,
-    progress: &(dyn Fn(&str) + Send + Sync),
+    progress: &Progress<'_>,
 ) -> Result<Image, RuntimeError> {
     if let Some(image) = at_hand(engine, software).await? {
         return Ok(image);
@@ -104,7 +110,7 @@ pub async fn provide(
 pub(crate) async fn named(
     engine: &Engine,
     reference: &str,
-    progress: &(dyn Fn(&str) + Send + Sync),
+    progress: &Progress<'_>,
 ) -> Result<Image, RuntimeError> {
     match inspect(engine, reference).await? {
         Some(image) => Ok(image),
@@ -113,7 +119,10 @@ pub(crate) async fn named(
 }
 
 /// Our image for software if it is here and up to date, else the official one if that is here.
-pub(crate) async fn at_hand(engine: &Engine, software: &Software) -> Result<Option<Image>, RuntimeError> {
+pub(crate) async fn at_hand(
+    engine: &Engine,
+    software: &Software,
+) -> Result<Option<Image>, RuntimeError> {
     let kind = kind(software);
     let majors: Vec<u16> = match (kind, asked(software)) {
         (Kind::Base, _) => vec![0],
@@ -188,7 +197,11 @@ fn image(reference: &str, found: ImageInspect) -> Image {
         id: found.id.unwrap_or_default(),
         version: labels.get(VERSION_LABEL).cloned(),
         glibc: labels.get(GLIBC_LABEL).cloned(),
-        size: found.size.unwrap_or_default().try_into().unwrap_or_default(),
+        size: found
+            .size
+            .unwrap_or_default()
+            .try_into()
+            .unwrap_or_default(),
         path: path.unwrap_or_else(|| SYSTEM_PATH.to_owned()),
         recipe: labels.get(RECIPE_LABEL).cloned(),
     }

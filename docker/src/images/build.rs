@@ -16,7 +16,10 @@ use topologies::runtime::{RuntimeError, Software};
 
 use super::debian::{Package, Workshop, write_layer};
 use super::recipe::{Kind, Recipe};
-use super::{GLIBC_LABEL, Image, POSTGRES_MAJORS, RECIPE_LABEL, VERSION_LABEL, asked, at_hand, inspect, kind, tag};
+use super::{
+    GLIBC_LABEL, Image, POSTGRES_MAJORS, Progress, RECIPE_LABEL, VERSION_LABEL, asked, at_hand,
+    inspect, kind, tag,
+};
 use crate::engine::{Engine, failed, missing};
 
 /// Another build fetches at most this long; see [`super::debian`].
@@ -35,7 +38,7 @@ pub async fn build(
     engine: &Engine,
     software: &Software,
     cache: &Path,
-    progress: &(dyn Fn(&str) + Send + Sync),
+    progress: &Progress<'_>,
 ) -> Result<Image, RuntimeError> {
     let asked_at = Instant::now();
     let lock = lock(cache, progress).await?;
@@ -52,13 +55,18 @@ pub async fn build(
     let (recipe, tag) = (Recipe::of(kind, major), tag(kind, major));
     progress(&format!("image {tag}: fetching packages"));
     let packages = workshop.fetch(&recipe).await?;
-    progress(&format!("image {tag}: importing {} packages", packages.len()));
+    progress(&format!(
+        "image {tag}: importing {} packages",
+        packages.len()
+    ));
     import(engine, &tag, &recipe, packages, major).await?;
     drop((workshop, lock));
-    let image = inspect(engine, &tag).await?.ok_or_else(|| RuntimeError::Failed {
-        action: format!("build image `{tag}`"),
-        cause: "the engine imported it and does not know it".to_owned(),
-    })?;
+    let image = inspect(engine, &tag)
+        .await?
+        .ok_or_else(|| RuntimeError::Failed {
+            action: format!("build image `{tag}`"),
+            cause: "the engine imported it and does not know it".to_owned(),
+        })?;
     progress(&format!(
         "image {tag}: built in {:.1} s ({}, {} MB)",
         begun.elapsed().as_secs_f32(),
@@ -75,7 +83,7 @@ pub async fn build(
 pub(super) async fn pull(
     engine: &Engine,
     reference: &str,
-    progress: &(dyn Fn(&str) + Send + Sync),
+    progress: &Progress<'_>,
 ) -> Result<Image, RuntimeError> {
     progress(&format!("image {reference}: pulling"));
     let api = engine.patient(TRANSFER_LIMIT);
@@ -84,7 +92,10 @@ pub(super) async fn pull(
         Some((name, version)) if !version.contains('/') => (name, version),
         _ => (reference, "latest"),
     };
-    let options = CreateImageOptionsBuilder::new().from_image(name).tag(version).build();
+    let options = CreateImageOptionsBuilder::new()
+        .from_image(name)
+        .tag(version)
+        .build();
     let mut steps = std::pin::pin!(api.create_image(Some(options), None, None));
     let no_image = |cause: String| {
         missing(
@@ -94,7 +105,11 @@ pub(super) async fn pull(
     };
     let mut first = true;
     loop {
-        let limit = if first { REGISTRY_LIMIT } else { TRANSFER_LIMIT };
+        let limit = if first {
+            REGISTRY_LIMIT
+        } else {
+            TRANSFER_LIMIT
+        };
         match tokio::time::timeout(limit, steps.next()).await {
             Ok(Some(Ok(_))) => first = false,
             Ok(Some(Err(error))) => return Err(no_image(error.to_string())),
@@ -112,18 +127,30 @@ async fn major(workshop: &Workshop, kind: Kind, asked: Option<u16>) -> Result<u1
     let package = kind.package(asked.unwrap_or_default());
     let found = match (kind, asked) {
         (Kind::Base, _) => return Ok(0),
-        (Kind::Postgres, Some(major)) => workshop.newest_major("postgresql-", major..=major).await?,
-        (Kind::Postgres, None) => workshop.newest_major("postgresql-", POSTGRES_MAJORS).await?,
+        (Kind::Postgres, Some(major)) => {
+            workshop.newest_major("postgresql-", major..=major).await?
+        }
+        (Kind::Postgres, None) => {
+            workshop
+                .newest_major("postgresql-", POSTGRES_MAJORS)
+                .await?
+        }
         (Kind::Redis, _) => workshop.major_of(&package).await?,
     };
     match (found, asked) {
         (Some(found), None) => Ok(found),
         (Some(found), Some(asked)) if found == asked => Ok(found),
         (found, asked) => {
-            let wanted = asked.map_or_else(|| "any version".to_owned(), |major| format!("version {major}"));
+            let wanted = asked.map_or_else(
+                || "any version".to_owned(),
+                |major| format!("version {major}"),
+            );
             let offered = found.map_or_else(String::new, |major| format!(", only version {major}"));
             Err(missing(
-                format!("{} {wanted} in apt's sources{offered}", kind.repository().trim_start_matches("localaws/")),
+                format!(
+                    "{} {wanted} in apt's sources{offered}",
+                    kind.repository().trim_start_matches("localaws/")
+                ),
                 "add a source that has it (apt.postgresql.org, packages.redis.io), or ask for another version",
             ))
         }
@@ -131,7 +158,13 @@ async fn major(workshop: &Workshop, kind: Kind, asked: Option<u16>) -> Result<u1
 }
 
 /// Streams the layer into the engine.
-async fn import(engine: &Engine, tag: &str, recipe: &Recipe, packages: Vec<Package>, major: u16) -> Result<(), RuntimeError> {
+async fn import(
+    engine: &Engine,
+    tag: &str,
+    recipe: &Recipe,
+    packages: Vec<Package>,
+    major: u16,
+) -> Result<(), RuntimeError> {
     let version_of = |name: &str| {
         packages
             .iter()
@@ -147,7 +180,10 @@ async fn import(engine: &Engine, tag: &str, recipe: &Recipe, packages: Vec<Packa
         .changes(vec![
             format!("ENV PATH={}", recipe.path),
             format!("LABEL {RECIPE_LABEL}={}", recipe.hash),
-            format!("LABEL {VERSION_LABEL}={}", version_of(&recipe.kind.package(major))),
+            format!(
+                "LABEL {VERSION_LABEL}={}",
+                version_of(&recipe.kind.package(major))
+            ),
             format!("LABEL {GLIBC_LABEL}={}", version_of("libc6")),
         ])
         .build();
@@ -156,7 +192,11 @@ async fn import(engine: &Engine, tag: &str, recipe: &Recipe, packages: Vec<Packa
     let recipe = recipe.clone();
     let unpacking = tokio::task::spawn_blocking(move || {
         let pipe = Pipe(&sender);
-        if let Err(error) = write_layer(&recipe, &packages, io::BufWriter::with_capacity(256 << 10, pipe)) {
+        if let Err(error) = write_layer(
+            &recipe,
+            &packages,
+            io::BufWriter::with_capacity(256 << 10, pipe),
+        ) {
             // Losing it is right when the engine has hung up: that is the error then.
             let _ = sender.blocking_send(Err(error));
         }
@@ -190,14 +230,18 @@ impl Write for Pipe<'_> {
 }
 
 /// Takes the lock of all builds with this cache; the file's descriptor holds it, so that a killed process leaves none.
-async fn lock(cache: &Path, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<File, RuntimeError> {
+async fn lock(cache: &Path, progress: &Progress<'_>) -> Result<File, RuntimeError> {
     let path = cache.join("images.lock");
     let fail = |error: io::Error| RuntimeError::Failed {
         action: format!("lock {}", path.display()),
         cause: error.to_string(),
     };
     std::fs::create_dir_all(cache).map_err(fail)?;
-    let file = File::options().create(true).append(true).open(&path).map_err(fail)?;
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(fail)?;
     let begun = Instant::now();
     loop {
         match file.try_lock() {

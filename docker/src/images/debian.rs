@@ -61,7 +61,11 @@ impl Workshop {
     }
 
     /// The newest major version on offer, among `majors`, of a package whose name carries it (`postgresql-15`).
-    pub(crate) async fn newest_major(&self, prefix: &str, majors: RangeInclusive<u16>) -> Result<Option<u16>, RuntimeError> {
+    pub(crate) async fn newest_major(
+        &self,
+        prefix: &str,
+        majors: RangeInclusive<u16>,
+    ) -> Result<Option<u16>, RuntimeError> {
         let names = run(self.apt("apt-cache").args(["pkgnames", prefix])).await?;
         Ok(names
             .lines()
@@ -84,11 +88,20 @@ impl Workshop {
         self.write_status(&recipe.dpkg_status(&self.architecture))?;
         run(self
             .apt("apt-get")
-            .args(["-qq", "-y", "--no-install-recommends", "--download-only", "install"])
+            .args([
+                "-qq",
+                "-y",
+                "--no-install-recommends",
+                "--download-only",
+                "install",
+            ])
             .args(&recipe.install))
         .await?;
-        let entries = std::fs::read_dir(self.directory.join("archives")).map_err(|error| failed("list fetched packages", error))?;
-        let mut packages: Vec<Package> = entries.filter_map(|entry| Package::of(entry.ok()?.path())).collect();
+        let entries = std::fs::read_dir(self.directory.join("archives"))
+            .map_err(|error| failed("list fetched packages", error))?;
+        let mut packages: Vec<Package> = entries
+            .filter_map(|entry| Package::of(entry.ok()?.path()))
+            .collect();
         packages.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(packages)
     }
@@ -118,11 +131,13 @@ impl Workshop {
     }
 
     fn make(&self, directory: &Path) -> Result<(), RuntimeError> {
-        std::fs::create_dir_all(directory).map_err(|error| failed("make the image directory", error))
+        std::fs::create_dir_all(directory)
+            .map_err(|error| failed("make the image directory", error))
     }
 
     fn write_status(&self, status: &str) -> Result<(), RuntimeError> {
-        std::fs::write(self.directory.join("status"), status).map_err(|error| failed("write package states", error))
+        std::fs::write(self.directory.join("status"), status)
+            .map_err(|error| failed("write package states", error))
     }
 }
 
@@ -148,7 +163,11 @@ impl Package {
 }
 
 /// Writes the layer of these packages. Blocks.
-pub(crate) fn write_layer(recipe: &Recipe, packages: &[Package], out: impl io::Write) -> io::Result<()> {
+pub(crate) fn write_layer(
+    recipe: &Recipe,
+    packages: &[Package],
+    out: impl io::Write,
+) -> io::Result<()> {
     let mut layer = Layer::begin(recipe, out)?;
     for package in packages {
         let mut child = std::process::Command::new("dpkg-deb")
@@ -158,11 +177,17 @@ pub(crate) fn write_layer(recipe: &Recipe, packages: &[Package], out: impl io::W
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
-        let added = child.stdout.take().map_or(Ok(()), |stdout| layer.add(stdout));
+        let added = child
+            .stdout
+            .take()
+            .map_or(Ok(()), |stdout| layer.add(stdout));
         let status = child.wait()?;
         added?;
         if !status.success() {
-            return Err(io::Error::other(format!("dpkg-deb could not read {}: {status}", package.path.display())));
+            return Err(io::Error::other(format!(
+                "dpkg-deb could not read {}: {status}",
+                package.path.display()
+            )));
         }
     }
     layer.finish()
@@ -171,11 +196,17 @@ pub(crate) fn write_layer(recipe: &Recipe, packages: &[Package], out: impl io::W
 /// `5:7.0.15-1~deb12u10` as `7.0.15`.
 fn upstream(version: &str) -> &str {
     let version = version.split_once(':').map_or(version, |(_, rest)| rest);
-    version.rsplit_once('-').map_or(version, |(upstream, _)| upstream)
+    version
+        .rsplit_once('-')
+        .map_or(version, |(upstream, _)| upstream)
 }
 
 async fn run(command: &mut Command) -> Result<String, RuntimeError> {
-    let program = command.as_std().get_program().to_string_lossy().into_owned();
+    let program = command
+        .as_std()
+        .get_program()
+        .to_string_lossy()
+        .into_owned();
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
     let output = tokio::time::timeout(FETCH_LIMIT, output)
         .await
@@ -196,10 +227,18 @@ async fn run(command: &mut Command) -> Result<String, RuntimeError> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<&str> = complaint.lines().filter(|line| line.starts_with("E:")).take(3).collect();
+    let lines: Vec<&str> = complaint
+        .lines()
+        .filter(|line| line.starts_with("E:"))
+        .take(3)
+        .collect();
     Err(RuntimeError::Failed {
         action: format!("run {program}"),
-        cause: if lines.is_empty() { complaint.trim().to_owned() } else { lines.join("; ") },
+        cause: if lines.is_empty() {
+            complaint.trim().to_owned()
+        } else {
+            lines.join("; ")
+        },
     })
 }
 
@@ -216,8 +255,14 @@ mod tests {
 
     #[test]
     fn packages_are_known_by_their_file_names() {
-        let package = Package::of(PathBuf::from("/a/redis-server_5%3a7.0.15-1~deb12u10_amd64.deb")).unwrap();
-        assert_eq!((package.name.as_str(), package.version.as_str()), ("redis-server", "7.0.15"));
+        let package = Package::of(PathBuf::from(
+            "/a/redis-server_5%3a7.0.15-1~deb12u10_amd64.deb",
+        ))
+        .unwrap();
+        assert_eq!(
+            (package.name.as_str(), package.version.as_str()),
+            ("redis-server", "7.0.15")
+        );
         assert_eq!(Package::of(PathBuf::from("/a/partial")), None);
         assert_eq!(Package::of(PathBuf::from("/a/lock")), None);
     }

@@ -70,7 +70,9 @@ impl<'a, W: Write> Layer<'a, W> {
             }
             let header = entry.header();
             let (mode, mtime, size) = (header.mode()? & 0o1777, header.mtime()?, header.size()?);
-            let target = entry.link_name()?.map(|name| name.to_string_lossy().into_owned());
+            let target = entry
+                .link_name()?
+                .map(|name| name.to_string_lossy().into_owned());
             match (header.entry_type(), target) {
                 (EntryType::Directory, _) => self.directory(&path, mode)?,
                 (EntryType::Symlink, Some(target)) => {
@@ -106,10 +108,18 @@ impl<'a, W: Write> Layer<'a, W> {
         header.set_entry_type(EntryType::Directory);
         header.set_mode(mode);
         header.set_size(0);
-        self.tar.append_data(&mut header, format!("{path}/"), io::empty())
+        self.tar
+            .append_data(&mut header, format!("{path}/"), io::empty())
     }
 
-    fn file(&mut self, path: &str, data: impl Read, size: u64, mode: u32, mtime: u64) -> io::Result<()> {
+    fn file(
+        &mut self,
+        path: &str,
+        data: impl Read,
+        size: u64,
+        mode: u32,
+        mtime: u64,
+    ) -> io::Result<()> {
         self.parents(path)?;
         if !self.written.insert(path.to_owned()) {
             return Ok(());
@@ -145,7 +155,10 @@ impl<'a, W: Write> Layer<'a, W> {
 
 /// `./usr/bin/` as `usr/bin`.
 fn clean(path: &str) -> String {
-    path.trim_start_matches("./").trim_matches('/').trim_start_matches("./").to_owned()
+    path.trim_start_matches("./")
+        .trim_matches('/')
+        .trim_start_matches("./")
+        .to_owned()
 }
 
 /// Where a path lies once the root's directories are merged into `/usr`.
@@ -236,7 +249,12 @@ mod tests {
         assert_eq!(
             layer(&[
                 &["./", "./bin/", "./bin/dash", "./etc/x"],
-                &["./lib/", "./lib/a/b.so -> c.so", "lib/a/d.so -> ../../etc/d", "./etc/x"],
+                &[
+                    "./lib/",
+                    "./lib/a/b.so -> c.so",
+                    "lib/a/d.so -> ../../etc/d",
+                    "./etc/x"
+                ],
                 &["bin -> usr/bin"],
             ]),
             [

@@ -77,7 +77,10 @@ impl Recipe {
         };
         let mut digest = Sha256::new();
         digest.update(BUILDER_VERSION);
-        recipe.read(&kind.text().replace("{major}", &major.to_string()), &mut digest);
+        recipe.read(
+            &kind.text().replace("{major}", &major.to_string()),
+            &mut digest,
+        );
         recipe.hash = hex::encode(&digest.finalize()[..8]);
         recipe
     }
@@ -119,7 +122,9 @@ impl Recipe {
 
     /// Whether a path, without leading slash, is left out.
     pub(crate) fn omits(&self, path: &str) -> bool {
-        self.omit.iter().any(|prefix| path.starts_with(prefix.as_str()))
+        self.omit
+            .iter()
+            .any(|prefix| path.starts_with(prefix.as_str()))
     }
 }
 
@@ -141,7 +146,10 @@ mod tests {
     fn the_major_version_is_filled_in() {
         let recipe = Recipe::of(Kind::Postgres, 16);
         assert!(recipe.install.contains(&"postgresql-16".to_owned()));
-        assert_eq!(recipe.path, format!("/usr/lib/postgresql/16/bin:{SYSTEM_PATH}"));
+        assert_eq!(
+            recipe.path,
+            format!("/usr/lib/postgresql/16/bin:{SYSTEM_PATH}")
+        );
         assert!(recipe.omits("usr/lib/postgresql/16/lib/llvmjit.so"));
         assert!(!recipe.omits("usr/lib/postgresql/16/lib/pgoutput.so"));
     }
@@ -157,6 +165,9 @@ mod tests {
     #[test]
     fn assumed_packages_are_installed_in_the_status_file() {
         let status = Recipe::of(Kind::Base, 0).dpkg_status("arm64");
-        assert!(status.starts_with("Package: perl\nStatus: install ok installed\nArchitecture: arm64\n"));
+        assert!(
+            status
+                .starts_with("Package: perl\nStatus: install ok installed\nArchitecture: arm64\n")
+        );
     }
 }

@@ -1,8 +1,15 @@
 //! Against the container engine of this machine, if there is one. Skipped with a word where there is none, unless
 //! `LOCALAWS_LIVE=docker` asks for it: then its absence is a failure.
-#![expect(clippy::print_stderr, reason = "tests say what they skip and what they measured")]
+#![expect(
+    clippy::print_stderr,
+    reason = "tests say what they skip and what they measured"
+)]
 
+mod afflictions;
 mod images;
+mod instances;
+mod stack;
+mod tools;
 
 use docker::engine::Engine;
 
