@@ -27,6 +27,9 @@ const VERSION_LABEL: &str = "localaws.version";
 /// The version of its C library, `2.36`.
 const GLIBC_LABEL: &str = "localaws.glibc";
 
+/// What is told lines for the user.
+pub type Progress<'a> = dyn Fn(&str) + Send + Sync + 'a;
+
 /// An image at hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
@@ -79,7 +82,7 @@ pub async fn provide(
     engine: &Engine,
     software: &Software,
     cache: &Path,
-    progress: &(dyn Fn(&str) + Send + Sync),
+    progress: &Progress<'_>,
 ) -> Result<Image, RuntimeError> {
     if let Some(image) = at_hand(engine, software).await? {
         return Ok(image);
@@ -107,7 +110,7 @@ pub async fn provide(
 pub(crate) async fn named(
     engine: &Engine,
     reference: &str,
-    progress: &(dyn Fn(&str) + Send + Sync),
+    progress: &Progress<'_>,
 ) -> Result<Image, RuntimeError> {
     match inspect(engine, reference).await? {
         Some(image) => Ok(image),

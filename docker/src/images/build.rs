@@ -17,8 +17,8 @@ use topologies::runtime::{RuntimeError, Software};
 use super::debian::{Package, Workshop, write_layer};
 use super::recipe::{Kind, Recipe};
 use super::{
-    GLIBC_LABEL, Image, POSTGRES_MAJORS, RECIPE_LABEL, VERSION_LABEL, asked, at_hand, inspect,
-    kind, tag,
+    GLIBC_LABEL, Image, POSTGRES_MAJORS, Progress, RECIPE_LABEL, VERSION_LABEL, asked, at_hand,
+    inspect, kind, tag,
 };
 use crate::engine::{Engine, failed, missing};
 
@@ -38,7 +38,7 @@ pub async fn build(
     engine: &Engine,
     software: &Software,
     cache: &Path,
-    progress: &(dyn Fn(&str) + Send + Sync),
+    progress: &Progress<'_>,
 ) -> Result<Image, RuntimeError> {
     let asked_at = Instant::now();
     let lock = lock(cache, progress).await?;
@@ -83,7 +83,7 @@ pub async fn build(
 pub(super) async fn pull(
     engine: &Engine,
     reference: &str,
-    progress: &(dyn Fn(&str) + Send + Sync),
+    progress: &Progress<'_>,
 ) -> Result<Image, RuntimeError> {
     progress(&format!("image {reference}: pulling"));
     let api = engine.patient(TRANSFER_LIMIT);
@@ -230,7 +230,7 @@ impl Write for Pipe<'_> {
 }
 
 /// Takes the lock of all builds with this cache; the file's descriptor holds it, so that a killed process leaves none.
-async fn lock(cache: &Path, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<File, RuntimeError> {
+async fn lock(cache: &Path, progress: &Progress<'_>) -> Result<File, RuntimeError> {
     let path = cache.join("images.lock");
     let fail = |error: io::Error| RuntimeError::Failed {
         action: format!("lock {}", path.display()),

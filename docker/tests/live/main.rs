@@ -5,7 +5,11 @@
     reason = "tests say what they skip and what they measured"
 )]
 
+mod afflictions;
 mod images;
+mod instances;
+mod stack;
+mod tools;
 
 use docker::engine::Engine;
 
