@@ -152,7 +152,7 @@ pub(super) fn path(checker: &mut Checker<'_>, written: Option<&At<String>>) -> S
 }
 
 /// The usual matcher and the codes that it may name, for a target group of this protocol.
-pub(crate) fn usual_matcher(group: Protocol) -> ((u16, u16), (u16, u16)) {
+fn usual_matcher(group: Protocol) -> ((u16, u16), (u16, u16)) {
     match group {
         Protocol::Http => (defaults::ALB_MATCHER, defaults::ALB_MATCHER_RANGE),
         Protocol::Tcp => (defaults::NLB_MATCHER, defaults::NLB_MATCHER_RANGE),
