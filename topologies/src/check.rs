@@ -8,6 +8,7 @@ mod caches;
 mod databases;
 mod identifiers;
 mod instances;
+mod read_replicas;
 mod record_sets;
 mod records;
 mod references;
