@@ -8,6 +8,7 @@ mod caches;
 mod databases;
 mod identifiers;
 mod instances;
+mod read_replicas;
 mod record_sets;
 mod records;
 mod references;
@@ -26,6 +27,7 @@ use crate::spec::{self, At, Spec};
 use crate::topology::{Region, Timing, Topology};
 
 pub use crate::spec::MAX_BYTES;
+pub(crate) use target_groups::usual_pace;
 
 /// Checks the text of a topology file. The topology is there unless one of the notes is an error.
 ///

@@ -126,7 +126,7 @@ fn failover_pair(checker: &mut Checker<'_>, name: &str, kind: &str, set: &[&Writ
             checker.error_with(
                 set[0].0.name.span,
                 format!("the failover pair for `{name}` has no {role} record"),
-                format!("add a {kind} record with this name and `failover: {role}`"),
+                format!("add another {kind} record with this name and `failover: {role}`"),
             );
         }
     }

@@ -30,7 +30,7 @@ pub(super) fn target_groups(checker: &mut Checker<'_>, services: &[Service]) -> 
             .map(|(name, _)| name.value.as_str())
             .collect();
         if !declared.contains(&group.targets.value.as_str()) {
-            checker.undeclared("instances", &group.targets, &declared);
+            checker.undeclared("group of instances", &group.targets, &declared);
         }
         let protocol = group
             .protocol
@@ -152,7 +152,7 @@ pub(super) fn path(checker: &mut Checker<'_>, written: Option<&At<String>>) -> S
 }
 
 /// The usual matcher and the codes that it may name, for a target group of this protocol.
-pub(crate) fn usual_matcher(group: Protocol) -> ((u16, u16), (u16, u16)) {
+fn usual_matcher(group: Protocol) -> ((u16, u16), (u16, u16)) {
     match group {
         Protocol::Http => (defaults::ALB_MATCHER, defaults::ALB_MATCHER_RANGE),
         Protocol::Tcp => (defaults::NLB_MATCHER, defaults::NLB_MATCHER_RANGE),

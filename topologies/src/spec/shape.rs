@@ -7,7 +7,10 @@ use serde_json::Value as Json;
 
 use super::tree::{Node, Value};
 use super::values;
-use crate::notes::Note;
+use crate::notes::{Note, Span};
+
+/// What is told of a file that has nothing of a topology.
+const BEGINNING: &str = "a topology begins with `region` and `availability-zones`";
 
 /// What the comparison found.
 pub(super) struct Verdict {
@@ -26,10 +29,7 @@ pub(super) fn hold_against(tree: &mut Node, schema: &Json) -> Verdict {
         usable: true,
     };
     if tree.value == Value::Null {
-        walk.refuse(
-            Note::error(tree.span, "this file is empty")
-                .hint("a topology begins with `region` and `availability-zones`"),
-        );
+        walk.refuse(Note::error(Span::START, "this file is empty").hint(BEGINNING));
     } else {
         walk.visit(tree, schema, "");
     }
@@ -65,6 +65,7 @@ impl<'s> Walk<'s> {
             let form = schema["format"].as_str().unwrap_or_default();
             self.refuse(match values::problem(form, "") {
                 Some(hint) => note.hint(hint),
+                None if at.is_empty() => note.hint(BEGINNING),
                 None => note,
             });
             return;
@@ -110,8 +111,9 @@ impl<'s> Walk<'s> {
         let any_of = |admits: &dyn Fn(&str) -> bool| match &schema["type"] {
             Json::String(one) => admits(one),
             Json::Array(several) => several.iter().filter_map(Json::as_str).any(admits),
-            _ if !words(schema).is_empty() => admits("string"),
-            _ => true,
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => {
+                words(schema).is_empty() || admits("string")
+            }
         };
         let named = match &node.value {
             Value::Null => any_of(&|kind| kind == "null"),
@@ -148,7 +150,9 @@ impl<'s> Walk<'s> {
         let kinds: Vec<&str> = match &schema["type"] {
             Json::String(one) => vec![word(one)],
             Json::Array(several) => several.iter().filter_map(Json::as_str).map(word).collect(),
-            _ => vec!["something else"],
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => {
+                vec!["something else"]
+            }
         };
         let kinds: Vec<&str> = kinds.into_iter().filter(|kind| !kind.is_empty()).collect();
         kinds.join(" or ")
@@ -164,7 +168,8 @@ impl<'s> Walk<'s> {
                     (Some(least), None) => format!("{least} or more"),
                     (None, _) => "a smaller number".to_owned(),
                 };
-                self.refuse(Note::error(
+                // The number itself can be decoded, unless it is beyond its type.
+                self.notes.push(Note::error(
                     node.span,
                     format!("{number} is out of range: allowed is {range}"),
                 ));

@@ -118,6 +118,10 @@ fn complaint(error: &serde_saphyr::Error, text: &str) -> Note {
     let message = message
         .find(" at line ")
         .map_or(message, |at| &message[..at]);
+    if message.starts_with("multiple YAML documents") {
+        return Note::error(span, "a second YAML document begins here")
+            .hint("a topology is one document; take out the `---`");
+    }
     Note::error(span, format!("not valid YAML: {message}")).hint(
         "a topology is a YAML mapping; check indentation, quotes and brackets around this place",
     )
