@@ -92,7 +92,8 @@ impl Redis {
     }
 
     /// Starts a node, empty, in a role. One that runs goes on running in the role and with the data that it has:
-    /// [`Redis::promote`] and [`Redis::follow`] change the role.
+    /// [`Redis::promote`] and [`Redis::follow`] change the role. A replica whose source does not listen yet tries again only
+    /// after a second, so the source is better started before.
     pub async fn start(&self, host: &EngineHost, role: &CacheRole) -> Result<(), EngineError> {
         if !super::runs(&*self.runtime, &host.instance).await? {
             let directory = self.directories.instance(&host.instance);
