@@ -1,7 +1,7 @@
 //! Redis (or Valkey) as the nodes of an ElastiCache replication group run it: one primary, asynchronous replicas, no
 //! persistence. A node that restarts is empty, as on AWS (ElastiCache, AutoFailover: "reboot the primary").
 //!
-//! - [`config`]: the configuration file; [`session`]: connections; [`probe`]: how is it?
+//! - `config`: the configuration file; `session`: connections; `probe`: how is it?
 
 mod config;
 mod probe;
