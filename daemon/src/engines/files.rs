@@ -14,7 +14,8 @@ use super::EngineError;
 pub enum FileOwner {
     /// The daemon's own user, which also runs the engine.
     Ourselves,
-    /// The unprivileged user as which a daemon with root's rights runs engines: both refuse to work as root.
+    /// The unprivileged user as which a daemon with root's rights runs engines, in containers too: PostgreSQL refuses to
+    /// work as root.
     User {
         /// The user and, with the same number, the group.
         id: u32,

@@ -1,7 +1,7 @@
 //! Redis (or Valkey) as the nodes of an ElastiCache replication group run it: one primary, asynchronous replicas, no
 //! persistence. A node that restarts is empty, as on AWS (ElastiCache, AutoFailover: "reboot the primary").
 //!
-//! - [`config`]: the configuration file; [`session`]: connections; [`probe`]: how is it?
+//! - `config`: the configuration file; `session`: connections; `probe`: how is it?
 
 mod config;
 mod probe;
@@ -102,7 +102,8 @@ impl Redis {
     }
 
     /// Starts a node, empty, in a role. One that runs goes on running in the role and with the data that it has:
-    /// [`Redis::promote`] and [`Redis::follow`] change the role.
+    /// [`Redis::promote`] and [`Redis::follow`] change the role. A replica whose source does not listen yet tries again only
+    /// after a second, so the source is better started before.
     pub async fn start(&self, host: &EngineHost, role: &CacheRole) -> Result<(), EngineError> {
         if !super::runs(&*self.runtime, &host.instance).await? {
             let directory = self.directories.instance(&host.instance);

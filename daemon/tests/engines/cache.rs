@@ -48,6 +48,11 @@ impl Group {
             .start(primary, &CacheRole::Primary)
             .await
             .unwrap();
+        // A replica that finds nobody tries again after a second.
+        eventually("the primary answers", SOON, async || {
+            self.answer(primary).await
+        })
+        .await;
         let role = CacheRole::Replica {
             of: direct(primary),
         };

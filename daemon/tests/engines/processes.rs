@@ -32,14 +32,11 @@ impl Processes {
     /// None, with a word, if the machine has no such software; fails instead if the caller insists on live tests.
     pub(crate) fn with(program: &str) -> Option<Arc<Self>> {
         let postgres = newest_postgres().unwrap_or_default();
-        let there = match program {
-            "postgres" => postgres.join("postgres").exists(),
-            other => Command::new(other)
-                .arg("--version")
-                .stdout(Stdio::null())
-                .status()
-                .is_ok(),
-        };
+        let there = Command::new(find(&postgres, program))
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status()
+            .is_ok();
         if !there {
             let insisted = std::env::var("LOCALAWS_LIVE").is_ok_and(|kind| kind == "process");
             assert!(
@@ -69,13 +66,7 @@ impl Processes {
     }
 
     fn command(&self, words: &[String], environment: &BTreeMap<String, String>) -> Command {
-        let own = self.postgres.join(&words[0]);
-        let program = if own.exists() {
-            own
-        } else {
-            PathBuf::from(&words[0])
-        };
-        let mut command = Command::new(program);
+        let mut command = Command::new(find(&self.postgres, &words[0]));
         command
             .args(&words[1..])
             .env_clear()
@@ -87,6 +78,18 @@ impl Processes {
             command.uid(id).gid(id);
         }
         command
+    }
+}
+
+/// Where a program is: among the preferred ones, in PostgreSQL's home, or in `PATH`.
+fn find(postgres: &Path, program: &str) -> PathBuf {
+    let preferred =
+        std::env::var_os("LOCALAWS_TEST_BINARIES").map(|path| PathBuf::from(path).join(program));
+    let own = postgres.join(program);
+    match preferred.filter(|path| path.exists()) {
+        Some(path) => path,
+        None if own.exists() => own,
+        None => PathBuf::from(program),
     }
 }
 
