@@ -104,6 +104,8 @@ expect:
     21:5: this speaks of requests, but the endpoint's clients write (hint: write `writes-accepted-again`)
     22:5: percent must be more than 0 and at most 100
     ");
+    let text = DRILL.replace("duration: 3s", "duration: 0s");
+    assert_eq!(check(&text), "11:11: a drill needs some time\n");
     let text = DRILL.split("expect:").next().unwrap().to_owned() + "expect: []\n";
     insta::assert_snapshot!(check(&text), @"1:7: a drill without `expect` proves nothing");
 }
