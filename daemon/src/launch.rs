@@ -39,6 +39,7 @@ use crate::engines::redis::{CacheSettings, Redis};
 use crate::harm::Harm;
 use crate::log::{self, TimelineWriter};
 use crate::prober::Prober;
+use crate::runtime::{ProcessOptions, ProcessRuntime};
 use crate::secrets::Secrets;
 use crate::stack::{REQUESTS, Stack};
 use crate::up::{Progress, RuntimeWish, UpError, UpOptions};
@@ -274,29 +275,52 @@ async fn choose_runtime(
     tell: Tell<'_>,
 ) -> Result<(Arc<dyn Runtime>, String), UpError> {
     tell(Progress::Step("looking for a runtime".to_owned()));
-    let docker = || crate::runtime::docker(stack, options);
-    let process = || crate::runtime::process(options);
-    match options.runtime {
-        RuntimeWish::Docker => {
-            let (runtime, version) = docker().await.map_err(|cause| machine(&cause))?;
-            Ok((runtime, format!("asked for; engine {version}")))
-        }
-        RuntimeWish::Process => Ok((
-            process().map_err(|cause| machine(&cause))?,
-            "asked for".to_owned(),
-        )),
-        RuntimeWish::Auto => match docker().await {
-            Ok((runtime, version)) => Ok((runtime, format!("its engine {version} answers"))),
-            Err(cause) => {
-                let runtime = process().map_err(|cause| machine(&cause))?;
-                Ok((runtime, format!("no Docker engine ({cause})")))
-            }
+    let chosen = match options.runtime {
+        RuntimeWish::Docker => docker(stack, options).await,
+        RuntimeWish::Process => process(options, "asked for".to_owned()).await,
+        RuntimeWish::Auto => match docker(stack, options).await {
+            Ok(chosen) => Ok(chosen),
+            Err(cause) => process(options, format!("no Docker engine: {cause}")).await,
         },
-        RuntimeWish::Simulated => Err(UpError::Topology {
-            message: "the simulated runtime has no real time".to_owned(),
-            hint: Some("`localaws rehearse FILE` runs a stack in virtual time".to_owned()),
-        }),
-    }
+        RuntimeWish::Simulated => {
+            return Err(UpError::Topology {
+                message: "the simulated runtime has no real time".to_owned(),
+                hint: Some("`localaws rehearse FILE` runs a stack in virtual time".to_owned()),
+            });
+        }
+    };
+    chosen.map_err(|cause| machine(&cause))
+}
+
+async fn docker(
+    stack: &StackId,
+    options: &UpOptions,
+) -> Result<(Arc<dyn Runtime>, String), RuntimeError> {
+    let user = if rustix::process::geteuid().is_root() {
+        docker::User::NOBODY
+    } else {
+        let (uid, gid) = (
+            rustix::process::geteuid().as_raw(),
+            rustix::process::getegid().as_raw(),
+        );
+        docker::User { uid, gid }
+    };
+    let settings = docker::Options {
+        cache: options.cache.clone(),
+        user,
+    };
+    let runtime = docker::DockerRuntime::connect(stack, &options.directory, settings).await?;
+    let why = format!("its engine {} answers", runtime.engine().version());
+    Ok((Arc::new(runtime), why))
+}
+
+async fn process(
+    options: &UpOptions,
+    why: String,
+) -> Result<(Arc<dyn Runtime>, String), RuntimeError> {
+    let settings = ProcessOptions::default();
+    let runtime = ProcessRuntime::open(&options.directory, &options.cache, settings).await?;
+    Ok((Arc::new(runtime), why))
 }
 
 /// Every software that the plan's instances need, once.

@@ -8,7 +8,7 @@
 mod sightings;
 
 use std::future::Future;
-use std::net::{SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,6 +89,7 @@ impl Prober {
                 for target in self.plan.service_instances(&group.service) {
                     let check = TargetCheck {
                         instance: target.id.clone(),
+                        from: node.address.seen_from(ZoneNumber::OUTSIDE),
                         address: self
                             .ports
                             .dial(target.address, node.address.zone, group.port),
@@ -171,13 +172,19 @@ impl Prober {
             let outcome = match checks.protocol {
                 Protocol::Http => {
                     let host = target.address.ip().to_string();
-                    probe::http(target.address.into(), &checks.path, &host, checks.timeout).await
+                    probe::http(
+                        target.from,
+                        target.address,
+                        &checks.path,
+                        &host,
+                        checks.timeout,
+                    )
+                    .await
                 }
-                Protocol::Tcp => probe::tcp(target.address.into(), checks.timeout).await,
+                Protocol::Tcp => probe::tcp(target.from, target.address, checks.timeout).await,
             };
             let check = judge(&outcome, &checks.matcher);
-            let silent =
-                matches!(outcome, ProbeOutcome::TimedOut) && held_up(begun, checks.timeout);
+            let silent = matches!(outcome, ProbeOutcome::Timeout) && held_up(begun, checks.timeout);
             if !silent && self.can_report(target.view) {
                 let probe = Probe::Target {
                     target_group: target.group.id.clone(),
@@ -217,8 +224,8 @@ impl Prober {
         loop {
             ticks.tick().await;
             let (sent, begun) = (self.clock.now(), Instant::now());
-            let outcome = probe::tcp(address.into(), NODE_TIMEOUT).await;
-            if matches!(outcome, ProbeOutcome::TimedOut) && held_up(begun, NODE_TIMEOUT) {
+            let outcome = probe::tcp(self.outside(), address, NODE_TIMEOUT).await;
+            if matches!(outcome, ProbeOutcome::Timeout) && held_up(begun, NODE_TIMEOUT) {
                 continue;
             }
             let check = judge(&outcome, &[]);
@@ -268,16 +275,21 @@ impl Prober {
                 detail: format!("{name} does not resolve"),
             };
         };
-        let address = SocketAddr::from(SocketAddrV4::new(
-            address,
-            self.ports.real(health_check.port),
-        ));
+        let address = SocketAddrV4::new(address, self.ports.real(health_check.port));
+        let from = self.outside();
         let outcome = match health_check.protocol {
-            Protocol::Http => probe::http(address, &health_check.resource_path, name, limit).await,
-            Protocol::Tcp => probe::tcp(address, limit).await,
+            Protocol::Http => {
+                probe::http(from, address, &health_check.resource_path, name, limit).await
+            }
+            Protocol::Tcp => probe::tcp(from, address, limit).await,
         };
         // 2xx and 3xx are healthy (aws-behaviour §6.4).
         judge(&outcome, &[(200, 399)])
+    }
+
+    /// The address from which the outside asks.
+    fn outside(&self) -> Ipv4Addr {
+        topologies::address::api(self.plan.slot, ZoneNumber::OUTSIDE)
     }
 
     /// A node that has no power or is cut off tells nobody what it sees.
@@ -305,6 +317,8 @@ impl Prober {
 
 struct TargetCheck {
     instance: topologies::id::InstanceId,
+    /// The node's own address.
+    from: Ipv4Addr,
     address: SocketAddrV4,
     group: TargetGroup,
     node: ZoneId,
@@ -337,11 +351,11 @@ fn judge(outcome: &ProbeOutcome, matcher: &[(u16, u16)]) -> Check {
             reason: "Target.ResponseCodeMismatch",
             detail: format!("Health checks failed with these codes: [{status}]"),
         },
-        ProbeOutcome::TimedOut => Check::Failed {
+        ProbeOutcome::Timeout => Check::Failed {
             reason: "Target.Timeout",
             detail: "Request timed out".to_owned(),
         },
-        ProbeOutcome::Refused | ProbeOutcome::Failed(_) => Check::Failed {
+        ProbeOutcome::Refused | ProbeOutcome::Closed | ProbeOutcome::Malformed => Check::Failed {
             reason: CHECKER_REASON,
             detail: "Health checks failed".to_owned(),
         },

@@ -14,6 +14,7 @@
 
 pub mod dns;
 pub mod plane;
+pub mod probe;
 pub mod routes;
 pub mod traffic;
 
