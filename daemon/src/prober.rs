@@ -167,6 +167,7 @@ impl Prober {
     async fn targets(self, target: TargetCheck) {
         let checks = &target.group.health_check;
         let quick = self.plan.topology.timing.health_check_scale > 1;
+        let mut next_failure = Instant::now();
         loop {
             let (sent, begun) = (self.clock.now(), Instant::now());
             let outcome = match checks.protocol {
@@ -184,8 +185,12 @@ impl Prober {
                 Protocol::Tcp => probe::tcp(target.from, target.address, checks.timeout).await,
             };
             let check = judge(&outcome, &checks.matcher);
-            let silent = matches!(outcome, ProbeOutcome::Timeout) && held_up(begun, checks.timeout);
-            if !silent && self.can_report(target.view) {
+            let first = quick && !self.checked(&target);
+            let late = outcome == ProbeOutcome::Timeout && held_up(begun, checks.timeout);
+            // First checks come faster than the interval; their failures count no faster than it.
+            let early = matches!(check, Check::Failed { .. }) && begun < next_failure;
+            if !late && !early && self.can_report(target.view) {
+                next_failure = begun + checks.interval;
                 let probe = Probe::Target {
                     target_group: target.group.id.clone(),
                     instance: target.instance.clone(),
@@ -196,11 +201,7 @@ impl Prober {
                     return;
                 }
             }
-            let pause = if quick && !self.checked(&target) {
-                FIRST_CHECKS
-            } else {
-                checks.interval
-            };
+            let pause = if first { FIRST_CHECKS } else { checks.interval };
             // A late answer does not shift the schedule (aws-behaviour §4.4).
             tokio::time::sleep(pause.saturating_sub(begun.elapsed())).await;
         }
