@@ -358,4 +358,36 @@ mod tests {
         drop(board);
         assert_eq!(truth.next().now_or_never(), Some(None));
     }
+
+    #[test]
+    fn a_reader_who_comes_amid_changes_misses_none() {
+        const LIVES: u32 = 500;
+        let board = Board::new(Afflictions::default());
+        let writer = board.clone();
+        let changes = std::thread::spawn(move || {
+            for n in 1..=LIVES {
+                let life = Life {
+                    container: n.to_string(),
+                    ..process("db", n).life
+                };
+                writer.ended(&"db".into(), &"a".into(), life, n.to_string());
+            }
+        });
+        let mut readers: Vec<_> =
+            std::iter::from_fn(|| (!changes.is_finished()).then(|| board.watch(View::Truth)))
+                .take(50)
+                .collect();
+        changes.join().unwrap();
+        readers.push(board.watch(View::Truth));
+        for reader in &mut readers {
+            let seen: Vec<u32> = std::iter::from_fn(|| reader.next().now_or_never().flatten())
+                .filter_map(|o| match o.status {
+                    InstanceStatus::Exited { how } => how.parse().ok(),
+                    InstanceStatus::Running { .. } | InstanceStatus::Absent => None,
+                })
+                .collect();
+            let first = *seen.first().unwrap();
+            assert_eq!(seen, (first..=LIVES).collect::<Vec<_>>());
+        }
+    }
 }

@@ -36,6 +36,10 @@ impl Engine {
         }
         let api = Docker::connect_with_local_defaults()
             .map_err(|error| unanswered(&error.to_string()))?;
+        Self::greet(api).await
+    }
+
+    async fn greet(api: Docker) -> Result<Self, RuntimeError> {
         let answer = async {
             let api = api.negotiate_version().await?;
             let info = api.info().await?;
@@ -167,5 +171,22 @@ mod tests {
         );
         check("Debian GNU/Linux 12 (bookworm)", "name=rootless", false);
         check("Docker Desktop", "name=seccomp,profile=unconfined", false);
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_does_not_answer_is_missing_soon() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("docker.sock");
+        let _silent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let api =
+            Docker::connect_with_unix(socket.to_str().unwrap(), 120, bollard::API_DEFAULT_VERSION)
+                .unwrap();
+        let begun = std::time::Instant::now();
+        let missing = Engine::greet(api).await.unwrap_err();
+        assert!(begun.elapsed() < ANSWER_LIMIT + Duration::from_secs(1));
+        assert!(
+            missing.to_string().contains("did not answer within 3s"),
+            "{missing}"
+        );
     }
 }
