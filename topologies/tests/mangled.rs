@@ -100,7 +100,7 @@ fn survives(text: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_mangled_file_panics(text in mangled()) {
@@ -116,4 +116,34 @@ proptest! {
     fn no_text_at_all_panics(text in any::<String>()) {
         survives(&text);
     }
+}
+
+/// A long file, every line of which leads to another, is read in bounded time and with a bounded stack.
+#[test]
+fn long_files_end() {
+    use std::fmt::Write as _;
+    let base = "region: us-east-1\navailability-zones: [a, b]\n";
+    let mut chain = format!("{base}hosted-zones:\n  x.test:\n    records:\n");
+    let mut circle = chain.clone();
+    let mut groups = format!("{base}target-groups:\n");
+    let mut dbs = format!("{base}db-instances:\n");
+    for n in 0..500 {
+        let _ = writeln!(chain, "      - {{ name: r{n}, alias: r{} }}", n + 1);
+        let _ = writeln!(
+            circle,
+            "      - {{ name: r{n}, alias: r{} }}",
+            (n + 1) % 500
+        );
+        let _ = writeln!(groups, "  g{n}: {{ targets: nothing{n} }}");
+        let _ = writeln!(
+            dbs,
+            "  d{n}: {{ source-db-instance-identifier: d{} }}",
+            n + 1
+        );
+    }
+    chain.push_str("      - { name: r500, values: 192.0.2.1 }\n");
+    for text in [&chain, &circle, &groups, &dbs] {
+        survives(text);
+    }
+    assert!(check(&chain, "chain.yaml").0.is_some());
 }

@@ -3,6 +3,8 @@
 //! The schema comes from the types, so that the file's description exists once. Only what those types' schemas use is
 //! understood: references, kinds, enumerations, ranges, properties, items and alternatives.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value as Json;
 
 use super::tree::{Node, Value};
@@ -197,7 +199,7 @@ impl<'s> Walk<'s> {
         };
         let fields = schema["properties"].as_object();
         let free = &schema["additionalProperties"];
-        let mut seen: Vec<(String, u32)> = Vec::new();
+        let mut seen: BTreeMap<String, u32> = BTreeMap::new();
         let mut kept = Vec::with_capacity(entries.len());
         for (mut key, mut value) in entries.drain(..) {
             let Some(mut name) = key.text() else {
@@ -211,22 +213,21 @@ impl<'s> Walk<'s> {
                 self.notes
                     .push(unknown_field(&key, &name, at, near.as_deref(), &known));
                 // What was meant is looked at too, unless it is said elsewhere.
-                let Some(near) = near.filter(|near| !seen.iter().any(|(other, _)| other == near))
-                else {
+                let Some(near) = near.filter(|near| !seen.contains_key(near)) else {
                     continue;
                 };
                 field = fields.get(&near);
                 key.value = Value::Text(near.clone());
                 name = near;
             }
-            if let Some((_, line)) = seen.iter().find(|(other, _)| *other == name) {
+            if let Some(line) = seen.get(&name) {
                 self.notes.push(
                     Note::error(key.span, format!("`{name}` is here twice"))
                         .hint(format!("the first one is on line {line}")),
                 );
                 continue;
             }
-            seen.push((name.clone(), key.span.line));
+            seen.insert(name.clone(), key.span.line);
             let below = if at.is_empty() {
                 name
             } else {
@@ -240,7 +241,7 @@ impl<'s> Walk<'s> {
             let Some(required) = required.as_str() else {
                 continue;
             };
-            if !seen.iter().any(|(name, _)| name == required) {
+            if !seen.contains_key(required) {
                 let whose = if at.is_empty() {
                     "the file".to_owned()
                 } else {
@@ -310,12 +311,19 @@ fn list(words: &[&str]) -> String {
         .join(", ")
 }
 
+/// The most names among which a misspelt one is sought.
+const CANDIDATES_MAX: usize = 100;
+
 /// The candidate that `word` is a misspelling of, if one is near. `multi_az`, `MultiAZ` and `multiaz` are near `multi-az`.
 pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let bare = |text: &str| -> Vec<char> {
         let letters = text.chars().filter(|c| c.is_alphanumeric());
         letters.flat_map(char::to_lowercase).take(64).collect()
     };
+    // Among very many names a guess costs more than it helps.
+    if candidates.len() > CANDIDATES_MAX {
+        return None;
+    }
     let word = bare(word);
     let (distance, near) = candidates
         .iter()

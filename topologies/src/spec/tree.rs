@@ -17,8 +17,8 @@ pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// The deepest nesting that is read; a topology needs 8.
 const MAX_DEPTH: usize = 32;
-/// The most keys, values and collections; thrice what the largest possible stack needs.
-const MAX_NODES: usize = 100_000;
+/// The most keys, values and collections; several times what the largest possible stack needs.
+const MAX_NODES: usize = 30_000;
 /// The most that aliases may add.
 const MAX_REPLAYED: usize = 20_000;
 
