@@ -126,6 +126,7 @@ impl Database {
             (peer.state == "streaming").then_some(())
         })
         .await;
+        self.status(follower).await;
     }
 
     pub(crate) async fn synchronous(&self, primary: &EngineHost, standby: &EngineHost) {

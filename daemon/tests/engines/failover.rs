@@ -231,6 +231,11 @@ async fn a_replica_that_is_ahead_of_the_fork_is_brought_in_line() {
     let rejoined = db.engine.rejoin(replica, new, &role).await.unwrap();
     assert_eq!(rejoined, Rejoined::Rewound);
     db.streaming(new, replica).await;
+    let written = db.status(new).await.written;
+    eventually("the replica has all", SOON, async || {
+        (db.answer(replica).await?.applied >= written).then_some(())
+    })
+    .await;
     assert_eq!(rows(&db, replica).await, rows(&db, new).await);
 }
 

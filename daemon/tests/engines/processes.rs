@@ -1,6 +1,6 @@
 //! A runtime for tests: plain child processes, no zones, no faults. Dropping it kills what it started.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use daemon::engines::files::FileOwner;
 use futures_util::stream::{self, BoxStream};
+use rustix::fs::statvfs;
 use rustix::process::{Pid, Signal, kill_process};
 use topologies::id::InstanceId;
 use topologies::runtime::{
@@ -26,6 +27,7 @@ const POSTGRES_HOME: &str = "/usr/lib/postgresql";
 pub(crate) struct Processes {
     postgres: PathBuf,
     children: Mutex<BTreeMap<InstanceId, Child>>,
+    directories: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Processes {
@@ -49,6 +51,7 @@ impl Processes {
         Some(Arc::new(Self {
             postgres,
             children: Mutex::default(),
+            directories: Mutex::default(),
         }))
     }
 
@@ -137,6 +140,20 @@ impl Drop for Processes {
                 child.wait().unwrap();
             }
         }
+        for directory in self.directories.get_mut().unwrap().iter() {
+            remove_shared_memory(directory);
+        }
+    }
+}
+
+/// A killed PostgreSQL leaves the segment of System V memory by which it would know its own survivors. Its number ends the
+/// seventh line of the file with its process id.
+fn remove_shared_memory(directory: &Path) {
+    let lock = fs::read_to_string(directory.join("data/postmaster.pid")).unwrap_or_default();
+    let line = lock.lines().nth(6).unwrap_or_default();
+    if let Some(segment) = line.split_whitespace().nth(1) {
+        // Its last process may be about to leave it, which removes it too.
+        Command::new("ipcrm").args(["-m", segment]).output().ok();
     }
 }
 
@@ -159,11 +176,16 @@ pub(crate) async fn eventually<T>(
         .unwrap_or_else(|_| panic!("not within {limit:?}: {what}"))
 }
 
-/// A directory that the engine's user can pass through.
+/// A directory that the engine's user can pass through. In memory if there is room: making thousands of files soon after
+/// others were removed takes ext4 seconds.
 pub(crate) fn workplace() -> tempfile::TempDir {
+    const ROOM: u64 = 2 << 30;
+    let memory = Path::new("/dev/shm");
+    let roomy = statvfs(memory).is_ok_and(|disk| disk.f_bavail * disk.f_frsize > ROOM);
+    let parent = if roomy { memory } else { Path::new("/tmp") };
     let place = tempfile::Builder::new()
         .prefix("localaws-engines-")
-        .tempdir_in("/tmp")
+        .tempdir_in(parent)
         .unwrap();
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
     place
@@ -216,6 +238,10 @@ impl Runtime for Processes {
             .spawn()
             .unwrap();
         children.insert(plan.id.clone(), child);
+        self.directories
+            .lock()
+            .unwrap()
+            .insert(plan.directory.clone());
         Ok(())
     }
 
