@@ -258,9 +258,11 @@ mod tests {
         );
         let engines: BTreeSet<_> = found
             .values()
-            .map(|entrance| match &entrance.service {
-                Service::Eni { engine, .. } => engine.to_string(),
-                other => panic!("{other:?}"),
+            .map(|entrance| {
+                let Service::Eni { engine, .. } = &entrance.service else {
+                    panic!("{entrance:?}")
+                };
+                engine.to_string()
             })
             .collect();
         assert_eq!(engines, BTreeSet::from(["127.100.242.10:8080".to_owned()]));

@@ -14,6 +14,7 @@
 
 pub mod dns;
 pub mod plane;
+pub mod probe;
 pub mod routes;
 pub mod traffic;
 
@@ -30,3 +31,4 @@ mod relay;
 mod targets;
 
 pub use entrance::Ports;
+pub use plane::{Applied, BindError, BindErrors, Config, DataPlane};

@@ -42,7 +42,7 @@ pub(crate) enum End {
 pub(crate) struct Relay<'a> {
     buffers: &'a Buffers,
     flow: &'a Flow,
-    client: &'a mut Linked<TcpStream>,
+    client: &'a mut Linked,
     server: &'a mut TcpStream,
     up: Half,
     down: Half,
@@ -167,7 +167,7 @@ impl<'a> Relay<'a> {
     pub(crate) fn new(
         buffers: &'a Buffers,
         flow: &'a Flow,
-        client: &'a mut Linked<TcpStream>,
+        client: &'a mut Linked,
         server: &'a mut TcpStream,
         idle: Option<Duration>,
     ) -> Self {
