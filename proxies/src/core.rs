@@ -25,7 +25,7 @@ use topologies::network::Network;
 use crate::alb::pool::Pool;
 use crate::buffers::Buffers;
 use crate::door::{Door, bind};
-use crate::entrance::{Entrance, Ports, Service, Stake, door_state};
+use crate::entrance::{Entrance, Ports, Service, Stake, door_state, stricken};
 use crate::flow::{Flow, Weather};
 use crate::plane::BindError;
 use crate::routes::Routes;
@@ -300,6 +300,9 @@ impl Core {
             let weather = Weather::between(&snapshot.network, entrance.from, entrance.to);
             if registered.stake.lost(&snapshot.routes, &snapshot.network) {
                 registered.flow.doom();
+            }
+            if weather.dark && stricken(entrance, &snapshot.network) {
+                registered.flow.strike();
             }
             registered.flow.set_weather(&weather);
         }
