@@ -61,6 +61,12 @@ pub struct DatabaseMachine {
     demote: Order,
     /// The position that the standby must have flushed before it counts as in sync: the primary's, seen after commits began to wait.
     barrier: Option<Lsn>,
+    /// When an order about whom commits wait for last ended, or the standby was last recorded out of sync.
+    settled: Time,
+    /// The former primary that is known to be demoted.
+    demoted: Option<InstanceId>,
+    /// Whether the standby could not be started with the data that it has: a rewind may have been interrupted.
+    spoilt: bool,
     /// Since when the standby's flush position has stood still, and where.
     stalled: Option<(Time, Lsn)>,
     /// The primary's position at the probe before the last: a standby that has flushed it keeps up.
@@ -83,6 +89,9 @@ impl DatabaseMachine {
             promote: Order::default(),
             demote: Order::default(),
             barrier: None,
+            settled: Time::ZERO,
+            demoted: None,
+            spoilt: false,
             stalled: None,
             previous: Lsn::default(),
             apart: None,
@@ -105,7 +114,7 @@ impl DatabaseMachine {
     /// Takes in a probe's result.
     pub fn handle_probe(&mut self, desk: &mut Desk<'_>, instance: &InstanceId, sent: Time, probe: &DbProbe) {
         if let Some(host) = self.hosts.get_mut(instance) {
-            if let Some(before) = host.status.as_ref().filter(|status| !status.in_recovery) {
+            if let Some((_, before)) = host.status.as_ref().filter(|(_, status)| !status.in_recovery) {
                 self.previous = before.lsn;
             }
             host.probed(desk, instance, sent, probe);
@@ -122,8 +131,11 @@ impl DatabaseMachine {
         }
         if self.synchronous.settle(desk, ticket, outcome).is_some() {
             self.barrier = None;
+            self.settled = desk.now;
         }
-        self.demote.settle(desk, ticket, outcome);
+        if let Some((action, Outcome::Done)) = self.demote.settle(desk, ticket, outcome) {
+            self.demoted = Some(action.instance().clone());
+        }
         let settled: Vec<(Action, Outcome)> =
             self.hosts.values_mut().filter_map(|host| host.order.settle(desk, ticket, outcome)).collect();
         for (action, outcome) in settled {
@@ -181,7 +193,7 @@ impl DatabaseMachine {
         self.configure.abandon();
         self.demote.abandon();
         self.promote.abandon();
-        self.demote.issue(desk, Action::Demote { instance: database.primary.clone() });
+        self.demoted = None;
         let delay = desk.draw(desk.plan.topology.timing.db_failover);
         self.promote.pause_until(desk.now + delay);
         self.drive_failover(desk, database, &standby.instance);
@@ -190,6 +202,7 @@ impl DatabaseMachine {
     /// A failover that was decided is carried through: the old primary may be gone for good, and the standby may have been
     /// promoted by an order whose outcome never came back. Promotion is idempotent, so it is ordered until it is confirmed.
     fn drive_failover(&mut self, desk: &mut Desk<'_>, database: &Database, to: &InstanceId) {
+        self.keep_demoted(desk, &database.primary);
         let Some(host) = self.hosts.get_mut(to) else { return };
         if host.liveness.lost() == Some(Loss::Exited) || host.liveness.lost() == Some(Loss::Refused) {
             let role = DbRole::Standby { of: database.primary.clone() };
@@ -197,6 +210,15 @@ impl DatabaseMachine {
         } else if host.liveness.alive() {
             self.promote.issue(desk, Action::Promote { instance: to.clone() });
         }
+    }
+
+    /// A primary that was given up is marked as such, whichever control plane gave it up; says whether it is.
+    fn keep_demoted(&mut self, desk: &mut Desk<'_>, instance: &InstanceId) -> bool {
+        let demoted = self.demoted.as_ref() == Some(instance);
+        if !demoted {
+            self.demote.issue(desk, Action::Demote { instance: instance.clone() });
+        }
+        demoted
     }
 
     fn promoted(&mut self, desk: &mut Desk<'_>, to: &InstanceId, outcome: &Outcome) {
@@ -213,6 +235,8 @@ impl DatabaseMachine {
         self.rds_event(desk, (rds_event::FAILOVER_COMPLETED.0, &why));
         self.rds_event(desk, rds_event::RESTARTED);
         self.barrier = None;
+        self.settled = desk.now;
+        self.spoilt = false;
         self.stalled = None;
         self.apart = None;
         self.configured = true;
@@ -263,9 +287,11 @@ impl DatabaseMachine {
             let role = DbRole::Standby { of: database.primary.clone() };
             host.start(desk, Action::StartDatabase { instance, role });
         } else if !standby.joined && database.status != DbInstanceStatus::Creating {
-            if primary_answers {
-                host.start(desk, rejoin(desk, &instance, &database.primary));
+            if self.keep_demoted(desk, &instance) && primary_answers {
+                self.start(desk, rejoin(desk, &instance, &database.primary));
             }
+        } else if self.spoilt && primary_answers && !standby.in_sync {
+            host.start(desk, rejoin(desk, &instance, &database.primary));
         } else if host.liveness.lost().is_some() {
             let role = DbRole::Standby { of: database.primary.clone() };
             host.start(desk, Action::StartDatabase { instance, role });
@@ -279,9 +305,7 @@ impl DatabaseMachine {
     fn keep_synchronous(&mut self, desk: &mut Desk<'_>) {
         let Some(database) = desk.world().databases.get(&self.id).cloned() else { return };
         let Some(standby) = &database.standby else { return };
-        let Some(status) = self.status(&database.primary).filter(|status| !status.in_recovery).cloned() else {
-            return;
-        };
+        let Some(status) = self.settled_status(&database.primary).cloned() else { return };
         let instance = &standby.instance;
         let waits = status.synchronous_standby_names.contains(instance.as_str());
         let trouble = self.trouble(desk.now, &status, instance);
@@ -293,6 +317,7 @@ impl DatabaseMachine {
                     why: why.to_owned(),
                 });
                 self.rds_event(desk, rds_event::STANDBY_RECOVERY_STARTED);
+                self.settled = desk.now;
             }
             self.barrier = None;
             if !status.synchronous_standby_names.is_empty() && !desk.planted(Bug::NeverRunAlone) {
@@ -358,8 +383,10 @@ impl DatabaseMachine {
     fn started(&mut self, desk: &mut Desk<'_>, action: &Action, outcome: &Outcome) {
         let Some(host) = self.hosts.get_mut(action.instance()) else { return };
         if *outcome != Outcome::Done {
+            self.spoilt |= matches!(action, Action::StartDatabase { role: DbRole::Standby { .. }, .. });
             return;
         }
+        self.spoilt = false;
         host.started = true;
         host.liveness.forget(desk.now);
         host.status = None;
@@ -395,10 +422,23 @@ impl DatabaseMachine {
         })
     }
 
+    fn start(&mut self, desk: &mut Desk<'_>, action: Action) {
+        if let Some(host) = self.hosts.get_mut(action.instance()) {
+            host.start(desk, action);
+        }
+    }
+
     /// The host's own account, if it answers.
     fn status(&self, instance: &InstanceId) -> Option<&PgStatus> {
         let host = self.hosts.get(instance)?;
-        host.status.as_ref().filter(|_| host.liveness.well())
+        host.status.as_ref().filter(|_| host.liveness.well()).map(|(_, status)| status)
+    }
+
+    /// The primary's own account if it was asked for after whom commits wait for was last ordered or judged: what was asked for
+    /// before may show a setting, or a stream, that is no more.
+    fn settled_status(&self, primary: &InstanceId) -> Option<&PgStatus> {
+        let (asked, _) = self.hosts.get(primary)?.status.as_ref()?;
+        self.status(primary).filter(|status| *asked >= self.settled && !status.in_recovery)
     }
 
     fn rds_event(&self, desk: &mut Desk<'_>, (id, message): (u16, &str)) {

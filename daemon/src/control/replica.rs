@@ -33,12 +33,14 @@ pub struct ReplicaMachine {
     /// The source that it was last made to stream from.
     source: Option<InstanceId>,
     apart: Option<Time>,
+    /// Whether it could not be started with the data that it has: a rewind may have been interrupted.
+    spoilt: bool,
 }
 
 impl ReplicaMachine {
     /// A machine that knows nothing but the plan.
     pub fn new(id: DbInstanceId, of: DbInstanceId, instance: InstanceId, threshold: u32) -> Self {
-        Self { id, of, instance, host: DbHost::new(threshold), source: None, apart: None }
+        Self { id, of, instance, host: DbHost::new(threshold), source: None, apart: None, spoilt: false }
     }
 
     /// Whether the host is this replica's.
@@ -60,6 +62,7 @@ impl ReplicaMachine {
     pub fn handle_outcome(&mut self, desk: &mut Desk<'_>, ticket: Ticket, outcome: &Outcome) {
         let Some((action, outcome)) = self.host.order.settle(desk, ticket, outcome) else { return };
         if outcome != Outcome::Done {
+            self.spoilt = matches!(action, Action::StartDatabase { .. });
             return;
         }
         let (Action::StartDatabase { role: DbRole::Standby { of: source }, .. }
@@ -70,6 +73,7 @@ impl ReplicaMachine {
         };
         self.source = Some(source.clone());
         self.apart = None;
+        self.spoilt = false;
         if !matches!(action, Action::Follow { .. }) {
             self.host.started = true;
             self.host.liveness.forget(desk.now);
@@ -84,11 +88,15 @@ impl ReplicaMachine {
         let failing_over = database.failover_to.is_some();
         self.announce(desk, &source);
         if self.host.liveness.lost().is_some() || !self.host.started && !self.host.liveness.alive() {
-            let role = DbRole::Standby { of: source };
-            let action = Action::StartDatabase { instance: self.instance.clone(), role };
+            let instance = self.instance.clone();
+            let action = if self.spoilt && self.source_answers(desk, &source) {
+                Action::Rejoin { instance, source }
+            } else {
+                Action::StartDatabase { instance, role: DbRole::Standby { of: source } }
+            };
             return self.host.start(desk, action);
         }
-        let Some(status) = self.host.status.as_ref().filter(|_| self.host.liveness.well()) else { return };
+        let Some((_, status)) = self.host.status.as_ref().filter(|_| self.host.liveness.well()) else { return };
         let expected = self.address_of(desk, &source);
         let receiver = status.receiver.as_ref();
         let points_there = receiver.is_some_and(|receiver| receiver.sender_host == expected);
@@ -114,7 +122,7 @@ impl ReplicaMachine {
 
     fn announce(&self, desk: &mut Desk<'_>, source: &InstanceId) {
         let Some(known) = desk.world().replicas.get(&self.id).cloned() else { return };
-        let streams = self.host.status.as_ref().is_some_and(|status| {
+        let streams = self.host.status.as_ref().is_some_and(|(_, status)| {
             let expected = self.address_of(desk, source);
             status.receiver.as_ref().is_some_and(|r| r.streaming && r.sender_host == expected)
         });
