@@ -5,6 +5,7 @@ mod tier_10k;
 
 use std::time::Duration;
 
+use daemon::control::bugs::Bug;
 use daemon::simulator::{Fault, Run, ScheduledFault, Settings, rehearse, simulate};
 use topologies::address::ZoneNumber;
 
@@ -59,4 +60,19 @@ fn whatever_breaks_the_promises_hold() {
     let report = rehearse(&tier_10k::plan(), seeds(), None, |_| true);
     assert!(report.violations.is_empty(), "{report}");
     println!("{report}");
+}
+
+/// A simulator that can not fail proves nothing.
+#[test]
+fn every_planted_bug_is_caught() {
+    const SEEDS_MAX: u64 = 400;
+    let mut missed = Vec::new();
+    for bug in Bug::ALL {
+        let report = rehearse(&tier_10k::plan(), 0..SEEDS_MAX, Some(bug), |run| run.violation.is_none());
+        match report.violations.first() {
+            Some(broken) => println!("{bug:?}: {} after {} seeds", broken.violation, report.seeds),
+            None => missed.push(bug),
+        }
+    }
+    assert!(missed.is_empty(), "not caught within {SEEDS_MAX} seeds: {missed:?}");
 }

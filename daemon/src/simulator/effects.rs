@@ -14,7 +14,7 @@ use super::server::{Data, Engine};
 use crate::control::action::{Action, DbRole, Outcome, Ticket};
 
 /// A command without an answer is given up after this time.
-const COMMAND_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 /// An order of a daemon that was killed may still have its effect for this long.
 const AFTERLIFE: Duration = Duration::from_millis(50);
 

@@ -133,6 +133,8 @@ pub(super) struct Ground {
     pub(super) killed_at: Time,
     /// Whether the control plane's probes pass a closed interface: nothing may depend on it.
     pub(super) probes_pass_fence: bool,
+    /// When the last report arrives: they come in order.
+    last_report: Time,
 }
 
 const WITHIN_ZONE_MICROS: Range<u64> = 30..120;
@@ -178,6 +180,7 @@ impl Ground {
             epochs: 0,
             killed_at: Time::ZERO,
             probes_pass_fence: rng.random(),
+            last_report: Time::ZERO,
             rng,
         }
     }
@@ -329,7 +332,8 @@ impl Ground {
         };
         let observation = Observation { instance: there.id.clone(), status };
         let after = self.draw(REPORT_MICROS);
-        self.later(after, Due::Report(observation, epoch));
+        self.last_report = self.last_report.max(self.now + after);
+        self.agenda.enter(self.last_report, Due::Report(observation, epoch));
     }
 }
 

@@ -15,6 +15,7 @@ use topologies::time::Time;
 use topologies::world::{StackPhase, World};
 
 use super::clients::{Client, Manners, Reply};
+use super::effects::COMMAND_LIMIT;
 use super::faults::{Fault, ScheduledFault, draw_schedule};
 use super::ground::{Due, Ground};
 use super::invariants::{Invariant, Record, Service, Violation, not_redundant, not_whole, traffic_to_the_dead};
@@ -101,8 +102,13 @@ struct Simulation {
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
+    /// Until the stack is available.
     up: Duration,
+    /// Until an endpoint is served again after a fault that hit a whole stack.
     serve: Duration,
+    /// Added where more was broken than that, or where a target's health checks decide.
+    held_up: Duration,
+    /// Until all is redundant again once all is healed.
     whole: Duration,
 }
 
@@ -132,9 +138,10 @@ impl Bounds {
             (check.interval + check.timeout) * (check.healthy_threshold + check.unhealthy_threshold)
         });
         let checks = checks.max().unwrap_or_default();
-        let serve = Duration::from_secs(8) + detection + failover + ttl + checks;
+        let serve = Duration::from_secs(3) + detection + failover + ttl;
         // A command to a host that does not answer takes its whole limit, and what waits for it comes after.
-        Self { up: Duration::from_secs(20) + checks * 2, serve, whole: serve + Duration::from_secs(25) + checks * 2 }
+        let held_up = COMMAND_LIMIT * 2 + checks;
+        Self { up: Duration::from_secs(20) + checks * 2, serve, held_up, whole: serve + held_up + COMMAND_LIMIT }
     }
 }
 
@@ -474,8 +481,9 @@ impl Simulation {
         self.note(judged);
         let quiet = self.active.is_empty();
         let late = self.gauges.iter().find(|gauge| {
-            let since = gauge.served_at.max(self.disturbed_at);
-            (quiet || (self.owed && gauge.redundant)) && now - since > self.bounds.serve
+            let since = now - gauge.served_at.max(self.disturbed_at);
+            let swift = self.owed && gauge.redundant;
+            swift && since > self.bounds.serve || quiet && since > self.bounds.serve + self.bounds.held_up
         });
         if let Some(gauge) = late {
             let detail = format!("{} not served since {}", gauge.endpoint, gauge.served_at);
