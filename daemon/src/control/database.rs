@@ -214,7 +214,7 @@ impl DatabaseMachine {
 
     /// A primary that was given up is marked as such, whichever control plane gave it up; says whether it is.
     fn keep_demoted(&mut self, desk: &mut Desk<'_>, instance: &InstanceId) -> bool {
-        let demoted = self.demoted.as_ref() == Some(instance);
+        let demoted = self.demoted.as_ref() == Some(instance) || desk.planted(Bug::ForgetToDemote);
         if !demoted {
             self.demote.issue(desk, Action::Demote { instance: instance.clone() });
         }
@@ -305,7 +305,7 @@ impl DatabaseMachine {
     fn keep_synchronous(&mut self, desk: &mut Desk<'_>) {
         let Some(database) = desk.world().databases.get(&self.id).cloned() else { return };
         let Some(standby) = &database.standby else { return };
-        let Some(status) = self.settled_status(&database.primary).cloned() else { return };
+        let Some(status) = self.settled_status(desk, &database.primary).cloned() else { return };
         let instance = &standby.instance;
         let waits = status.synchronous_standby_names.contains(instance.as_str());
         let trouble = self.trouble(desk.now, &status, instance);
@@ -383,7 +383,8 @@ impl DatabaseMachine {
     fn started(&mut self, desk: &mut Desk<'_>, action: &Action, outcome: &Outcome) {
         let Some(host) = self.hosts.get_mut(action.instance()) else { return };
         if *outcome != Outcome::Done {
-            self.spoilt |= matches!(action, Action::StartDatabase { role: DbRole::Standby { .. }, .. });
+            let start = matches!(action, Action::StartDatabase { role: DbRole::Standby { .. }, .. });
+            self.spoilt |= start && !desk.planted(Bug::RestartTornData);
             return;
         }
         self.spoilt = false;
@@ -436,9 +437,10 @@ impl DatabaseMachine {
 
     /// The primary's own account if it was asked for after whom commits wait for was last ordered or judged: what was asked for
     /// before may show a setting, or a stream, that is no more.
-    fn settled_status(&self, primary: &InstanceId) -> Option<&PgStatus> {
+    fn settled_status(&self, desk: &Desk<'_>, primary: &InstanceId) -> Option<&PgStatus> {
         let (asked, _) = self.hosts.get(primary)?.status.as_ref()?;
-        self.status(primary).filter(|status| *asked >= self.settled && !status.in_recovery)
+        let settled = *asked >= self.settled || desk.planted(Bug::BelieveOldAccounts);
+        self.status(primary).filter(|status| settled && !status.in_recovery)
     }
 
     fn rds_event(&self, desk: &mut Desk<'_>, (id, message): (u16, &str)) {

@@ -62,7 +62,8 @@ impl ReplicaMachine {
     pub fn handle_outcome(&mut self, desk: &mut Desk<'_>, ticket: Ticket, outcome: &Outcome) {
         let Some((action, outcome)) = self.host.order.settle(desk, ticket, outcome) else { return };
         if outcome != Outcome::Done {
-            self.spoilt = matches!(action, Action::StartDatabase { .. });
+            let start = matches!(action, Action::StartDatabase { .. });
+            self.spoilt = start && !desk.planted(Bug::RestartTornData);
             return;
         }
         let (Action::StartDatabase { role: DbRole::Standby { of: source }, .. }
