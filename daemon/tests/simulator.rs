@@ -10,46 +10,88 @@ use daemon::simulator::{Fault, Run, ScheduledFault, Settings, rehearse, simulate
 use topologies::address::ZoneNumber;
 
 fn run(seed: u64, faults: Option<Vec<ScheduledFault>>) -> Run {
-    simulate(&tier_10k::plan(), Settings { seed, faults, planted: None })
+    simulate(
+        &tier_10k::plan(),
+        Settings {
+            seed,
+            faults,
+            planted: None,
+        },
+    )
 }
 
 fn timeline(run: &Run) -> String {
-    run.timeline.iter().map(|event| serde_json::to_string(event).expect("events are JSON") + "\n").collect()
+    run.timeline
+        .iter()
+        .map(|event| serde_json::to_string(event).expect("events are JSON") + "\n")
+        .collect()
 }
 
 fn story(run: &Run) -> String {
     let faults: Vec<String> = run.faults.iter().map(ToString::to_string).collect();
     let last = run.timeline.len().saturating_sub(40);
-    let events: Vec<String> = run.timeline[last..].iter().map(ToString::to_string).collect();
-    let violation = run.violation.as_ref().map(ToString::to_string).unwrap_or_default();
-    format!("seed {}: {violation}\n{}\n{}", run.seed, faults.join("\n"), events.join("\n"))
+    let events: Vec<String> = run.timeline[last..]
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let violation = run
+        .violation
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    format!(
+        "seed {}: {violation}\n{}\n{}",
+        run.seed,
+        faults.join("\n"),
+        events.join("\n")
+    )
 }
 
 fn zone_power(zone: usize) -> Vec<ScheduledFault> {
     let fault = Fault::Power(ZoneNumber::zone(zone).expect("one of three zones"));
-    vec![ScheduledFault { at: Duration::from_secs(2), lasts: Duration::from_secs(6), fault }]
+    vec![ScheduledFault {
+        at: Duration::from_secs(2),
+        lasts: Duration::from_secs(6),
+        fault,
+    }]
 }
 
 #[test]
 fn the_primary_zone_loses_power_and_all_recovers() {
     let run = run(1, Some(zone_power(1)));
     assert!(run.violation.is_none(), "{}", story(&run));
-    for told in ["failing over from orders-1 (fenced) to orders-2", "orders-2 promoted to primary, timeline 2", "orders-1 joined as standby"] {
-        assert!(run.timeline.iter().any(|event| event.to_string().contains(told)), "no {told} in {}", story(&run));
+    for told in [
+        "failing over from orders-1 (fenced) to orders-2",
+        "orders-2 promoted to primary, timeline 2",
+        "orders-1 joined as standby",
+    ] {
+        assert!(
+            run.timeline
+                .iter()
+                .any(|event| event.to_string().contains(told)),
+            "no {told} in {}",
+            story(&run)
+        );
     }
 }
 
 #[test]
 fn same_seed_same_timeline() {
     for seed in 0..3 {
-        assert_eq!(timeline(&run(seed, None)), timeline(&run(seed, None)), "seed {seed}");
+        assert_eq!(
+            timeline(&run(seed, None)),
+            timeline(&run(seed, None)),
+            "seed {seed}"
+        );
     }
     assert_ne!(timeline(&run(1, None)), timeline(&run(2, None)));
 }
 
 /// `LOCALAWS_SEEDS=from..to` runs others than the first 200.
 fn seeds() -> std::ops::Range<u64> {
-    let Ok(range) = std::env::var("LOCALAWS_SEEDS") else { return 0..200 };
+    let Ok(range) = std::env::var("LOCALAWS_SEEDS") else {
+        return 0..200;
+    };
     let (from, to) = range.split_once("..").expect("LOCALAWS_SEEDS is from..to");
     let seed = |text: &str| text.parse().expect("LOCALAWS_SEEDS is from..to");
     seed(from)..seed(to)
@@ -67,13 +109,22 @@ fn every_planted_bug_is_caught() {
     const SEEDS_MAX: u64 = 400;
     let (mut caught, mut missed) = (Vec::new(), Vec::new());
     for bug in Bug::ALL {
-        let report = rehearse(&tier_10k::plan(), 0..SEEDS_MAX, Some(bug), |run| run.violation.is_none());
+        let report = rehearse(&tier_10k::plan(), 0..SEEDS_MAX, Some(bug), |run| {
+            run.violation.is_none()
+        });
         match report.violations.first() {
-            Some(broken) => caught.push(format!("{bug:?}, seed {}: {}", broken.seed, broken.violation)),
+            Some(broken) => caught.push(format!(
+                "{bug:?}, seed {}: {}",
+                broken.seed, broken.violation
+            )),
             None => missed.push(bug),
         }
     }
     let caught = caught.join("\n");
-    assert!(missed.is_empty(), "not caught within {SEEDS_MAX} seeds: {missed:?}; caught:\n{caught}");
-    std::io::Write::write_all(&mut std::io::stdout(), caught.as_bytes()).expect("standard output is open");
+    assert!(
+        missed.is_empty(),
+        "not caught within {SEEDS_MAX} seeds: {missed:?}; caught:\n{caught}"
+    );
+    std::io::Write::write_all(&mut std::io::stdout(), caught.as_bytes())
+        .expect("standard output is open");
 }

@@ -63,7 +63,15 @@ pub(super) struct Reply {
 
 impl Client {
     pub(super) fn new(zone: ZoneNumber, service: usize, manners: Manners, ttl: Duration) -> Self {
-        Self { zone, service, manners, ttl, turn: 0, resolved: None, connection: None }
+        Self {
+            zone,
+            service,
+            manners,
+            ttl,
+            turn: 0,
+            resolved: None,
+            connection: None,
+        }
     }
 }
 
@@ -81,17 +89,33 @@ impl Ground {
             return self.later(AFTER_ERROR, Due::Turn { client, turn });
         };
         let asking = &self.clients[client];
-        let life = asking.connection.filter(|(there, _)| *there == host).map(|(_, life)| life);
+        let life = asking
+            .connection
+            .filter(|(there, _)| *there == host)
+            .map(|(_, life)| life);
         self.keys += 1;
         let key = self.keys;
         self.later(PATIENCE, Due::GiveUp { client, turn });
         let there = self.hosts[host].zone;
-        let Some(mut takes) = self.packet(zone, there) else { return };
+        let Some(mut takes) = self.packet(zone, there) else {
+            return;
+        };
         if life.is_none() {
-            let Some(back) = self.packet(there, zone) else { return };
+            let Some(back) = self.packet(there, zone) else {
+                return;
+            };
             takes = takes * 2 + back;
         }
-        self.later(takes, Due::Request(Request { client, turn, host, key, life }));
+        self.later(
+            takes,
+            Due::Request(Request {
+                client,
+                turn,
+                host,
+                key,
+                life,
+            }),
+        );
     }
 
     fn resolve(&mut self, client: usize) -> Option<usize> {
@@ -111,7 +135,13 @@ impl Ground {
     pub(super) fn request(&mut self, request: Request) {
         let there = &self.hosts[request.host];
         let stale = request.life.is_some_and(|life| life != there.life);
-        if !there.running || !there.ready || there.fenced || stale || self.daemon.is_none() || there.server.follows() {
+        if !there.running
+            || !there.ready
+            || there.fenced
+            || stale
+            || self.daemon.is_none()
+            || there.server.follows()
+        {
             return self.answer(&request, None);
         }
         let client = request.client;
@@ -136,7 +166,9 @@ impl Ground {
             Some(standby) => self.flushed_by(host, standby).unwrap_or(0),
         };
         let waiting = &mut self.hosts[host].server.waiting;
-        let (ready, rest) = std::mem::take(waiting).into_iter().partition(|(position, _)| *position <= upto);
+        let (ready, rest) = std::mem::take(waiting)
+            .into_iter()
+            .partition(|(position, _)| *position <= upto);
         *waiting = rest;
         let ready: Vec<(usize, Request)> = ready;
         for (position, request) in ready {
@@ -145,15 +177,34 @@ impl Ground {
     }
 
     fn answer(&mut self, request: &Request, written: Option<(usize, u64)>) {
-        let Request { client, turn, host, .. } = *request;
+        let Request {
+            client, turn, host, ..
+        } = *request;
         let life = self.hosts[host].life;
-        let Some(takes) = self.packet(self.hosts[host].zone, self.clients[client].zone) else { return };
-        self.later(takes, Due::Reply(Reply { client, turn, host, life, written }));
+        let Some(takes) = self.packet(self.hosts[host].zone, self.clients[client].zone) else {
+            return;
+        };
+        self.later(
+            takes,
+            Due::Reply(Reply {
+                client,
+                turn,
+                host,
+                life,
+                written,
+            }),
+        );
     }
 
     /// An answer reaches a client; tells whether it counts.
     pub(super) fn reply(&mut self, reply: &Reply) -> bool {
-        let Reply { client, turn, host, life, written } = *reply;
+        let Reply {
+            client,
+            turn,
+            host,
+            life,
+            written,
+        } = *reply;
         if self.clients[client].turn != turn {
             return false;
         }
@@ -162,7 +213,11 @@ impl Ground {
         if written.is_some() && (there.fenced || there.life != life || self.daemon.is_none()) {
             return false;
         }
-        let pause = if written.is_some() { self.draw(THINKS_MICROS) } else { AFTER_ERROR };
+        let pause = if written.is_some() {
+            self.draw(THINKS_MICROS)
+        } else {
+            AFTER_ERROR
+        };
         self.next_turn(client, written.is_some(), pause);
         written.is_some()
     }
@@ -187,13 +242,24 @@ impl Ground {
     /// A host's process ended or its interface was closed: clients with a connection learn of it if packets reach them.
     pub(super) fn reset_clients_of(&mut self, host: usize) {
         for client in 0..self.clients.len() {
-            let connected = self.clients[client].connection.is_some_and(|(there, _)| there == host);
+            let connected = self.clients[client]
+                .connection
+                .is_some_and(|(there, _)| there == host);
             if !connected {
                 continue;
             }
             let (turn, life) = (self.clients[client].turn, self.hosts[host].life);
             if let Some(takes) = self.packet(self.hosts[host].zone, self.clients[client].zone) {
-                self.later(takes, Due::Reply(Reply { client, turn, host, life, written: None }));
+                self.later(
+                    takes,
+                    Due::Reply(Reply {
+                        client,
+                        turn,
+                        host,
+                        life,
+                        written: None,
+                    }),
+                );
             }
         }
     }

@@ -57,7 +57,14 @@ impl Ground {
     /// An order leaves the control plane.
     pub(super) fn dispatch(&mut self, ticket: Ticket, action: Action, epoch: Epoch) {
         let after = self.draw(DISPATCH_MICROS);
-        self.later(after, Due::Perform { ticket, action, epoch });
+        self.later(
+            after,
+            Due::Perform {
+                ticket,
+                action,
+                epoch,
+            },
+        );
     }
 
     /// An order reaches whoever performs it.
@@ -67,12 +74,35 @@ impl Ground {
         }
         let host = self.host(action.instance());
         match self.begin(host, action) {
-            Ok(Course::Ends(after, outcome)) => self.later(after, Due::Settled { ticket, outcome, epoch }),
+            Ok(Course::Ends(after, outcome)) => self.later(
+                after,
+                Due::Settled {
+                    ticket,
+                    outcome,
+                    epoch,
+                },
+            ),
             Ok(Course::Errand(after, work)) => {
                 let life = self.hosts[host].life;
-                self.later(after, Due::Complete(Errand { host, life, ticket, epoch, work }));
+                self.later(
+                    after,
+                    Due::Complete(Errand {
+                        host,
+                        life,
+                        ticket,
+                        epoch,
+                        work,
+                    }),
+                );
             }
-            Err((after, why)) => self.later(after, Due::Settled { ticket, outcome: Outcome::Failed(why), epoch }),
+            Err((after, why)) => self.later(
+                after,
+                Due::Settled {
+                    ticket,
+                    outcome: Outcome::Failed(why),
+                    epoch,
+                },
+            ),
         }
     }
 
@@ -93,7 +123,14 @@ impl Ground {
                 self.hosts[host].server.sync_shown = standby;
                 let life = self.hosts[host].life;
                 let after = self.draw(IN_FORCE_MICROS);
-                self.later(after, Due::SyncInForce { host, life, standby });
+                self.later(
+                    after,
+                    Due::SyncInForce {
+                        host,
+                        life,
+                        standby,
+                    },
+                );
                 Ok(Course::Ends(after + self.draw(SQL_MICROS), Outcome::Done))
             }
             Action::Demote { .. } => {
@@ -109,7 +146,10 @@ impl Ground {
             Action::Promote { .. } => {
                 self.session_opens(host)?;
                 if !matches!(self.hosts[host].server.data, Data::Follower | Data::Writer) {
-                    return Err((self.draw(SQL_MICROS), "its data are no follower's".to_owned()));
+                    return Err((
+                        self.draw(SQL_MICROS),
+                        "its data are no follower's".to_owned(),
+                    ));
                 }
                 Ok(Course::Errand(self.draw(PROMOTE_MICROS), Work::Promote))
             }
@@ -140,7 +180,10 @@ impl Ground {
             Action::FollowCache { source, .. } => {
                 self.session_opens(host)?;
                 let source = self.host(source);
-                Ok(Course::Errand(self.draw(SQL_MICROS), Work::FollowCache { source }))
+                Ok(Course::Errand(
+                    self.draw(SQL_MICROS),
+                    Work::FollowCache { source },
+                ))
             }
         }
     }
@@ -162,7 +205,11 @@ impl Ground {
                 DbRole::Standby { of } => Some(self.host(of)),
             };
             let server = &mut self.hosts[host].server;
-            server.data = if source.is_some() { Data::Follower } else { Data::Writer };
+            server.data = if source.is_some() {
+                Data::Follower
+            } else {
+                Data::Writer
+            };
             server.source = source;
         }
         Ok(self.spawn(host, POSTGRES_STARTS_MICROS))
@@ -171,28 +218,52 @@ impl Ground {
     /// Stops the host; from here until the end its data can not be used.
     fn begin_rejoin(&mut self, host: usize, source: &str) -> Result<Course, (Duration, String)> {
         self.runtime_obeys(host)?;
-        let source = *self.names.get(source).expect("every instance of the plan has a host");
+        let source = *self
+            .names
+            .get(source)
+            .expect("every instance of the plan has a host");
         if self.hosts[host].server.data == Data::Writer {
-            return Err((self.draw(SPAWN_MICROS), "its data are a writer's that was not demoted".to_owned()));
+            return Err((
+                self.draw(SPAWN_MICROS),
+                "its data are a writer's that was not demoted".to_owned(),
+            ));
         }
         self.stop(host);
         if !self.answers(self.hosts[host].zone, source) {
-            return Err((self.draw(SPAWN_MICROS), "its source does not answer".to_owned()));
+            return Err((
+                self.draw(SPAWN_MICROS),
+                "its source does not answer".to_owned(),
+            ));
         }
         let there = &mut self.hosts[host];
         there.life += 1;
         there.server.data = Data::Torn;
         let source_life = self.hosts[source].life;
-        Ok(Course::Errand(self.draw(REWIND_MICROS), Work::Rejoin { source, source_life }))
+        Ok(Course::Errand(
+            self.draw(REWIND_MICROS),
+            Work::Rejoin {
+                source,
+                source_life,
+            },
+        ))
     }
 
     /// The end of a long order.
     pub(super) fn complete(&mut self, errand: Errand) {
-        let Errand { host, life, ticket, epoch, work } = errand;
+        let Errand {
+            host,
+            life,
+            ticket,
+            epoch,
+            work,
+        } = errand;
         let outcome = if self.hosts[host].life == life {
             match work {
                 Work::Promote => self.promote(host),
-                Work::Rejoin { source, source_life } => self.end_rejoin(host, source, source_life, epoch),
+                Work::Rejoin {
+                    source,
+                    source_life,
+                } => self.end_rejoin(host, source, source_life, epoch),
                 Work::FollowCache { source } => {
                     self.turn_to(host, source);
                     Outcome::Done
@@ -202,7 +273,14 @@ impl Ground {
             Outcome::Failed("its process ended".to_owned())
         };
         let after = self.draw(SQL_MICROS);
-        self.later(after, Due::Settled { ticket, outcome, epoch });
+        self.later(
+            after,
+            Due::Settled {
+                ticket,
+                outcome,
+                epoch,
+            },
+        );
     }
 
     fn promote(&mut self, host: usize) -> Outcome {
@@ -215,11 +293,21 @@ impl Ground {
         }
         let server = &self.hosts[host].server;
         let timeline = if redis { 0 } else { server.timeline };
-        Outcome::Promoted { timeline, offset: server.log.len() as u64 }
+        Outcome::Promoted {
+            timeline,
+            offset: server.log.len() as u64,
+        }
     }
 
-    fn end_rejoin(&mut self, host: usize, source: usize, source_life: u64, epoch: Epoch) -> Outcome {
-        let reached = self.hosts[source].life == source_life && self.answers(self.hosts[host].zone, source);
+    fn end_rejoin(
+        &mut self,
+        host: usize,
+        source: usize,
+        source_life: u64,
+        epoch: Epoch,
+    ) -> Outcome {
+        let reached =
+            self.hosts[source].life == source_life && self.answers(self.hosts[host].zone, source);
         // The tool dies with the daemon that ran it.
         if !reached || self.daemon != Some(epoch) || self.runtime_obeys(host).is_err() {
             return Outcome::Failed("the rewind was interrupted".to_owned());
@@ -275,7 +363,11 @@ impl Ground {
             return Err((COMMAND_LIMIT, format!("no answer within {COMMAND_LIMIT:?}")));
         }
         if !there.running || !there.ready {
-            let why = if there.running { "the server is starting up" } else { "connection refused" };
+            let why = if there.running {
+                "the server is starting up"
+            } else {
+                "connection refused"
+            };
             return Err((self.draw(SQL_MICROS), why.to_owned()));
         }
         Ok(())

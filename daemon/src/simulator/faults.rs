@@ -82,7 +82,13 @@ impl Fault {
 /// `+1.200s zone-power for 3.000s`; the target needs the plan.
 impl fmt::Display for ScheduledFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "+{:.3}s {} for {:.3}s", self.at.as_secs_f64(), self.fault.kind(), self.lasts.as_secs_f64())
+        write!(
+            f,
+            "+{:.3}s {} for {:.3}s",
+            self.at.as_secs_f64(),
+            self.fault.kind(),
+            self.lasts.as_secs_f64()
+        )
     }
 }
 
@@ -93,7 +99,11 @@ pub(super) fn draw_schedule(plan: &Plan, rng: &mut ChaCha8Rng) -> Vec<ScheduledF
     let mut schedule = Vec::new();
     for _ in 0..count {
         let fault = draw_fault(plan, rng);
-        let longest = if fault == Fault::KillDaemon { 1_500 } else { 9_000 };
+        let longest = if fault == Fault::KillDaemon {
+            1_500
+        } else {
+            9_000
+        };
         let lasts = Duration::from_millis(rng.random_range(200..longest));
         schedule.push(ScheduledFault { at, lasts, fault });
         at += if rng.random_bool(0.35) {
@@ -109,8 +119,16 @@ fn draw_fault(plan: &Plan, rng: &mut ChaCha8Rng) -> Fault {
     let zones: Vec<ZoneNumber> = plan.topology.zones().map(|zone| zone.number).collect();
     let zone = zones[rng.random_range(0..zones.len())];
     let place = rng.random_range(0..=zones.len());
-    let other = zones.get(place).copied().filter(|other| *other != zone).unwrap_or(ZoneNumber::OUTSIDE);
-    let (from, to) = if rng.random() { (zone, other) } else { (other, zone) };
+    let other = zones
+        .get(place)
+        .copied()
+        .filter(|other| *other != zone)
+        .unwrap_or(ZoneNumber::OUTSIDE);
+    let (from, to) = if rng.random() {
+        (zone, other)
+    } else {
+        (other, zone)
+    };
     match rng.random_range(0..100) {
         0..16 => Fault::Power(zone),
         16..28 => Fault::Isolation(zone),
@@ -119,7 +137,15 @@ fn draw_fault(plan: &Plan, rng: &mut ChaCha8Rng) -> Fault {
         42..50 => {
             let latency = Duration::from_millis(rng.random_range(5..400));
             let jitter = Duration::from_millis(rng.random_range(0..100));
-            Fault::Slow(from, to, Link { cut: false, latency, jitter })
+            Fault::Slow(
+                from,
+                to,
+                Link {
+                    cut: false,
+                    latency,
+                    jitter,
+                },
+            )
         }
         50..66 => Fault::Kill(draw_instance(plan, rng)),
         66..79 => Fault::Stop(draw_instance(plan, rng)),
@@ -212,7 +238,10 @@ impl Ground {
 
 fn network_under(active: &[Fault]) -> Network {
     let mut network = Network::default();
-    let cut = Link { cut: true, ..Link::default() };
+    let cut = Link {
+        cut: true,
+        ..Link::default()
+    };
     for fault in active {
         let mut worsen = |from: ZoneNumber, to: ZoneNumber, link: Link| {
             let known = network.links.entry((from, to)).or_default();

@@ -34,15 +34,31 @@ pub(super) enum Due {
     /// A probe is sent: its place in the list of probes.
     Probe(usize),
     /// A probe reaches what it is aimed at.
-    ProbeArrives { probe: usize, sent: Time, epoch: Epoch },
+    ProbeArrives {
+        probe: usize,
+        sent: Time,
+        epoch: Epoch,
+    },
     /// A probe's result reaches the control plane.
-    ProbeReturns { sent: Time, result: Probe, epoch: Epoch },
+    ProbeReturns {
+        sent: Time,
+        result: Probe,
+        epoch: Epoch,
+    },
     /// An order reaches whoever performs it.
-    Perform { ticket: Ticket, action: Action, epoch: Epoch },
+    Perform {
+        ticket: Ticket,
+        action: Action,
+        epoch: Epoch,
+    },
     /// A long order comes to its end at the host.
     Complete(Errand),
     /// An order's outcome reaches the control plane.
-    Settled { ticket: Ticket, outcome: Outcome, epoch: Epoch },
+    Settled {
+        ticket: Ticket,
+        outcome: Outcome,
+        epoch: Epoch,
+    },
     /// A process is done with starting.
     Ready { host: usize, life: u64 },
     /// A follower tries to stream.
@@ -50,15 +66,28 @@ pub(super) enum Due {
     /// A full copy has arrived at a Redis replica.
     Synced { follower: usize, stream: u64 },
     /// Records reach a follower.
-    Records { follower: usize, stream: u64, start: usize, records: Vec<u64> },
+    Records {
+        follower: usize,
+        stream: u64,
+        start: usize,
+        records: Vec<u64>,
+    },
     /// A follower's confirmation reaches its source.
-    Flushed { follower: usize, stream: u64, upto: usize },
+    Flushed {
+        follower: usize,
+        stream: u64,
+        upto: usize,
+    },
     /// A stream has been silent for long.
     StreamSilent { follower: usize, stream: u64 },
     /// The end of a stream reaches the other side.
     StreamReset { follower: usize, stream: u64 },
     /// A changed synchronous standby is in force for every session.
-    SyncInForce { host: usize, life: u64, standby: Option<usize> },
+    SyncInForce {
+        host: usize,
+        life: u64,
+        standby: Option<usize>,
+    },
     /// The data plane closes or opens a host's interface.
     Fence { host: usize, fenced: bool },
     /// A client begins its next write.
@@ -169,7 +198,12 @@ impl Ground {
             now: Time::ZERO,
             agenda: Agenda::new(),
             hosts: plan.instances.iter().map(host).collect(),
-            names: plan.instances.iter().enumerate().map(|(n, i)| (i.id.clone(), n)).collect(),
+            names: plan
+                .instances
+                .iter()
+                .enumerate()
+                .map(|(n, i)| (i.id.clone(), n))
+                .collect(),
             network: Network::default(),
             streams: plan.instances.iter().map(|_| None).collect(),
             streams_opened: 0,
@@ -186,7 +220,10 @@ impl Ground {
     }
 
     pub(super) fn host(&self, id: &InstanceId) -> usize {
-        *self.names.get(id).expect("every instance of the plan has a host")
+        *self
+            .names
+            .get(id)
+            .expect("every instance of the plan has a host")
     }
 
     pub(super) fn later(&mut self, after: Duration, due: Due) {
@@ -199,9 +236,19 @@ impl Ground {
 
     /// How long a packet takes; none if it vanishes.
     pub(super) fn packet(&mut self, from: ZoneNumber, to: ZoneNumber) -> Option<Duration> {
-        let Path::Open { latency, jitter } = self.network.path(from, to) else { return None };
-        let base = if from == to { WITHIN_ZONE_MICROS } else { BETWEEN_ZONES_MICROS };
-        let share: f64 = if jitter.is_zero() { 0.0 } else { self.rng.random() };
+        let Path::Open { latency, jitter } = self.network.path(from, to) else {
+            return None;
+        };
+        let base = if from == to {
+            WITHIN_ZONE_MICROS
+        } else {
+            BETWEEN_ZONES_MICROS
+        };
+        let share: f64 = if jitter.is_zero() {
+            0.0
+        } else {
+            self.rng.random()
+        };
         Some(self.draw(base) + latency + jitter.mul_f64(share))
     }
 
@@ -292,9 +339,13 @@ impl Ground {
     pub(super) fn addressee(&self, due: &Due) -> Option<usize> {
         match due {
             Due::Complete(errand) => Some(errand.host),
-            Due::Ready { host, .. } | Due::Connect { host, .. } | Due::SyncInForce { host, .. } => Some(*host),
+            Due::Ready { host, .. } | Due::Connect { host, .. } | Due::SyncInForce { host, .. } => {
+                Some(*host)
+            }
             Due::Synced { follower, .. } | Due::Records { follower, .. } => Some(*follower),
-            Due::Flushed { follower, .. } => self.streams[*follower].as_ref().map(|stream| stream.source),
+            Due::Flushed { follower, .. } => {
+                self.streams[*follower].as_ref().map(|stream| stream.source)
+            }
             Due::Request(request) => Some(request.host),
             Due::Wake
             | Due::Report(..)
@@ -321,19 +372,29 @@ impl Ground {
     pub(super) fn report(&mut self, host: usize) {
         let zone = self.hosts[host].zone;
         let silent = self.network.dark.contains(&zone) || self.network.isolated.contains(&zone);
-        let Some(epoch) = self.daemon.filter(|_| !silent) else { return };
+        let Some(epoch) = self.daemon.filter(|_| !silent) else {
+            return;
+        };
         let there = &self.hosts[host];
         let status = if there.running {
-            InstanceStatus::Running { handle: format!("{}", there.life) }
+            InstanceStatus::Running {
+                handle: format!("{}", there.life),
+            }
         } else if there.ever_started {
-            InstanceStatus::Exited { how: "signal 9".to_owned() }
+            InstanceStatus::Exited {
+                how: "signal 9".to_owned(),
+            }
         } else {
             InstanceStatus::Absent
         };
-        let observation = Observation { instance: there.id.clone(), status };
+        let observation = Observation {
+            instance: there.id.clone(),
+            status,
+        };
         let after = self.draw(REPORT_MICROS);
         self.last_report = self.last_report.max(self.now + after);
-        self.agenda.enter(self.last_report, Due::Report(observation, epoch));
+        self.agenda
+            .enter(self.last_report, Due::Report(observation, epoch));
     }
 }
 

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use topologies::event::{DbInstanceStatus, EventKind, ReplicationGroupStatus, ReplicationStatus, TargetHealth};
-use topologies::id::{DbInstanceId, ReplicationGroupId};
 use topologies::address::ZoneNumber;
+use topologies::event::{
+    DbInstanceStatus, EventKind, ReplicationGroupStatus, ReplicationStatus, TargetHealth,
+};
+use topologies::id::{DbInstanceId, ReplicationGroupId};
+use topologies::network::Path;
 use topologies::plan::{InstanceKind, Plan};
 use topologies::time::Time;
 use topologies::world::{ProcessState, World};
@@ -73,7 +76,13 @@ pub struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} broken at {}: {}", self.invariant.as_str(), self.at, self.detail)
+        write!(
+            f,
+            "{} broken at {}: {}",
+            self.invariant.as_str(),
+            self.at,
+            self.detail
+        )
     }
 }
 
@@ -106,7 +115,16 @@ impl Record {
     pub(super) fn new(service: Service, hosts: Vec<usize>, copies: Vec<usize>) -> Self {
         let been_endpoint = hosts.first().copied().into_iter().collect();
         let (acknowledged, candidates) = (Vec::new(), Vec::new());
-        Self { service, hosts, copies, been_endpoint, acknowledged, candidates, disturbances: 0, lost: 0 }
+        Self {
+            service,
+            hosts,
+            copies,
+            been_endpoint,
+            acknowledged,
+            candidates,
+            disturbances: 0,
+            lost: 0,
+        }
     }
 
     /// The host that the endpoint points to.
@@ -119,19 +137,33 @@ impl Record {
 
     /// The standby's host if it is recorded in sync.
     fn standby_in_sync(&self, ground: &Ground, world: &World) -> Option<usize> {
-        let Service::Database(id) = &self.service else { return None };
+        let Service::Database(id) = &self.service else {
+            return None;
+        };
         let standby = world.databases.get(id)?.standby.as_ref()?;
         standby.in_sync.then(|| ground.host(&standby.instance))
     }
 
     /// A write was acknowledged.
-    pub(super) fn acknowledged(&mut self, ground: &Ground, world: &World, reply: &Reply) -> Result<(), (Invariant, String)> {
-        let Some((position, key)) = reply.written else { return Ok(()) };
+    pub(super) fn acknowledged(
+        &mut self,
+        ground: &Ground,
+        world: &World,
+        reply: &Reply,
+    ) -> Result<(), (Invariant, String)> {
+        let Some((position, key)) = reply.written else {
+            return Ok(());
+        };
         self.acknowledged.push((position, key));
         match self.standby_in_sync(ground, world) {
-            Some(standby) if standby != reply.host && !ground.hosts[standby].server.holds(position, key) => {
+            Some(standby)
+                if standby != reply.host && !ground.hosts[standby].server.holds(position, key) =>
+            {
                 let (id, host) = (&ground.hosts[standby].id, &ground.hosts[reply.host].id);
-                Err((Invariant::InSyncIsTrue, format!("{host} acknowledged record {position}, which {id} lacks")))
+                Err((
+                    Invariant::InSyncIsTrue,
+                    format!("{host} acknowledged record {position}, which {id} lacks"),
+                ))
             }
             Some(_) | None => Ok(()),
         }
@@ -141,30 +173,52 @@ impl Record {
     pub(super) fn one_writer(&self, ground: &Ground) -> Result<(), (Invariant, String)> {
         let writes = |host: &&usize| {
             let there = &ground.hosts[**host];
-            let waits = there.server.sync.is_some_and(|standby| ground.flushed_by(**host, standby).is_none());
+            let waits = there
+                .server
+                .sync
+                .is_some_and(|standby| ground.flushed_by(**host, standby).is_none());
             there.running && there.ready && !there.fenced && !there.server.follows() && !waits
         };
         let mut writers = self.been_endpoint.iter().filter(writes);
         match (writers.next(), writers.next()) {
             (Some(a), Some(b)) => {
                 let (a, b) = (&ground.hosts[*a].id, &ground.hosts[*b].id);
-                Err((Invariant::OneWriter, format!("{a} and {b} both acknowledge writes")))
+                Err((
+                    Invariant::OneWriter,
+                    format!("{a} and {b} both acknowledge writes"),
+                ))
             }
             _ => Ok(()),
         }
     }
 
     /// Every acknowledged write is there.
-    pub(super) fn holds_all(&self, ground: &Ground, host: usize, invariant: Invariant) -> Result<(), (Invariant, String)> {
+    pub(super) fn holds_all(
+        &self,
+        ground: &Ground,
+        host: usize,
+        invariant: Invariant,
+    ) -> Result<(), (Invariant, String)> {
         if matches!(self.service, Service::Cache(_)) {
             return Ok(());
         }
         let server = &ground.hosts[host].server;
-        let lost = self.acknowledged.iter().filter(|(position, key)| !server.holds(*position, *key)).count();
+        let lost = self
+            .acknowledged
+            .iter()
+            .filter(|(position, key)| !server.holds(*position, *key))
+            .count();
         if lost == 0 {
             return Ok(());
         }
-        Err((invariant, format!("{} lacks {lost} of {} acknowledged writes", ground.hosts[host].id, self.acknowledged.len())))
+        Err((
+            invariant,
+            format!(
+                "{} lacks {lost} of {} acknowledged writes",
+                ground.hosts[host].id,
+                self.acknowledged.len()
+            ),
+        ))
     }
 
     /// Judges an event of this service. `world` is the world before it.
@@ -176,26 +230,54 @@ impl Record {
         disturbances: u64,
     ) -> Result<(), (Invariant, String)> {
         match (&self.service, event) {
-            (Service::Database(id), EventKind::FailoverStarted { db_instance, to, .. }) if id == db_instance => {
+            (
+                Service::Database(id),
+                EventKind::FailoverStarted {
+                    db_instance, to, ..
+                },
+            ) if id == db_instance => {
                 if self.standby_in_sync(ground, world) != Some(ground.host(to)) {
-                    return Err((Invariant::PromotedInSync, format!("{to} is not recorded in sync")));
+                    return Err((
+                        Invariant::PromotedInSync,
+                        format!("{to} is not recorded in sync"),
+                    ));
                 }
                 self.holds_all(ground, ground.host(to), Invariant::InSyncIsTrue)
             }
-            (Service::Database(id), EventKind::StandbyInSync { db_instance, instance }) if id == db_instance => {
+            (
+                Service::Database(id),
+                EventKind::StandbyInSync {
+                    db_instance,
+                    instance,
+                },
+            ) if id == db_instance => {
                 self.holds_all(ground, ground.host(instance), Invariant::InSyncIsTrue)
             }
-            (Service::Database(id), EventKind::WriterPromoted { db_instance, instance, .. }) if id == db_instance => {
+            (
+                Service::Database(id),
+                EventKind::WriterPromoted {
+                    db_instance,
+                    instance,
+                    ..
+                },
+            ) if id == db_instance => {
                 let host = ground.host(instance);
                 self.been_endpoint.insert(host);
                 self.holds_all(ground, host, Invariant::NothingAcknowledgedIsLost)
             }
-            (Service::Cache(id), EventKind::CacheFailoverStarted { group, from }) if id == group => {
+            (Service::Cache(id), EventKind::CacheFailoverStarted { group, from })
+                if id == group =>
+            {
                 self.disturbances = disturbances;
                 self.candidates = candidates(ground, &self.hosts, ground.host(from));
                 Ok(())
             }
-            (Service::Cache(id), EventKind::CachePrimaryPromoted { group, instance, .. }) if id == group => {
+            (
+                Service::Cache(id),
+                EventKind::CachePrimaryPromoted {
+                    group, instance, ..
+                },
+            ) if id == group => {
                 let host = ground.host(instance);
                 self.been_endpoint.insert(host);
                 self.promoted(ground, host, disturbances)
@@ -204,10 +286,16 @@ impl Record {
         }
     }
 
-    fn promoted(&mut self, ground: &Ground, host: usize, disturbances: u64) -> Result<(), (Invariant, String)> {
+    fn promoted(
+        &mut self,
+        ground: &Ground,
+        host: usize,
+        disturbances: u64,
+    ) -> Result<(), (Invariant, String)> {
         let server = &ground.hosts[host].server;
         let before = self.acknowledged.len();
-        self.acknowledged.retain(|(position, key)| server.holds(*position, *key));
+        self.acknowledged
+            .retain(|(position, key)| server.holds(*position, *key));
         self.lost += (before - self.acknowledged.len()) as u64;
         let had = server.log.len();
         let undisturbed = self.disturbances == disturbances;
@@ -217,7 +305,10 @@ impl Record {
         match better {
             Some((other, _, position)) => {
                 let (chosen, other) = (&ground.hosts[host].id, &ground.hosts[*other].id);
-                Err((Invariant::PromotedHighestOffset, format!("{chosen} has {had}, {other} had {position}")))
+                Err((
+                    Invariant::PromotedHighestOffset,
+                    format!("{chosen} has {had}, {other} had {position}"),
+                ))
             }
             None => Ok(()),
         }
@@ -226,8 +317,16 @@ impl Record {
 
 /// The replicas that could be promoted, with their positions.
 fn candidates(ground: &Ground, hosts: &[usize], from: usize) -> Vec<(usize, u64, usize)> {
+    // A slow link may hide a replica from probes.
+    let swift = |host: usize| {
+        ground
+            .network
+            .path(ZoneNumber::OUTSIDE, ground.hosts[host].zone)
+            == Path::SOUND
+    };
     let could = |host: &&usize| {
         **host != from
+            && swift(**host)
             && ground.answers(ZoneNumber::OUTSIDE, **host)
             && !ground.hosts[**host].fenced
             && ground.hosts[**host].server.follows()
@@ -235,25 +334,42 @@ fn candidates(ground: &Ground, hosts: &[usize], from: usize) -> Vec<(usize, u64,
     hosts
         .iter()
         .filter(could)
-        .map(|host| (*host, ground.hosts[*host].life, ground.hosts[*host].server.log.len()))
+        .map(|host| {
+            (
+                *host,
+                ground.hosts[*host].life,
+                ground.hosts[*host].server.log.len(),
+            )
+        })
         .collect()
 }
 
 /// A target that has been dead for longer than its checks need, and that a living node still takes for healthy.
-pub(super) fn traffic_to_the_dead(ground: &Ground, plan: &Plan, world: &World) -> Result<(), (Invariant, String)> {
+pub(super) fn traffic_to_the_dead(
+    ground: &Ground,
+    plan: &Plan,
+    world: &World,
+) -> Result<(), (Invariant, String)> {
     for group in &plan.topology.target_groups {
         let checks = &group.health_check;
-        let limit = (checks.interval + checks.timeout) * (checks.unhealthy_threshold + 1) + Duration::from_secs(1);
+        let limit = (checks.interval + checks.timeout) * (checks.unhealthy_threshold + 1)
+            + Duration::from_secs(1);
         for instance in plan.service_instances(&group.service) {
             let host = &ground.hosts[ground.host(&instance.id)];
-            if host.down_since.is_none_or(|since| ground.now - since.max(ground.killed_at) < limit + Duration::from_secs(2)) {
+            if host.down_since.is_none_or(|since| {
+                ground.now - since.max(ground.killed_at) < limit + Duration::from_secs(2)
+            }) {
                 continue;
             }
-            let views = world.targets.get(&group.id).and_then(|targets| targets.get(&instance.id));
+            let views = world
+                .targets
+                .get(&group.id)
+                .and_then(|targets| targets.get(&instance.id));
             let views = views.into_iter().flatten();
             for (node, _) in views.filter(|(_, view)| view.state == TargetHealth::Healthy) {
                 if !ground.network.dark.contains(&plan.zone_number(node)) {
-                    let detail = format!("{} is dead and healthy to the node in {node}", instance.id);
+                    let detail =
+                        format!("{} is dead and healthy to the node in {node}", instance.id);
                     return Err((Invariant::NoTrafficToTheDead, detail));
                 }
             }
@@ -264,34 +380,52 @@ pub(super) fn traffic_to_the_dead(ground: &Ground, plan: &Plan, world: &World) -
 
 /// Why the stack is not whole: the first thing that lacks redundancy, as the control plane knows it and as it is.
 pub(super) fn not_whole(ground: &Ground, plan: &Plan, world: &World) -> Option<String> {
-    databases_not_whole(world).or_else(|| caches_not_whole(world)).or_else(|| {
-        let pending = plan.instances.iter().find(|instance| {
-            let known = &world.instances[&instance.id];
-            let running = matches!(known.process, ProcessState::Running { .. });
-            let app = matches!(instance.kind, InstanceKind::App(_));
-            !running || (!app && known.reachable != Some(true)) || !ground.hosts[ground.host(&instance.id)].serves()
-        });
-        pending.map(|instance| format!("{} does not run, or is not known to", instance.id))
-    }).or_else(|| {
-        let views = world.targets.values().flat_map(|targets| targets.iter());
-        let mut views = views.flat_map(|(id, views)| views.values().map(move |view| (id, view)));
-        let sick = views.find(|(_, view)| view.state != TargetHealth::Healthy);
-        sick.map(|(id, view)| format!("target {id} is {}", view.state))
-    }).or_else(|| {
-        let dead = world.nodes.iter().find(|(_, nodes)| nodes.values().any(|alive| !alive));
-        dead.map(|(id, _)| format!("a node of {id} is not alive"))
-    })
+    databases_not_whole(world)
+        .or_else(|| caches_not_whole(world))
+        .or_else(|| {
+            let pending = plan.instances.iter().find(|instance| {
+                let known = &world.instances[&instance.id];
+                let running = matches!(known.process, ProcessState::Running { .. });
+                let app = matches!(instance.kind, InstanceKind::App(_));
+                !running
+                    || (!app && known.reachable != Some(true))
+                    || !ground.hosts[ground.host(&instance.id)].serves()
+            });
+            pending.map(|instance| format!("{} does not run, or is not known to", instance.id))
+        })
+        .or_else(|| {
+            let views = world.targets.values().flat_map(|targets| targets.iter());
+            let mut views =
+                views.flat_map(|(id, views)| views.values().map(move |view| (id, view)));
+            let sick = views.find(|(_, view)| view.state != TargetHealth::Healthy);
+            sick.map(|(id, view)| format!("target {id} is {}", view.state))
+        })
+        .or_else(|| {
+            let dead = world
+                .nodes
+                .iter()
+                .find(|(_, nodes)| nodes.values().any(|alive| !alive));
+            dead.map(|(id, _)| format!("a node of {id} is not alive"))
+        })
 }
 
 fn databases_not_whole(world: &World) -> Option<String> {
     for (id, db) in &world.databases {
-        let standby = db.standby.as_ref().is_none_or(|standby| standby.in_sync && standby.joined);
-        if db.status != DbInstanceStatus::Available || !db.fenced.is_empty() || db.failover_to.is_some() || !standby {
+        let standby = db
+            .standby
+            .as_ref()
+            .is_none_or(|standby| standby.in_sync && standby.joined);
+        if db.status != DbInstanceStatus::Available
+            || !db.fenced.is_empty()
+            || db.failover_to.is_some()
+            || !standby
+        {
             return Some(format!("database {id}: {db:?}"));
         }
     }
     let replica = world.replicas.iter().find(|(_, replica)| {
-        replica.status != DbInstanceStatus::Available || replica.replication != ReplicationStatus::Replicating
+        replica.status != DbInstanceStatus::Available
+            || replica.replication != ReplicationStatus::Replicating
     });
     replica.map(|(id, replica)| format!("read replica {id}: {}", replica.replication))
 }
@@ -299,7 +433,10 @@ fn databases_not_whole(world: &World) -> Option<String> {
 fn caches_not_whole(world: &World) -> Option<String> {
     let cache = world.caches.iter().find(|(_, cache)| {
         let replicas = cache.replicas.values().all(|up| *up);
-        cache.status != ReplicationGroupStatus::Available || !cache.fenced.is_empty() || cache.failing_over || !replicas
+        cache.status != ReplicationGroupStatus::Available
+            || !cache.fenced.is_empty()
+            || cache.failing_over
+            || !replicas
     });
     cache.map(|(id, cache)| format!("cache {id}: {cache:?}"))
 }
@@ -310,10 +447,22 @@ pub(super) fn not_redundant(ground: &Ground, records: &[Record], world: &World) 
     const ON_THEIR_WAY: usize = 50;
     for record in records {
         let primary = &ground.hosts[record.primary(ground, world)];
-        for host in record.copies.iter().map(|host| &ground.hosts[*host]).filter(|host| host.id != primary.id) {
-            let behind = primary.server.log.len().saturating_sub(host.server.log.len());
+        for host in record
+            .copies
+            .iter()
+            .map(|host| &ground.hosts[*host])
+            .filter(|host| host.id != primary.id)
+        {
+            let behind = primary
+                .server
+                .log
+                .len()
+                .saturating_sub(host.server.log.len());
             if !host.server.precedes(&primary.server) || behind > ON_THEIR_WAY {
-                return Some(format!("the log of {} is not that of {}", host.id, primary.id));
+                return Some(format!(
+                    "the log of {} is not that of {}",
+                    host.id, primary.id
+                ));
             }
         }
     }

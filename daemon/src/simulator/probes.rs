@@ -25,8 +25,17 @@ pub(super) struct ProbePlan {
 #[derive(Debug)]
 enum Aim {
     Host(usize, InstanceId),
-    Target { target_group: TargetGroupId, host: usize, instance: InstanceId, node: ZoneId },
-    Node { load_balancer: LoadBalancerId, zone: ZoneId, number: ZoneNumber },
+    Target {
+        target_group: TargetGroupId,
+        host: usize,
+        instance: InstanceId,
+        node: ZoneId,
+    },
+    Node {
+        load_balancer: LoadBalancerId,
+        zone: ZoneId,
+        number: ZoneNumber,
+    },
     HealthCheck(HealthCheckId),
 }
 
@@ -87,17 +96,32 @@ pub(super) fn of_plan(plan: &Plan) -> Vec<ProbePlan> {
 }
 
 /// The zones whose nodes send a target of this group traffic.
-fn nodes_of(plan: &Plan, group: &TargetGroupId, cross_zone: Option<bool>, zone: &ZoneId) -> Vec<ZoneId> {
+fn nodes_of(
+    plan: &Plan,
+    group: &TargetGroupId,
+    cross_zone: Option<bool>,
+    zone: &ZoneId,
+) -> Vec<ZoneId> {
     use topologies::topology::RuleAction;
     let forwards = |action: &RuleAction| matches!(action, RuleAction::Forward(id) if id == group);
     let mut nodes: Vec<ZoneId> = Vec::new();
     for load_balancer in &plan.topology.load_balancers {
         let mut actions = load_balancer.listeners.iter().flat_map(|listener| {
-            listener.rules.iter().map(|rule| &rule.action).chain([&listener.default_action])
+            listener
+                .rules
+                .iter()
+                .map(|rule| &rule.action)
+                .chain([&listener.default_action])
         });
         if actions.any(forwards) {
             let across = cross_zone.unwrap_or(load_balancer.cross_zone);
-            nodes.extend(load_balancer.zones.iter().filter(|node| across || *node == zone).cloned());
+            nodes.extend(
+                load_balancer
+                    .zones
+                    .iter()
+                    .filter(|node| across || *node == zone)
+                    .cloned(),
+            );
         }
     }
     nodes.sort();
@@ -108,7 +132,12 @@ fn nodes_of(plan: &Plan, group: &TargetGroupId, cross_zone: Option<bool>, zone: 
 impl Ground {
     /// A probe is sent.
     pub(super) fn probe(&mut self, plan: &Plan, probes: &[ProbePlan], probe: usize) {
-        let ProbePlan { interval, timeout, from, aim } = &probes[probe];
+        let ProbePlan {
+            interval,
+            timeout,
+            from,
+            aim,
+        } = &probes[probe];
         self.later(*interval, Due::Probe(probe));
         let Some(epoch) = self.daemon else { return };
         let to = match aim {
@@ -118,36 +147,68 @@ impl Ground {
         };
         let sent = self.now;
         match self.packet(*from, to) {
-            Some(takes) if takes < *timeout => self.later(takes, Due::ProbeArrives { probe, sent, epoch }),
+            Some(takes) if takes < *timeout => {
+                self.later(takes, Due::ProbeArrives { probe, sent, epoch })
+            }
             Some(_) | None => {
                 let result = self.unanswered(plan, aim);
-                self.later(*timeout, Due::ProbeReturns { sent, result, epoch });
+                self.later(
+                    *timeout,
+                    Due::ProbeReturns {
+                        sent,
+                        result,
+                        epoch,
+                    },
+                );
             }
         }
     }
 
     /// A probe reaches what it is aimed at.
-    pub(super) fn probe_arrives(&mut self, plan: &Plan, probes: &[ProbePlan], probe: usize, sent: Time, epoch: Epoch) {
-        let ProbePlan { timeout, from, aim, .. } = &probes[probe];
+    pub(super) fn probe_arrives(
+        &mut self,
+        plan: &Plan,
+        probes: &[ProbePlan],
+        probe: usize,
+        sent: Time,
+        epoch: Epoch,
+    ) {
+        let ProbePlan {
+            timeout, from, aim, ..
+        } = &probes[probe];
         let gone = self.now - sent;
         let to = match aim {
             Aim::Host(host, _) | Aim::Target { host, .. } => self.hosts[*host].zone,
             Aim::Node { number, .. } => *number,
             Aim::HealthCheck(_) => ZoneNumber::OUTSIDE,
         };
-        let back = self.packet(to, *from).filter(|back| gone + *back < *timeout);
+        let back = self
+            .packet(to, *from)
+            .filter(|back| gone + *back < *timeout);
         let result = back.and_then(|back| self.met(plan, aim).map(|result| (back, result)));
-        let (after, result) = result.unwrap_or_else(|| (timeout.saturating_sub(gone), self.unanswered(plan, aim)));
-        self.later(after, Due::ProbeReturns { sent, result, epoch });
+        let (after, result) =
+            result.unwrap_or_else(|| (timeout.saturating_sub(gone), self.unanswered(plan, aim)));
+        self.later(
+            after,
+            Due::ProbeReturns {
+                sent,
+                result,
+                epoch,
+            },
+        );
     }
 
     fn unanswered(&self, _plan: &Plan, aim: &Aim) -> Probe {
         match aim {
             Aim::Host(host, instance) => match self.hosts[*host].server.engine {
                 Engine::Redis => Probe::Cache(instance.clone(), CacheProbe::TimedOut),
-                Engine::Postgres | Engine::App => Probe::Database(instance.clone(), DbProbe::TimedOut),
+                Engine::Postgres | Engine::App => {
+                    Probe::Database(instance.clone(), DbProbe::TimedOut)
+                }
             },
-            Aim::Target { .. } | Aim::Node { .. } | Aim::HealthCheck(_) => checked(aim, failed("Target.Timeout")),
+            Aim::Target { .. } | Aim::Node { .. } | Aim::HealthCheck(_) => {
+                checked(aim, failed("Target.Timeout"))
+            }
         }
     }
 
@@ -161,7 +222,9 @@ impl Ground {
                 }
                 let refused = !there.running || (there.fenced && !self.probes_pass_fence);
                 Some(match there.server.engine {
-                    Engine::Redis => Probe::Cache(instance.clone(), self.redis_says(*host, refused)),
+                    Engine::Redis => {
+                        Probe::Cache(instance.clone(), self.redis_says(*host, refused))
+                    }
                     Engine::Postgres | Engine::App => {
                         Probe::Database(instance.clone(), self.postgres_says(*host, refused))
                     }
@@ -169,15 +232,23 @@ impl Ground {
             }
             Aim::Target { host, .. } => {
                 let there = &self.hosts[*host];
-                let check = if there.serves() { passed() } else { failed("Target.FailedHealthChecks") };
+                let check = if there.serves() {
+                    passed()
+                } else {
+                    failed("Target.FailedHealthChecks")
+                };
                 (!there.frozen).then(|| checked(aim, check))
             }
             Aim::Node { .. } => Some(checked(aim, passed())),
             Aim::HealthCheck(_) => {
                 let reached = plan.topology.zones().any(|zone| {
-                    let there = |host: &super::ground::Host| host.zone == zone.number && host.serves();
+                    let there =
+                        |host: &super::ground::Host| host.zone == zone.number && host.serves();
                     self.network.connects(ZoneNumber::OUTSIDE, zone.number)
-                        && self.hosts.iter().any(|host| host.server.engine == Engine::App && there(host))
+                        && self
+                            .hosts
+                            .iter()
+                            .any(|host| host.server.engine == Engine::App && there(host))
                 });
                 reached.then(|| checked(aim, passed()))
             }
@@ -193,17 +264,25 @@ impl Ground {
             return DbProbe::Starting;
         }
         let server = &there.server;
-        let standby = server.sync_shown.map(|standby| format!("FIRST 1 (\"{}\")", self.hosts[standby].id));
+        let standby = server
+            .sync_shown
+            .map(|standby| format!("FIRST 1 (\"{}\")", self.hosts[standby].id));
         let peers = self.streams_to(host).map(|(follower, stream)| Peer {
             application_name: self.hosts[follower].id.to_string(),
             streaming: stream.established && stream.caught_up,
             synchronous: server.sync == Some(follower),
             flush_lsn: Lsn(stream.flushed as u64),
         });
-        let receiver = self.streams[host].as_ref().filter(|_| server.follows()).map(|stream| WalReceiver {
-            streaming: stream.established,
-            sender_host: self.hosts[stream.source].address.seen_from(there.zone).to_string(),
-        });
+        let receiver = self.streams[host]
+            .as_ref()
+            .filter(|_| server.follows())
+            .map(|stream| WalReceiver {
+                streaming: stream.established,
+                sender_host: self.hosts[stream.source]
+                    .address
+                    .seen_from(there.zone)
+                    .to_string(),
+            });
         DbProbe::Answered(PgStatus {
             in_recovery: server.follows(),
             timeline: server.timeline,
@@ -226,7 +305,9 @@ impl Ground {
             None => RedisRole::Primary,
             Some(source) => RedisRole::Replica {
                 source: self.hosts[source].address.seen_from(there.zone).to_string(),
-                link_up: self.streams[host].as_ref().is_some_and(|stream| stream.established),
+                link_up: self.streams[host]
+                    .as_ref()
+                    .is_some_and(|stream| stream.established),
             },
         };
         let replicas = self.streams_to(host).map(|(follower, _)| {
@@ -246,20 +327,34 @@ fn passed() -> Check {
 }
 
 fn failed(reason: &'static str) -> Check {
-    Check::Failed { reason, detail: "no answer".to_owned() }
+    Check::Failed {
+        reason,
+        detail: "no answer".to_owned(),
+    }
 }
 
 fn checked(aim: &Aim, check: Check) -> Probe {
     match aim {
-        Aim::Target { target_group, instance, node, .. } => Probe::Target {
+        Aim::Target {
+            target_group,
+            instance,
+            node,
+            ..
+        } => Probe::Target {
             target_group: target_group.clone(),
             instance: instance.clone(),
             node: node.clone(),
             check,
         },
-        Aim::Node { load_balancer, zone, .. } => {
-            Probe::Node { load_balancer: load_balancer.clone(), zone: zone.clone(), check }
-        }
+        Aim::Node {
+            load_balancer,
+            zone,
+            ..
+        } => Probe::Node {
+            load_balancer: load_balancer.clone(),
+            zone: zone.clone(),
+            check,
+        },
         Aim::HealthCheck(id) => Probe::HealthCheck(id.clone(), check),
         Aim::Host(_, instance) => Probe::Database(instance.clone(), DbProbe::TimedOut),
     }

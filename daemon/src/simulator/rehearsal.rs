@@ -67,7 +67,14 @@ pub fn rehearse(
     let mut report = RehearsalReport::default();
     let mut recoveries: BTreeMap<String, Vec<Duration>> = BTreeMap::new();
     for seed in seeds {
-        let run = simulate(plan, Settings { seed, faults: None, planted });
+        let run = simulate(
+            plan,
+            Settings {
+                seed,
+                faults: None,
+                planted,
+            },
+        );
         let goes_on = progress(&run);
         report.seeds += 1;
         report.faults += run.faults.len() as u64;
@@ -82,7 +89,9 @@ pub fn rehearse(
         }
     }
     let recoveries = recoveries.into_iter();
-    report.recoveries = recoveries.filter_map(|(endpoint, times)| Some((endpoint, Recovery::of(times)?))).collect();
+    report.recoveries = recoveries
+        .filter_map(|(endpoint, times)| Some((endpoint, Recovery::of(times)?)))
+        .collect();
     report
 }
 
@@ -93,8 +102,15 @@ impl BrokenRun {
         Some(Self {
             seed: run.seed,
             violation,
-            faults: run.faults.iter().map(|fault| format!("{fault}: {}", fault.fault.target(plan))).collect(),
-            last_events: run.timeline[first..].iter().map(ToString::to_string).collect(),
+            faults: run
+                .faults
+                .iter()
+                .map(|fault| format!("{fault}: {}", fault.fault.target(plan)))
+                .collect(),
+            last_events: run.timeline[first..]
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
         })
     }
 }
@@ -103,7 +119,12 @@ impl Recovery {
     fn of(mut times: Vec<Duration>) -> Option<Self> {
         times.sort_unstable();
         let (fastest, worst) = (*times.first()?, *times.last()?);
-        Some(Self { faults: times.len(), fastest, median: times[times.len() / 2], worst })
+        Some(Self {
+            faults: times.len(),
+            fastest,
+            median: times[times.len() / 2],
+            worst,
+        })
     }
 }
 
@@ -123,17 +144,42 @@ impl fmt::Display for BrokenRun {
 /// A few lines for people.
 impl fmt::Display for RehearsalReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seeds, faults, violations, cache_writes_lost, .. } = self;
-        writeln!(f, "{seeds} seeds, {faults} faults, {} violations", violations.len())?;
+        let Self {
+            seeds,
+            faults,
+            violations,
+            cache_writes_lost,
+            ..
+        } = self;
+        writeln!(
+            f,
+            "{seeds} seeds, {faults} faults, {} violations",
+            violations.len()
+        )?;
         for violation in violations {
             write!(f, "{violation}")?;
         }
-        writeln!(f, "{:<20} {:>7} {:>10} {:>10} {:>10}", "not served for", "faults", "fastest", "median", "worst")?;
+        writeln!(
+            f,
+            "{:<20} {:>7} {:>10} {:>10} {:>10}",
+            "not served for", "faults", "fastest", "median", "worst"
+        )?;
         for (endpoint, recovery) in &self.recoveries {
             let seconds = |time: Duration| format!("{:.3}s", time.as_secs_f64());
-            let (fastest, median, worst) = (seconds(recovery.fastest), seconds(recovery.median), seconds(recovery.worst));
-            writeln!(f, "{endpoint:<20} {:>7} {fastest:>10} {median:>10} {worst:>10}", recovery.faults)?;
+            let (fastest, median, worst) = (
+                seconds(recovery.fastest),
+                seconds(recovery.median),
+                seconds(recovery.worst),
+            );
+            writeln!(
+                f,
+                "{endpoint:<20} {:>7} {fastest:>10} {median:>10} {worst:>10}",
+                recovery.faults
+            )?;
         }
-        writeln!(f, "acknowledged cache writes lost to asynchronous replication: {cache_writes_lost}")
+        writeln!(
+            f,
+            "acknowledged cache writes lost to asynchronous replication: {cache_writes_lost}"
+        )
     }
 }

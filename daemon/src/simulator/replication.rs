@@ -43,10 +43,16 @@ impl Ground {
     /// A follower tries to stream from its source.
     pub(super) fn connect(&mut self, host: usize, life: u64) {
         let follower = &self.hosts[host];
-        if follower.life != life || !follower.ready || !follower.server.follows() || self.streams[host].is_some() {
+        if follower.life != life
+            || !follower.ready
+            || !follower.server.follows()
+            || self.streams[host].is_some()
+        {
             return;
         }
-        let Some(source) = follower.server.source else { return };
+        let Some(source) = follower.server.source else {
+            return;
+        };
         let postgres = follower.server.engine == Engine::Postgres;
         let there = &self.hosts[source];
         let open = self.answers(follower.zone, source) && !there.fenced && self.daemon.is_some();
@@ -80,15 +86,30 @@ impl Ground {
             self.confirm(host);
         } else {
             let after = self.draw(FULL_SYNC_MICROS);
-            self.later(after, Due::Synced { follower: host, stream: id });
+            self.later(
+                after,
+                Due::Synced {
+                    follower: host,
+                    stream: id,
+                },
+            );
         }
     }
 
     /// A full copy has arrived.
     pub(super) fn synced(&mut self, follower: usize, id: u64) {
-        let Some(stream) = self.stream(follower, id) else { return };
-        let (source, alive) = (stream.source, stream.source_life == self.hosts[stream.source].life);
-        if !alive || !self.network.connects(self.hosts[follower].zone, self.hosts[source].zone) {
+        let Some(stream) = self.stream(follower, id) else {
+            return;
+        };
+        let (source, alive) = (
+            stream.source,
+            stream.source_life == self.hosts[stream.source].life,
+        );
+        if !alive
+            || !self
+                .network
+                .connects(self.hosts[follower].zone, self.hosts[source].zone)
+        {
             return self.end_stream(follower);
         }
         let log = self.hosts[source].server.log.clone();
@@ -104,25 +125,43 @@ impl Ground {
 
     /// Sends a follower what its source has and has not sent yet.
     pub(super) fn pump(&mut self, follower: usize) {
-        let Some(stream) = &self.streams[follower] else { return };
+        let Some(stream) = &self.streams[follower] else {
+            return;
+        };
         let (source, id, start) = (stream.source, stream.id, stream.sent);
         let there = &self.hosts[source];
         let ends = there.server.log.len();
-        if !stream.established || there.life != stream.source_life || there.frozen || start >= ends {
+        if !stream.established || there.life != stream.source_life || there.frozen || start >= ends
+        {
             return;
         }
         let records = there.server.log[start..].to_vec();
-        let Some(takes) = self.packet(self.hosts[source].zone, self.hosts[follower].zone) else { return };
-        let Some(stream) = &mut self.streams[follower] else { return };
+        let Some(takes) = self.packet(self.hosts[source].zone, self.hosts[follower].zone) else {
+            return;
+        };
+        let Some(stream) = &mut self.streams[follower] else {
+            return;
+        };
         stream.sent = ends;
         stream.last_records = stream.last_records.max(self.now + takes);
         let at = stream.last_records;
-        self.agenda.enter(at, Due::Records { follower, stream: id, start, records });
+        self.agenda.enter(
+            at,
+            Due::Records {
+                follower,
+                stream: id,
+                start,
+                records,
+            },
+        );
     }
 
     pub(super) fn pump_followers_of(&mut self, source: usize) {
         for follower in 0..self.streams.len() {
-            if self.streams[follower].as_ref().is_some_and(|stream| stream.source == source) {
+            if self.streams[follower]
+                .as_ref()
+                .is_some_and(|stream| stream.source == source)
+            {
                 self.pump(follower);
             }
         }
@@ -131,7 +170,10 @@ impl Ground {
     /// Records have reached a follower.
     pub(super) fn records(&mut self, follower: usize, id: u64, start: usize, records: &[u64]) {
         let life = self.hosts[follower].life;
-        if self.stream(follower, id).is_none_or(|stream| stream.follower_life != life) {
+        if self
+            .stream(follower, id)
+            .is_none_or(|stream| stream.follower_life != life)
+        {
             return;
         }
         let log = &mut self.hosts[follower].server.log;
@@ -144,20 +186,35 @@ impl Ground {
 
     /// A follower tells its source how far it has flushed.
     fn confirm(&mut self, follower: usize) {
-        let Some(stream) = &self.streams[follower] else { return };
+        let Some(stream) = &self.streams[follower] else {
+            return;
+        };
         let (id, source) = (stream.id, stream.source);
         let upto = self.hosts[follower].server.log.len();
-        let Some(takes) = self.packet(self.hosts[follower].zone, self.hosts[source].zone) else { return };
+        let Some(takes) = self.packet(self.hosts[follower].zone, self.hosts[source].zone) else {
+            return;
+        };
         let flush = self.draw(FLUSH_MICROS);
-        let Some(stream) = &mut self.streams[follower] else { return };
+        let Some(stream) = &mut self.streams[follower] else {
+            return;
+        };
         stream.last_flushed = stream.last_flushed.max(self.now + takes + flush);
         let at = stream.last_flushed;
-        self.agenda.enter(at, Due::Flushed { follower, stream: id, upto });
+        self.agenda.enter(
+            at,
+            Due::Flushed {
+                follower,
+                stream: id,
+                upto,
+            },
+        );
     }
 
     /// A confirmation has reached the source.
     pub(super) fn flushed(&mut self, follower: usize, id: u64, upto: usize) {
-        let Some(stream) = self.stream(follower, id) else { return };
+        let Some(stream) = self.stream(follower, id) else {
+            return;
+        };
         let source = stream.source;
         let there = &self.hosts[source];
         if there.life != stream.source_life {
@@ -174,28 +231,44 @@ impl Ground {
     /// How far the follower has flushed, as the source knows it; none without a stream between them.
     pub(super) fn flushed_by(&self, source: usize, follower: usize) -> Option<usize> {
         let stream = self.streams[follower].as_ref()?;
-        let live = stream.source == source && stream.source_life == self.hosts[source].life && stream.established;
+        let live = stream.source == source
+            && stream.source_life == self.hosts[source].life
+            && stream.established;
         live.then_some(stream.flushed)
     }
 
     /// After a change of the network, a freeze or a thaw: silent streams begin to time out, others send what is due.
     pub(super) fn reassess_streams(&mut self) {
         for follower in 0..self.streams.len() {
-            let Some(stream) = &self.streams[follower] else { continue };
+            let Some(stream) = &self.streams[follower] else {
+                continue;
+            };
             let (here, there) = (&self.hosts[follower], &self.hosts[stream.source]);
             let (id, source_life) = (stream.id, stream.source_life);
             let carries = self.network.connects(here.zone, there.zone);
             let gone = source_life != there.life;
             let frozen = here.frozen || there.frozen;
             if carries && gone {
-                self.later(Duration::from_millis(1), Due::StreamReset { follower, stream: id });
+                self.later(
+                    Duration::from_millis(1),
+                    Due::StreamReset {
+                        follower,
+                        stream: id,
+                    },
+                );
             } else if !carries || frozen {
                 let now = self.now;
                 if let Some(stream) = &mut self.streams[follower]
                     && stream.silent_since.is_none()
                 {
                     stream.silent_since = Some(now);
-                    self.later(SILENCE, Due::StreamSilent { follower, stream: id });
+                    self.later(
+                        SILENCE,
+                        Due::StreamSilent {
+                            follower,
+                            stream: id,
+                        },
+                    );
                 }
             } else if let Some(stream) = &mut self.streams[follower]
                 && stream.silent_since.take().is_some()
@@ -209,7 +282,9 @@ impl Ground {
     /// A stream that has been silent for too long ends.
     pub(super) fn stream_silent(&mut self, follower: usize, id: u64) {
         let now = self.now;
-        let silent = self.stream(follower, id).and_then(|stream| stream.silent_since);
+        let silent = self
+            .stream(follower, id)
+            .and_then(|stream| stream.silent_since);
         if silent.is_some_and(|since| now - since >= SILENCE) {
             self.end_stream(follower);
         }
@@ -232,27 +307,42 @@ impl Ground {
     /// A host's process ended or its interface was closed: its followers learn of it if packets reach them.
     pub(super) fn reset_streams_of(&mut self, source: usize) {
         for follower in 0..self.streams.len() {
-            let Some(stream) = self.streams[follower].as_ref().filter(|stream| stream.source == source) else {
+            let Some(stream) = self.streams[follower]
+                .as_ref()
+                .filter(|stream| stream.source == source)
+            else {
                 continue;
             };
             let id = stream.id;
             if let Some(takes) = self.packet(self.hosts[source].zone, self.hosts[follower].zone) {
-                self.later(takes, Due::StreamReset { follower, stream: id });
+                self.later(
+                    takes,
+                    Due::StreamReset {
+                        follower,
+                        stream: id,
+                    },
+                );
             }
         }
         self.reassess_streams();
     }
 
     fn stream(&self, follower: usize, id: u64) -> Option<&Stream> {
-        self.streams[follower].as_ref().filter(|stream| stream.id == id)
+        self.streams[follower]
+            .as_ref()
+            .filter(|stream| stream.id == id)
     }
 
     /// Whether the stream is of the source's present process.
     pub(super) fn streams_to(&self, source: usize) -> impl Iterator<Item = (usize, &Stream)> {
         let life = self.hosts[source].life;
-        self.streams.iter().enumerate().filter_map(move |(follower, stream)| {
-            let stream = stream.as_ref()?;
-            (stream.source == source && stream.source_life == life).then_some((follower, stream))
-        })
+        self.streams
+            .iter()
+            .enumerate()
+            .filter_map(move |(follower, stream)| {
+                let stream = stream.as_ref()?;
+                (stream.source == source && stream.source_life == life)
+                    .then_some((follower, stream))
+            })
     }
 }

@@ -111,6 +111,9 @@ impl Server {
 
     /// Whether it holds this record at this position.
     pub(super) fn holds(&self, position: usize, key: u64) -> bool {
-        position.checked_sub(1).and_then(|index| self.log.get(index)) == Some(&key)
+        position
+            .checked_sub(1)
+            .and_then(|index| self.log.get(index))
+            == Some(&key)
     }
 }

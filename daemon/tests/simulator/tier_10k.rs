@@ -9,8 +9,9 @@ use topologies::address::{HostAddress, Slot, ZoneNumber};
 use topologies::id::ZoneId;
 use topologies::plan::{Instance, InstanceKind, Plan};
 use topologies::topology::{
-    AccountNames, DbInstance, Listener, LoadBalancer, LoadBalancerType, Protocol, ReadReplica, Region, ReplicationGroup,
-    RuleAction, Service, TargetGroup, TargetHealthCheck, Timing, Topology, Zone,
+    AccountNames, DbInstance, Listener, LoadBalancer, LoadBalancerType, Protocol, ReadReplica,
+    Region, ReplicationGroup, RuleAction, Service, TargetGroup, TargetHealthCheck, Timing,
+    Topology, Zone,
 };
 
 const fn millis(number: u64) -> Duration {
@@ -56,7 +57,12 @@ fn target_group(id: &str, protocol: Protocol) -> TargetGroup {
     }
 }
 
-fn load_balancer(id: &str, kind: LoadBalancerType, protocol: Protocol, group: &str) -> LoadBalancer {
+fn load_balancer(
+    id: &str,
+    kind: LoadBalancerType,
+    protocol: Protocol,
+    group: &str,
+) -> LoadBalancer {
     LoadBalancer {
         id: id.into(),
         kind,
@@ -75,14 +81,27 @@ fn load_balancer(id: &str, kind: LoadBalancerType, protocol: Protocol, group: &s
 
 fn topology() -> Topology {
     let zones = ['a', 'b', 'c'].into_iter().zip(1..);
-    let zones = zones.map(|(letter, n)| Zone { id: zone(letter), number: ZoneNumber::zone(n).expect("three zones") });
-    let replica = |id: &str, letter| ReadReplica { id: id.into(), availability_zone: zone(letter) };
+    let zones = zones.map(|(letter, n)| Zone {
+        id: zone(letter),
+        number: ZoneNumber::zone(n).expect("three zones"),
+    });
+    let replica = |id: &str, letter| ReadReplica {
+        id: id.into(),
+        availability_zone: zone(letter),
+    };
     Topology {
         name: "tier-10k".into(),
         suffix: "localaws.internal".to_owned(),
-        account: AccountNames { rds: "c1".to_owned(), elasticache: "e1".to_owned(), load_balancer: "1".to_owned() },
+        account: AccountNames {
+            rds: "c1".to_owned(),
+            elasticache: "e1".to_owned(),
+            load_balancer: "1".to_owned(),
+        },
         timing: timing(),
-        regions: vec![Region { id: "ap-northeast-2".into(), zones: zones.collect() }],
+        regions: vec![Region {
+            id: "ap-northeast-2".into(),
+            zones: zones.collect(),
+        }],
         services: vec![Service {
             id: "web".into(),
             placement: ['a', 'b', 'c', 'a', 'b', 'c'].map(zone).to_vec(),
@@ -91,7 +110,10 @@ fn topology() -> Topology {
             port: 8_080,
             environment: BTreeMap::new(),
         }],
-        target_groups: vec![target_group("web", Protocol::Http), target_group("web-tcp", Protocol::Tcp)],
+        target_groups: vec![
+            target_group("web", Protocol::Http),
+            target_group("web-tcp", Protocol::Tcp),
+        ],
         load_balancers: vec![
             load_balancer("site", LoadBalancerType::Application, Protocol::Http, "web"),
             load_balancer("tcp", LoadBalancerType::Network, Protocol::Tcp, "web-tcp"),
@@ -129,10 +151,25 @@ pub(crate) fn plan() -> Arc<Plan> {
     let slot = Slot::new(64).expect("64 is a slot");
     let mut hosts = BTreeMap::new();
     let mut instance = |id: &str, kind: InstanceKind, letter: char, port: u16| {
-        let number = topology.zone_number(&zone(letter)).expect("a zone of the topology");
-        let host = hosts.entry(number).and_modify(|host| *host += 1).or_insert(10_u8);
-        let address = HostAddress { slot, zone: number, host: *host };
-        Instance { id: id.into(), kind, zone: zone(letter), address, port }
+        let number = topology
+            .zone_number(&zone(letter))
+            .expect("a zone of the topology");
+        let host = hosts
+            .entry(number)
+            .and_modify(|host| *host += 1)
+            .or_insert(10_u8);
+        let address = HostAddress {
+            slot,
+            zone: number,
+            host: *host,
+        };
+        Instance {
+            id: id.into(),
+            kind,
+            zone: zone(letter),
+            address,
+            port,
+        }
     };
     let database = |id: &str| InstanceKind::DbHost(id.into());
     let cache = || InstanceKind::CacheNode("sessions".into());
@@ -152,5 +189,11 @@ pub(crate) fn plan() -> Arc<Plan> {
         instance("web-5", web(), 'b', 8_080),
         instance("web-6", web(), 'c', 8_080),
     ];
-    Arc::new(Plan { topology, slot, instances, nodes: Vec::new(), endpoints: Vec::new() })
+    Arc::new(Plan {
+        topology,
+        slot,
+        instances,
+        nodes: Vec::new(),
+        endpoints: Vec::new(),
+    })
 }
