@@ -8,7 +8,8 @@ use topologies::time::Time;
 use super::Simulation;
 use crate::simulator::effects::COMMAND_LIMIT;
 use crate::simulator::ground::Due;
-use crate::simulator::invariants::{Invariant, not_redundant, not_whole, traffic_to_the_dead};
+use crate::simulator::invariants::Invariant;
+use crate::simulator::whole::{not_redundant, not_whole, traffic_to_the_dead};
 
 /// From one look at the invariants that speak of time to the next.
 pub(super) const WATCH_EVERY: Duration = Duration::from_millis(250);
