@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use topologies::id::{DbInstanceId, InstanceId, ReplicationGroupId};
 use topologies::plan::{Instance, InstanceKind, Plan};
-use topologies::runtime::{Runtime, StopMode};
+use topologies::runtime::{InstanceStatus, Runtime, StopMode};
 
 use crate::apps::Apps;
 use crate::control::Stimulus;
@@ -182,9 +182,21 @@ impl Shared {
             Action::Rejoin { instance, source } => self.rejoin(instance, source).await?,
             Action::StartCache { instance, source } => {
                 let (engine, node) = self.cache(instance)?;
+                let ran = self.runs(instance).await?;
                 engine
                     .start(&node, &self.cache_role(&node, source.as_ref())?)
                     .await?;
+                // One that ran already has the role it had.
+                match source {
+                    Some(source) if ran => {
+                        let source = EngineHost::of(self.instance(source)?);
+                        engine
+                            .follow(&node, &source.upstream_for(node.address.zone))
+                            .await?;
+                    }
+                    None if ran => engine.promote(&node).await?,
+                    Some(_) | None => {}
+                }
             }
             Action::RejoinCache { instance, source } => {
                 let (engine, node) = self.cache(instance)?;
@@ -229,6 +241,14 @@ impl Shared {
         let rejoined = engine.rejoin(&host, &source, &role).await?;
         tracing::info!(%instance, ?rejoined, "rejoined");
         Ok(())
+    }
+
+    async fn runs(&self, id: &InstanceId) -> Result<bool, Failure> {
+        let present = self.runtime.list().await?;
+        let running = |status: &InstanceStatus| matches!(status, InstanceStatus::Running { .. });
+        Ok(present
+            .iter()
+            .any(|one| one.instance == *id && running(&one.status)))
     }
 
     fn instance(&self, id: &InstanceId) -> Result<&Instance, Failure> {

@@ -7,7 +7,7 @@
 //! - `clock`: the agenda; `ground`: what is really there and all that can happen to it
 //! - `server`, `replication`: PostgreSQL and Redis as logs that stream; `effects`: orders performed; `probes`: questions asked
 //! - `clients`, `visitors`: who uses the endpoints; `faults`: what goes wrong
-//! - `invariants`: what must hold; `run`: one run; `rehearsal`: many, and a report
+//! - `invariants`: what must hold at every step; `whole`: what redundancy is; `run`: one run; `rehearsal`: many, and a report
 
 mod clients;
 mod clock;
@@ -21,6 +21,7 @@ mod replication;
 mod run;
 mod server;
 mod visitors;
+mod whole;
 
 pub use faults::{Fault, ScheduledFault};
 pub use invariants::{Invariant, Violation};

@@ -24,11 +24,17 @@ pub enum Bug {
     ForgetOldCachePrimary,
     /// A target that fails its checks stays healthy.
     IgnoreFailedTargets,
+    /// The standby counts as in sync by an account of the primary that is older than the last change.
+    BelieveOldAccounts,
+    /// A primary that was given up is not marked as such.
+    ForgetToDemote,
+    /// A follower whose rewind was interrupted is started again and again.
+    RestartTornData,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::PromoteOutOfSync,
         Self::ForgetToRecordOutOfSync,
         Self::NeverRunAlone,
@@ -39,5 +45,8 @@ impl Bug {
         Self::PromoteLowestOffset,
         Self::ForgetOldCachePrimary,
         Self::IgnoreFailedTargets,
+        Self::BelieveOldAccounts,
+        Self::ForgetToDemote,
+        Self::RestartTornData,
     ];
 }

@@ -175,9 +175,8 @@ impl CacheMachine {
             .nodes
             .get(&cache.primary)
             .is_some_and(|node| node.liveness.lost().is_some());
-        let candidates = self.candidates(&cache).count();
         if lost
-            && candidates > 0
+            && self.best(&cache, |_| true, false).is_some()
             && self.automatic_failover
             && cache.status != ReplicationGroupStatus::Creating
         {
@@ -222,13 +221,13 @@ impl CacheMachine {
             .map(|at| (at, "election or retry of a cache order"))
     }
 
-    /// Replicas that could be promoted.
+    /// Replicas that could be promoted; while a failover goes on, also one that an order without an outcome promoted.
     fn candidates<'a>(
         &'a self,
         cache: &'a Cache,
     ) -> impl Iterator<Item = (&'a InstanceId, &'a Node)> {
         self.nodes.iter().filter(|(id, node)| {
-            let replicated = matches!(
+            let replica = matches!(
                 node.status,
                 Some((
                     _,
@@ -238,6 +237,7 @@ impl CacheMachine {
                     }
                 ))
             );
+            let replicated = replica || (cache.failing_over && node.status.is_some());
             cache.replicas.contains_key(*id)
                 && !cache.fenced.contains(*id)
                 && node.liveness.alive()
@@ -259,23 +259,65 @@ impl CacheMachine {
                 .as_ref()
                 .is_some_and(|(asked, _)| *asked >= election.since)
         };
-        let offset = |node: &Node| node.status.as_ref().map_or(0, |(_, status)| status.offset);
         let all_fresh = self.candidates(cache).all(|(_, node)| fresh(node));
         if desk.now < election.since || (!all_fresh && desk.now < election.until) {
             return;
         }
-        let voters = self.candidates(cache).filter(|(_, node)| fresh(node));
-        let best = if desk.planted(Bug::PromoteLowestOffset) {
-            voters.min_by_key(|(_, node)| offset(node))
-        } else {
-            // Of equals the first, for every run to choose alike.
-            voters.max_by(|(a, x), (b, y)| offset(x).cmp(&offset(y)).then(b.cmp(a)))
-        };
-        match best.map(|(id, _)| id.clone()) {
+        let best = self.best(cache, fresh, desk.planted(Bug::PromoteLowestOffset));
+        let best = best.or_else(|| self.taken_back(cache, fresh));
+        match best {
             Some(instance) => {
                 self.promote.issue(desk, Action::PromoteCache { instance });
             }
-            None => self.election = Some(Election::begin(desk.now, timing)),
+            None => {
+                self.election = Some(Election::begin(desk.now, timing));
+                self.revive(desk, cache);
+            }
+        }
+    }
+
+    /// The replica to promote: the one with the highest offset. One that never replicated anything is chosen only when every
+    /// other has been heard and has nothing either.
+    fn best(
+        &self,
+        cache: &Cache,
+        heard: impl Fn(&Node) -> bool,
+        lowest: bool,
+    ) -> Option<InstanceId> {
+        let voters = || self.candidates(cache).filter(|(_, node)| heard(node));
+        // Of equals the first, for every run to choose alike.
+        let highest =
+            voters().max_by(|(a, x), (b, y)| x.offset().cmp(&y.offset()).then(b.cmp(a)))?;
+        let worth = highest.1.offset() > 0 || voters().count() == cache.replicas.len();
+        let chosen = if lowest {
+            voters().min_by_key(|(_, node)| node.offset())?
+        } else {
+            highest
+        };
+        worth.then(|| chosen.0.clone())
+    }
+
+    /// With no replica to promote, the primary that was given up is taken back if it answers.
+    fn taken_back(&self, cache: &Cache, heard: impl Fn(&Node) -> bool) -> Option<InstanceId> {
+        let node = self.nodes.get(&cache.primary)?;
+        let primary =
+            matches!(&node.status, Some((_, status)) if status.role == RedisRole::Primary);
+        (node.liveness.alive() && primary && heard(node)).then(|| cache.primary.clone())
+    }
+
+    /// An election without anybody to elect: what is lost is started, for the next one.
+    fn revive(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
+        for (instance, node) in &mut self.nodes {
+            if node.liveness.lost().is_some() || !node.started && !node.liveness.alive() {
+                let source = (*instance != cache.primary).then(|| cache.primary.clone());
+                node.order.issue(
+                    desk,
+                    Action::StartCache {
+                        instance: instance.clone(),
+                        source,
+                    },
+                );
+            }
         }
     }
 
@@ -406,6 +448,13 @@ impl CacheMachine {
             source: source.to_owned(),
             message,
         });
+    }
+}
+
+impl Node {
+    /// Its replication offset as it told it last.
+    fn offset(&self) -> u64 {
+        self.status.as_ref().map_or(0, |(_, status)| status.offset)
     }
 }
 

@@ -275,7 +275,7 @@ impl DatabaseMachine {
 
     /// A primary that was given up is marked as such, whichever control plane gave it up; says whether it is.
     fn keep_demoted(&mut self, desk: &mut Desk<'_>, instance: &InstanceId) -> bool {
-        let demoted = self.demoted.as_ref() == Some(instance);
+        let demoted = self.demoted.as_ref() == Some(instance) || desk.planted(Bug::ForgetToDemote);
         if !demoted {
             self.demote.issue(
                 desk,
@@ -323,8 +323,9 @@ impl DatabaseMachine {
             return;
         };
         let lost = host.liveness.lost();
-        let silent = lost == Some(Loss::Silent) && creating && host.started && !self.configured;
-        if (lost.is_some() && !silent) || (creating && !host.started) {
+        let unconfigured =
+            lost == Some(Loss::Silent) && creating && host.started && !self.configured;
+        if (lost.is_some() && !unconfigured) || (creating && !host.started) {
             if lost.is_some()
                 && !creating
                 && database.status == DbInstanceStatus::Available
@@ -420,7 +421,7 @@ impl DatabaseMachine {
         let Some(standby) = &database.standby else {
             return;
         };
-        let Some(status) = self.settled_status(&database.primary).cloned() else {
+        let Some(status) = self.settled_status(desk, &database.primary).cloned() else {
             return;
         };
         let instance = &standby.instance;
@@ -532,13 +533,14 @@ impl DatabaseMachine {
             return;
         };
         if *outcome != Outcome::Done {
-            self.spoilt |= matches!(
+            let start = matches!(
                 action,
                 Action::StartDatabase {
                     role: DbRole::Standby { .. },
                     ..
                 }
             );
+            self.spoilt |= start && !desk.planted(Bug::RestartTornData);
             return;
         }
         self.spoilt = false;
@@ -610,10 +612,11 @@ impl DatabaseMachine {
 
     /// The primary's own account if it was asked for after whom commits wait for was last ordered or judged: what was asked for
     /// before may show a setting, or a stream, that is no more.
-    fn settled_status(&self, primary: &InstanceId) -> Option<&PgStatus> {
+    fn settled_status(&self, desk: &Desk<'_>, primary: &InstanceId) -> Option<&PgStatus> {
         let (asked, _) = self.hosts.get(primary)?.status.as_ref()?;
+        let settled = *asked >= self.settled || desk.planted(Bug::BelieveOldAccounts);
         self.status(primary)
-            .filter(|status| *asked >= self.settled && !status.in_recovery)
+            .filter(|status| settled && !status.in_recovery)
     }
 
     fn rds_event(&self, desk: &mut Desk<'_>, (id, message): (u16, &str)) {

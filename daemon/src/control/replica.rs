@@ -72,7 +72,8 @@ impl ReplicaMachine {
             return;
         };
         if outcome != Outcome::Done {
-            self.spoilt = matches!(action, Action::StartDatabase { .. });
+            let start = matches!(action, Action::StartDatabase { .. });
+            self.spoilt = start && !desk.planted(Bug::RestartTornData);
             return;
         }
         let (Action::StartDatabase {

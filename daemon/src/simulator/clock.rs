@@ -1,22 +1,17 @@
 //! Virtual time: what is due, in the order of its moment and, at one moment, of its entry.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use topologies::time::Time;
 
-/// What is due when.
+/// What is due when. The heap orders places only: what is due is large and is moved once in and once out.
 #[derive(Debug)]
 pub(super) struct Agenda<T> {
-    heap: BinaryHeap<Entry<T>>,
+    heap: BinaryHeap<Reverse<(Time, u64, usize)>>,
     entries: u64,
-}
-
-#[derive(Debug)]
-struct Entry<T> {
-    at: Time,
-    place: u64,
-    due: T,
+    slots: Vec<Option<T>>,
+    free: Vec<usize>,
 }
 
 impl<T> Agenda<T> {
@@ -24,49 +19,30 @@ impl<T> Agenda<T> {
         Self {
             heap: BinaryHeap::new(),
             entries: 0,
+            slots: Vec::new(),
+            free: Vec::new(),
         }
     }
 
     pub(super) fn enter(&mut self, at: Time, due: T) {
-        self.entries += 1;
-        self.heap.push(Entry {
-            at,
-            place: self.entries,
-            due,
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
         });
+        self.slots[slot] = Some(due);
+        self.entries += 1;
+        self.heap.push(Reverse((at, self.entries, slot)));
     }
 
     pub(super) fn next(&mut self) -> Option<(Time, T)> {
-        self.heap.pop().map(|entry| (entry.at, entry.due))
+        let Reverse((at, _, slot)) = self.heap.pop()?;
+        self.free.push(slot);
+        let due = self.slots[slot]
+            .take()
+            .expect("a slot is full until its entry is taken");
+        Some((at, due))
     }
 }
-
-impl<T> Entry<T> {
-    fn key(&self) -> (Time, u64) {
-        (self.at, self.place)
-    }
-}
-
-/// The earliest is the greatest, for the heap gives the greatest first.
-impl<T> Ord for Entry<T> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.key().cmp(&self.key())
-    }
-}
-
-impl<T> PartialOrd for Entry<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> PartialEq for Entry<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl<T> Eq for Entry<T> {}
 
 #[cfg(test)]
 mod tests {

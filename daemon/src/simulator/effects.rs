@@ -14,7 +14,7 @@ use super::server::{Data, Engine};
 use crate::control::action::{Action, DbRole, Outcome, Ticket};
 
 /// A command without an answer is given up after this time.
-const COMMAND_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 /// An order of a daemon that was killed may still have its effect for this long.
 const AFTERLIFE: Duration = Duration::from_millis(50);
 
@@ -133,16 +133,7 @@ impl Ground {
                 );
                 Ok(Course::Ends(after + self.draw(SQL_MICROS), Outcome::Done))
             }
-            Action::Demote { .. } => {
-                let data = &mut self.hosts[host].server.data;
-                if matches!(data, Data::Fresh | Data::Writer) {
-                    *data = Data::Demoted;
-                }
-                if self.runtime_obeys(host).is_ok() {
-                    self.stop(host);
-                }
-                Ok(Course::Ends(self.draw(SPAWN_MICROS), Outcome::Done))
-            }
+            Action::Demote { .. } => Ok(self.demote(host)),
             Action::Promote { .. } => {
                 self.session_opens(host)?;
                 if !matches!(self.hosts[host].server.data, Data::Follower | Data::Writer) {
@@ -161,17 +152,8 @@ impl Ground {
             }
             Action::Rejoin { source, .. } => self.begin_rejoin(host, source.as_str()),
             Action::StartCache { source, .. } => {
-                self.runtime_obeys(host)?;
                 let source = source.as_ref().map(|source| self.host(source));
-                if self.hosts[host].running {
-                    self.session_opens(host)?;
-                }
-                self.hosts[host].server.source = source;
-                let course = self.spawn(host, REDIS_STARTS_MICROS);
-                self.streams[host] = None;
-                let life = self.hosts[host].life;
-                self.later(Duration::ZERO, Due::Connect { host, life });
-                Ok(course)
+                self.start_cache(host, source)
             }
             Action::RejoinCache { source, .. } => {
                 self.runtime_obeys(host)?;
@@ -192,6 +174,35 @@ impl Ground {
                 ))
             }
         }
+    }
+
+    /// Marks a host's data as no writer's any more, wherever the host is, and stops it if it takes orders.
+    fn demote(&mut self, host: usize) -> Course {
+        let data = &mut self.hosts[host].server.data;
+        if matches!(data, Data::Fresh | Data::Writer) {
+            *data = Data::Demoted;
+        }
+        if self.runtime_obeys(host).is_ok() {
+            self.stop(host);
+        }
+        Course::Ends(self.draw(SPAWN_MICROS), Outcome::Done)
+    }
+
+    fn start_cache(
+        &mut self,
+        host: usize,
+        source: Option<usize>,
+    ) -> Result<Course, (Duration, String)> {
+        self.runtime_obeys(host)?;
+        if self.hosts[host].running {
+            self.session_opens(host)?;
+        }
+        self.hosts[host].server.source = source;
+        let course = self.spawn(host, REDIS_STARTS_MICROS);
+        self.streams[host] = None;
+        let life = self.hosts[host].life;
+        self.later(Duration::ZERO, Due::Connect { host, life });
+        Ok(course)
     }
 
     fn start_database(&mut self, host: usize, role: &DbRole) -> Result<Course, (Duration, String)> {

@@ -162,6 +162,8 @@ pub(super) struct Ground {
     pub(super) killed_at: Time,
     /// Whether the control plane's probes pass a closed interface: nothing may depend on it.
     pub(super) probes_pass_fence: bool,
+    /// When the last report arrives: they come in order.
+    last_report: Time,
 }
 
 const WITHIN_ZONE_MICROS: Range<u64> = 30..120;
@@ -212,6 +214,7 @@ impl Ground {
             epochs: 0,
             killed_at: Time::ZERO,
             probes_pass_fence: rng.random(),
+            last_report: Time::ZERO,
             rng,
         }
     }
@@ -389,7 +392,9 @@ impl Ground {
             status,
         };
         let after = self.draw(REPORT_MICROS);
-        self.later(after, Due::Report(observation, epoch));
+        self.last_report = self.last_report.max(self.now + after);
+        self.agenda
+            .enter(self.last_report, Due::Report(observation, epoch));
     }
 }
 

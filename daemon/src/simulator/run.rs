@@ -1,34 +1,29 @@
 //! One run: the control plane and what is really there, driven by one agenda from the first order to the last heal.
+//!
+//! - `cast`: who takes part; `breakage`: faults begin and end; `watch`: what must hold in bounded time
+
+mod breakage;
+mod cast;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use topologies::address::ZoneNumber;
-use topologies::event::{Event, EventKind};
-use topologies::id::FaultId;
+use topologies::event::Event;
 use topologies::plan::Plan;
-use topologies::runtime::RuntimeKind;
 use topologies::time::Time;
 use topologies::world::{StackPhase, World};
 
-use super::clients::{Client, Manners, Reply};
-use super::faults::{Fault, ScheduledFault, draw_schedule};
+use self::watch::{Bounds, Gauge};
+use super::clients::{Manners, Reply};
+use super::faults::ScheduledFault;
 use super::ground::{Due, Ground};
-use super::invariants::{
-    Invariant, Record, Service, Violation, not_redundant, not_whole, traffic_to_the_dead,
-};
-use super::probes::{self, ProbePlan};
-use super::visitors::{VISITS_EVERY, Visitor, doors};
+use super::invariants::{Invariant, Record, Violation};
+use super::probes::ProbePlan;
+use super::visitors::{VISITS_EVERY, Visitor};
 use crate::control::bugs::Bug;
 use crate::control::{Control, Stimulus};
-
-/// From one look at the invariants that speak of time to the next.
-const WATCH_EVERY: Duration = Duration::from_millis(250);
-/// Once whole and served, a run goes on for this long.
-const STAYS_WHOLE: Duration = Duration::from_millis(1_500);
 
 /// What a run is to be.
 #[derive(Clone, Debug)]
@@ -60,19 +55,6 @@ pub struct Run {
     pub steps: u64,
 }
 
-/// How long an endpoint was not served.
-#[derive(Debug)]
-struct Gauge {
-    endpoint: String,
-    /// Whether the loss of a zone must leave it served.
-    redundant: bool,
-    served_at: Time,
-    worst: Duration,
-    /// Whether the present fault's recovery counts.
-    owed: bool,
-    recoveries: Vec<Duration>,
-}
-
 struct Simulation {
     plan: Arc<Plan>,
     settings: Settings,
@@ -100,14 +82,6 @@ struct Simulation {
     bounds: Bounds,
 }
 
-/// How long things may take.
-#[derive(Clone, Copy, Debug)]
-struct Bounds {
-    up: Duration,
-    serve: Duration,
-    whole: Duration,
-}
-
 /// Runs the plan in virtual time.
 pub fn simulate(plan: &Arc<Plan>, settings: Settings) -> Run {
     let mut simulation = Simulation::new(Arc::clone(plan), settings);
@@ -125,129 +99,7 @@ pub fn simulate(plan: &Arc<Plan>, settings: Settings) -> Run {
     simulation.result(steps)
 }
 
-impl Bounds {
-    fn of(plan: &Plan) -> Self {
-        let timing = &plan.topology.timing;
-        let detection =
-            (timing.probe_interval + timing.probe_timeout) * (timing.probe_threshold + 1);
-        let failover = timing.db_failover.1.max(timing.cache_failover.1);
-        let ttl = timing.rds_ttl.max(timing.elasticache_ttl);
-        let checks = plan.topology.target_groups.iter().map(|group| {
-            let check = &group.health_check;
-            (check.interval + check.timeout) * (check.healthy_threshold + check.unhealthy_threshold)
-        });
-        let checks = checks.max().unwrap_or_default();
-        let serve = Duration::from_secs(8) + detection + failover + ttl + checks;
-        // A command to a host that does not answer takes its whole limit, and what waits for it comes after.
-        Self {
-            up: Duration::from_secs(20) + checks * 2,
-            serve,
-            whole: serve + Duration::from_secs(25) + checks * 2,
-        }
-    }
-}
-
 impl Simulation {
-    fn new(plan: Arc<Plan>, settings: Settings) -> Self {
-        let mut ground = Ground::new(&plan, settings.seed);
-        let mut drawer = ChaCha8Rng::seed_from_u64(settings.seed ^ 0x6661_756c_7473);
-        let faults = settings
-            .faults
-            .clone()
-            .unwrap_or_else(|| draw_schedule(&plan, &mut drawer));
-        let records = services(&plan, &ground);
-        ground.endpoints = records
-            .iter()
-            .filter_map(|record| record.hosts.first().copied())
-            .collect();
-        let probes = probes::of_plan(&plan);
-        let world = World::new(&plan);
-        let bounds = Bounds::of(&plan);
-        let mut simulation = Self {
-            ground,
-            control: None,
-            world,
-            timeline: Vec::new(),
-            probes,
-            records,
-            visitors: Vec::new(),
-            gauges: Vec::new(),
-            faults,
-            active: Vec::new(),
-            healed: 0,
-            wake_at: None,
-            available_at: None,
-            disturbed_at: Time::ZERO,
-            disturbances: 0,
-            owed: true,
-            whole_since: None,
-            violation: None,
-            finished: false,
-            bounds,
-            plan,
-            settings,
-        };
-        simulation.place_clients();
-        simulation
-    }
-
-    /// Writers in every zone and outside, one that never resolves again; visitors outside and in every zone.
-    fn place_clients(&mut self) {
-        let timing = &self.plan.topology.timing;
-        let mut places: Vec<ZoneNumber> =
-            self.plan.topology.zones().map(|zone| zone.number).collect();
-        places.push(ZoneNumber::OUTSIDE);
-        for (service, record) in self.records.iter().enumerate() {
-            let (endpoint, ttl) = match &record.service {
-                Service::Database(id) => (id.to_string(), timing.rds_ttl),
-                Service::Cache(id) => (id.to_string(), timing.elasticache_ttl),
-            };
-            self.gauges
-                .push(Gauge::new(endpoint, record.hosts.len() > 1));
-            let own = self.ground.hosts[record.hosts[0]].zone;
-            let clients = &mut self.ground.clients;
-            clients.extend(
-                places
-                    .iter()
-                    .map(|zone| Client::new(*zone, service, Manners::Resolves, ttl)),
-            );
-            clients.push(Client::new(own, service, Manners::Holds, ttl));
-        }
-        for (endpoint, door, redundant) in doors(&self.plan, &self.ground) {
-            let gauge = self.gauges.len();
-            self.gauges.push(Gauge::new(endpoint, redundant));
-            self.visitors.extend(places.iter().map(|from| Visitor {
-                from: *from,
-                gauge,
-                door: door.clone(),
-            }));
-        }
-    }
-
-    fn begin(&mut self) {
-        for probe in 0..self.probes.len() {
-            let interval = self.probes[probe].interval.as_micros();
-            let first = self
-                .ground
-                .draw(0..u64::try_from(interval).unwrap_or(u64::MAX).max(1));
-            self.ground.later(first, Due::Probe(probe));
-        }
-        self.ground.later(WATCH_EVERY, Due::Watch);
-        self.control = Some(self.new_control(self.settings.seed));
-        for host in 0..self.ground.hosts.len() {
-            self.ground.report(host);
-        }
-        self.take(Stimulus::Note(EventKind::TimelineStarted {
-            format: topologies::event::FORMAT,
-            stack: self.plan.topology.name.clone(),
-            runtime: RuntimeKind::Simulated,
-            seed: self.settings.seed,
-            started_at: "1970-01-01T00:00:00Z".to_owned(),
-            plan: String::new(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        }));
-    }
-
     fn new_control(&self, seed: u64) -> Control {
         let control = Control::new(Arc::clone(&self.plan), self.world.clone(), seed);
         match self.settings.planted {
@@ -463,138 +315,6 @@ impl Simulation {
         }
     }
 
-    fn inject(&mut self, place: usize) {
-        let whole = self.unhealed().is_none();
-        self.owed = self.active.is_empty() && whole;
-        self.disturb();
-        for gauge in &mut self.gauges {
-            gauge.fault(self.owed);
-        }
-        let ScheduledFault { fault, lasts, .. } = self.faults[place].clone();
-        let note = EventKind::FaultInjected {
-            fault: fault_id(place),
-            fault_kind: fault.kind().to_owned(),
-            target: fault.target(&self.plan),
-            consequences: Vec::new(),
-        };
-        self.take(Stimulus::Note(note));
-        self.active.push(place);
-        self.ground.inject(&fault, &self.active_faults());
-        if self.ground.daemon.is_none() {
-            self.control = None;
-            self.wake_at = None;
-        }
-        self.ground.later(lasts, Due::Heal(place));
-    }
-
-    fn heal(&mut self, place: usize) {
-        self.disturb();
-        self.active.retain(|active| *active != place);
-        self.healed += 1;
-        let fault = self.faults[place].fault.clone();
-        self.ground.heal(&fault, &self.active_faults());
-        self.take(Stimulus::Note(EventKind::FaultHealed {
-            fault: fault_id(place),
-        }));
-    }
-
-    fn active_faults(&self) -> Vec<Fault> {
-        self.active
-            .iter()
-            .map(|place| self.faults[*place].fault.clone())
-            .collect()
-    }
-
-    /// The daemon is started again: its world is the fold of the timeline.
-    fn resume(&mut self) {
-        if self.ground.daemon.is_some() {
-            return;
-        }
-        self.disturb();
-        let epoch = self.ground.start_daemon();
-        self.control = Some(self.new_control(self.settings.seed.wrapping_add(epoch)));
-        for host in 0..self.ground.hosts.len() {
-            let fenced = self.world.fenced(&self.ground.hosts[host].id);
-            self.ground.fence(host, fenced);
-        }
-        self.take(Stimulus::Note(EventKind::ControlResumed));
-        for place in 0..self.faults.len() {
-            let known = self.world.faults.contains_key(&fault_id(place));
-            if known && !self.active.contains(&place) {
-                self.take(Stimulus::Note(EventKind::FaultHealed {
-                    fault: fault_id(place),
-                }));
-            }
-        }
-    }
-
-    fn disturb(&mut self) {
-        self.disturbed_at = self.ground.now;
-        self.disturbances += 1;
-        self.whole_since = None;
-    }
-
-    fn unhealed(&self) -> Option<String> {
-        not_whole(&self.ground, &self.plan, &self.world)
-            .or_else(|| not_redundant(&self.ground, &self.records, &self.world))
-    }
-
-    /// Looks at what must hold in bounded time, and ends the run when all was well for a while.
-    fn watch(&mut self) {
-        self.ground.later(WATCH_EVERY, Due::Watch);
-        let now = self.ground.now;
-        if self.available_at.is_none() {
-            if now - Time::ZERO > self.bounds.up {
-                let why = self.unhealed().unwrap_or_default();
-                self.broken(
-                    Invariant::ComesUp,
-                    format!("not available after {:?}: {why}", self.bounds.up),
-                );
-            }
-            return;
-        }
-        let judged = traffic_to_the_dead(&self.ground, &self.plan, &self.world);
-        self.note(judged);
-        let quiet = self.active.is_empty();
-        let late = self.gauges.iter().find(|gauge| {
-            let since = gauge.served_at.max(self.disturbed_at);
-            (quiet || (self.owed && gauge.redundant)) && now - since > self.bounds.serve
-        });
-        if let Some(gauge) = late {
-            let detail = format!("{} not served since {}", gauge.endpoint, gauge.served_at);
-            return self.broken(Invariant::Served, detail);
-        }
-        if !quiet || self.healed < self.faults.len() {
-            return;
-        }
-        match self.unhealed() {
-            Some(why) if now - self.disturbed_at > self.bounds.whole => {
-                self.broken(Invariant::WholeAgain, why)
-            }
-            Some(_) => self.whole_since = None,
-            None => {
-                let since = *self.whole_since.get_or_insert(now);
-                let served = self.gauges.iter().all(|gauge| gauge.served_at > since);
-                if served && now - since > STAYS_WHOLE {
-                    self.finish();
-                }
-            }
-        }
-    }
-
-    fn finish(&mut self) {
-        for n in 0..self.records.len() {
-            let record = &self.records[n];
-            let host = record.primary(&self.ground, &self.world);
-            let judged = record.holds_all(&self.ground, host, Invariant::NothingAcknowledgedIsLost);
-            self.note(judged);
-        }
-        for gauge in &mut self.gauges {
-            gauge.fault(false);
-        }
-        self.finished = true;
-    }
-
     fn check_writers(&mut self) {
         for n in 0..self.records.len() {
             let judged = self.records[n].one_writer(&self.ground);
@@ -632,62 +352,4 @@ impl Simulation {
             steps,
         }
     }
-}
-
-impl Gauge {
-    fn new(endpoint: String, redundant: bool) -> Self {
-        Self {
-            endpoint,
-            redundant,
-            served_at: Time::ZERO,
-            worst: Duration::ZERO,
-            owed: false,
-            recoveries: Vec::new(),
-        }
-    }
-
-    fn served(&mut self, now: Time) {
-        self.worst = self.worst.max(now - self.served_at);
-        self.served_at = now;
-    }
-
-    /// A fault begins, or the run ends: what the one before cost is counted.
-    fn fault(&mut self, owed: bool) {
-        if self.owed {
-            self.recoveries.push(self.worst);
-        }
-        self.owed = owed;
-        self.worst = Duration::ZERO;
-    }
-}
-
-fn fault_id(place: usize) -> FaultId {
-    FaultId::new(format!("f{}", place + 1))
-}
-
-fn services(plan: &Plan, ground: &Ground) -> Vec<Record> {
-    let databases = plan.topology.db_instances.iter().map(|db| {
-        let hosts: Vec<usize> = plan
-            .db_hosts(&db.id)
-            .map(|host| ground.host(&host.id))
-            .collect();
-        let replicas = db
-            .read_replicas
-            .iter()
-            .filter_map(|r| plan.db_hosts(&r.id).next());
-        let copies = hosts
-            .iter()
-            .copied()
-            .chain(replicas.map(|host| ground.host(&host.id)))
-            .collect();
-        Record::new(Service::Database(db.id.clone()), hosts, copies)
-    });
-    let caches = plan.topology.replication_groups.iter().map(|group| {
-        let nodes: Vec<usize> = plan
-            .cache_nodes(&group.id)
-            .map(|node| ground.host(&node.id))
-            .collect();
-        Record::new(Service::Cache(group.id.clone()), nodes.clone(), nodes)
-    });
-    databases.chain(caches).collect()
 }

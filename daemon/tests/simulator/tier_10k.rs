@@ -83,7 +83,7 @@ fn topology() -> Topology {
     let zones = ['a', 'b', 'c'].into_iter().zip(1..);
     let zones = zones.map(|(letter, n)| Zone {
         id: zone(letter),
-        number: ZoneNumber::zone(n).unwrap(),
+        number: ZoneNumber::zone(n).expect("three zones"),
     });
     let replica = |id: &str, letter| ReadReplica {
         id: id.into(),
@@ -148,10 +148,12 @@ fn topology() -> Topology {
 /// The plan.
 pub(crate) fn plan() -> Arc<Plan> {
     let topology = topology();
-    let slot = Slot::new(64).unwrap();
+    let slot = Slot::new(64).expect("64 is a slot");
     let mut hosts = BTreeMap::new();
     let mut instance = |id: &str, kind: InstanceKind, letter: char, port: u16| {
-        let number = topology.zone_number(&zone(letter)).unwrap();
+        let number = topology
+            .zone_number(&zone(letter))
+            .expect("a zone of the topology");
         let host = hosts
             .entry(number)
             .and_modify(|host| *host += 1)
