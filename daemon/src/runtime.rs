@@ -166,8 +166,7 @@ impl Host {
             failed("open the runtime")(format!("`{}` is not UTF-8", directory.display()))
         })?;
         let own = || Some(std::env::current_exe().ok()?.parent()?.to_path_buf());
-        let records = Records::open(directory.join("run"))
-            .map_err(failed(&format!("use directory `{}`", directory.display())))?;
+        let records = Records::new(directory.join("run"));
         let mut state = State::default();
         state.set_afflictions(
             records
