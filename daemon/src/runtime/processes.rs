@@ -218,7 +218,8 @@ impl Snapshot {
         };
         let pid = process.stat.identity.pid;
         self.adopts_orphans(process.stat.parent)
-            && link(pid, "exe").is_some_and(|program| program == body.program)
+            // One that is just ending has no program any more, but may still hold a port.
+            && link(pid, "exe").is_none_or(|program| program == body.program)
             && link(pid, "cwd").is_some_and(|work| work.starts_with(directory))
     }
 

@@ -46,25 +46,8 @@ async fn postgres_loses_its_backends_with_its_zone() {
     }
     let plan = postgres(&bench).await;
     bench.runtime.ensure(&plan).await.unwrap();
-    until_it_serves(plan.listen).await;
-    let port = plan.listen.port().to_string();
-    let query = ToolPlan {
-        timeout: Duration::from_secs(60),
-        ..postgres_tool(
-            &plan.directory,
-            &[
-                "psql",
-                "-h",
-                "127.0.0.1",
-                "-p",
-                &port,
-                "-U",
-                "postgres",
-                "-c",
-                "select pg_sleep(600)",
-            ],
-        )
-    };
+    until_it_answers(&bench, &plan).await;
+    let query = query(&plan, "select pg_sleep(600)");
     let data = plan.directory.join("data");
     let strike = async {
         // Until the client's backend sleeps beside the server's own processes.
@@ -88,14 +71,14 @@ async fn postgres_that_is_killed_from_outside_leaves_no_backend() {
     }
     let plan = postgres(&bench).await;
     bench.runtime.ensure(&plan).await.unwrap();
-    until_it_serves(plan.listen).await;
+    until_it_answers(&bench, &plan).await;
     let data = plan.directory.join("data");
     crate::bench::kill(bench.pid(&plan.id).await);
     bench.runtime.stop(&plan.id, PATIENT).await.unwrap();
     assert_eq!(working_in(&data), Vec::<i32>::new());
 
     bench.runtime.ensure(&plan).await.unwrap();
-    until_it_serves(plan.listen).await;
+    until_it_answers(&bench, &plan).await;
     let mut seen = bench.runtime.watch();
     bench.runtime.stop(&plan.id, PATIENT).await.unwrap();
     assert_eq!(end_of(&mut seen, &plan.id).await, "exit code 0");
@@ -174,6 +157,37 @@ fn postgres_tool(directory: &Path, command: &[&str]) -> ToolPlan {
         environment: BTreeMap::new(),
         timeout: Duration::from_secs(60),
     }
+}
+
+fn query(plan: &InstancePlan, query: &str) -> ToolPlan {
+    let port = plan.listen.port().to_string();
+    postgres_tool(
+        &plan.directory,
+        &[
+            "psql",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port,
+            "-U",
+            "postgres",
+            "-c",
+            query,
+        ],
+    )
+}
+
+/// PostgreSQL accepts connections before it accepts questions.
+async fn until_it_answers(bench: &Bench, plan: &InstancePlan) {
+    until_it_serves(plan.listen).await;
+    while bench
+        .runtime
+        .run(&query(plan, "select 1"))
+        .await
+        .unwrap()
+        .code
+        != Some(0)
+    {}
 }
 
 async fn until_it_serves(address: SocketAddrV4) {
