@@ -169,7 +169,10 @@ async fn clearing_leaves_no_process_and_no_record() {
         );
         bench.start(&plan).await;
     }
-    assert!(bench.marked() >= 8);
+    // A process that is just being replaced by another program has no environment for a moment.
+    while bench.marked() < 8 {
+        tokio::task::yield_now().await;
+    }
     let mut seen = bench.runtime.watch();
     bench.runtime.clear().await.unwrap();
     assert_eq!(bench.marked(), 0);
