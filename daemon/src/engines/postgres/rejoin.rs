@@ -1,0 +1,248 @@
+//! Brings a host in line with the primary that took its place: by rewinding it to where the two parted, or by a fresh copy.
+//!
+//! The host is stopped all the while, and every step leaves its directory in a state in which it can not be started as a writer.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use topologies::runtime::ToolPlan;
+
+use super::state::HostDirectory;
+use super::{COMMAND_LIMIT, DataState, DbRole, Postgres, config, sql_error, within};
+use crate::engines::files::{self, blocking};
+use crate::engines::{EngineError, EngineHost, Upstream};
+
+/// How long a rewind may take. It reads the log since the fork and copies what changed.
+const REWIND_LIMIT: Duration = Duration::from_secs(120);
+/// How long a fresh copy may take.
+const COPY_LIMIT: Duration = Duration::from_secs(1800);
+/// What tools say when they did not get as far as to change anything: libpq's words for a connection that failed.
+const UNREACHABLE: [&str; 2] = ["connection to server at", "could not connect to server"];
+
+/// How a host was brought in line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rejoined {
+    /// Rewound: only what differed was copied.
+    Rewound,
+    /// It had nothing of its own.
+    InLine,
+    /// Replaced by a fresh copy.
+    Copied {
+        /// Why it was not rewound.
+        because: String,
+    },
+}
+
+impl Postgres {
+    /// Brings a stopped host in line with `source`, a primary, and starts it in `role`, which follows it. The tools run in the host's
+    /// zone and take the way that its stream will take.
+    ///
+    /// Refused for a writer that has not been demoted.
+    pub async fn rejoin(
+        &self,
+        host: &EngineHost,
+        source: &EngineHost,
+        role: &DbRole,
+    ) -> Result<Rejoined, EngineError> {
+        let action = "rejoin";
+        let directory = self.directory(host);
+        let state = directory.state();
+        let refused = EngineError::Refused {
+            instance: host.instance.clone(),
+            action,
+            state,
+        };
+        let Some(upstream) = role.upstream() else {
+            return Err(refused);
+        };
+        if self.running(&host.instance).await? {
+            return Err(EngineError::Running {
+                instance: host.instance.clone(),
+                action,
+            });
+        }
+        let rejoined = match state {
+            DataState::Writer => return Err(refused),
+            DataState::Empty => self.copy(host, upstream, "it had no data").await?,
+            DataState::Fresh => self.copy(host, upstream, "it was never started").await?,
+            DataState::Torn => {
+                self.copy(host, upstream, "a rewind was interrupted")
+                    .await?
+            }
+            DataState::Follower | DataState::Demoted => {
+                self.rewind_or_copy(host, source, upstream).await?
+            }
+        };
+        self.start(host, role).await?;
+        Ok(rejoined)
+    }
+
+    async fn rewind_or_copy(
+        &self,
+        host: &EngineHost,
+        source: &EngineHost,
+        upstream: &Upstream,
+    ) -> Result<Rejoined, EngineError> {
+        self.write_source_checkpoint(source).await?;
+        match self.rewind(host, upstream).await {
+            Ok(rejoined) => Ok(rejoined),
+            Err(EngineError::Tool { output, .. })
+                if !UNREACHABLE.iter().any(|sign| output.contains(sign)) =>
+            {
+                self.copy(host, upstream, &output).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A rewind reads the source's timeline from its control file, where a promotion leaves it only with the next checkpoint.
+    async fn write_source_checkpoint(&self, source: &EngineHost) -> Result<(), EngineError> {
+        let action = "checkpoint";
+        within(COMMAND_LIMIT, &source.instance, action, async {
+            let mut session = self.session(source).await?;
+            session
+                .execute("CHECKPOINT")
+                .await
+                .map_err(sql_error(&source.instance, action))
+        })
+        .await
+    }
+
+    async fn rewind(
+        &self,
+        host: &EngineHost,
+        upstream: &Upstream,
+    ) -> Result<Rejoined, EngineError> {
+        let directory = self.directory(host);
+        self.begin_rewind(&directory).await?;
+        let connection = format!(
+            "{} dbname=postgres",
+            config::conninfo(upstream, &directory.password_file())
+        );
+        let command = vec![
+            "pg_rewind".to_owned(),
+            format!("--target-pgdata={}", directory.data().display()),
+            format!("--source-server={connection}"),
+            "--no-sync".to_owned(),
+        ];
+        let ended = self
+            .run("pg_rewind", &self.tool(host, command, REWIND_LIMIT))
+            .await;
+        let untouched = match &ended {
+            Ok(_) => false,
+            Err(EngineError::Tool { output, .. }) => {
+                UNREACHABLE.iter().any(|sign| output.contains(sign))
+            }
+            // It never began: the zone has no power, or no answer.
+            Err(EngineError::Runtime(error)) => {
+                !matches!(error, topologies::runtime::RuntimeError::TimedOut { .. })
+            }
+            Err(_) => false,
+        };
+        if ended.is_ok() || untouched {
+            self.end_rewind(&directory, ended.is_ok()).await?;
+        }
+        let in_line = ended?.contains("no rewind required");
+        Ok(if in_line {
+            Rejoined::InLine
+        } else {
+            Rejoined::Rewound
+        })
+    }
+
+    /// From here the host can not be started. The signal goes because the recovery with which a rewind begins, if the host
+    /// crashed, is not for followers.
+    async fn begin_rewind(&self, directory: &HostDirectory) -> Result<(), EngineError> {
+        let (owner, directory) = (self.owner, directory.clone());
+        let passwords = config::password_file(self.secrets.replication.expose());
+        blocking(move || {
+            owner.write(&directory.password_file(), &passwords)?;
+            owner.write(&directory.torn_mark(), "")?;
+            files::remove_file(&directory.standby_signal())
+        })
+        .await
+    }
+
+    /// The host is a follower now; if nothing was done, it is what it was, and as a follower or demoted can not write.
+    async fn end_rewind(&self, directory: &HostDirectory, done: bool) -> Result<(), EngineError> {
+        let (owner, directory) = (self.owner, directory.clone());
+        blocking(move || {
+            owner.write(&directory.standby_signal(), "")?;
+            files::remove_file(&directory.torn_mark())?;
+            if done {
+                files::remove_file(&directory.demoted_mark())?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn copy(
+        &self,
+        host: &EngineHost,
+        upstream: &Upstream,
+        because: &str,
+    ) -> Result<Rejoined, EngineError> {
+        let directory = self.directory(host);
+        let (owner, place) = (self.owner, directory.clone());
+        let passwords = config::password_file(self.secrets.replication.expose());
+        blocking(move || {
+            owner.make_directory(place.path())?;
+            owner.write(&place.password_file(), &passwords)?;
+            files::remove_tree(&place.copy())
+        })
+        .await?;
+        let command = vec![
+            "pg_basebackup".to_owned(),
+            format!("--pgdata={}", directory.copy().display()),
+            format!(
+                "--dbname={}",
+                config::conninfo(upstream, &directory.password_file())
+            ),
+            "--wal-method=stream".to_owned(),
+            "--checkpoint=fast".to_owned(),
+            "--no-manifest".to_owned(),
+            "--no-password".to_owned(),
+            "--no-sync".to_owned(),
+        ];
+        self.run("pg_basebackup", &self.tool(host, command, COPY_LIMIT))
+            .await?;
+        blocking(move || replace_data(owner, &directory)).await?;
+        Ok(Rejoined::Copied {
+            because: because.to_owned(),
+        })
+    }
+
+    fn tool(&self, host: &EngineHost, command: Vec<String>, timeout: Duration) -> ToolPlan {
+        let directory: PathBuf = self.directory(host).path().to_owned();
+        ToolPlan {
+            software: self.software(),
+            zone: Some(host.zone.clone()),
+            command,
+            directories: vec![directory],
+            environment: BTreeMap::new(),
+            timeout,
+        }
+    }
+}
+
+/// Puts the complete copy in the place of the data. It is a follower's before it gets there.
+fn replace_data(owner: files::FileOwner, directory: &HostDirectory) -> Result<(), EngineError> {
+    owner.write(&directory.copy().join("standby.signal"), "")?;
+    files::remove_tree(&directory.data())?;
+    std::fs::rename(directory.copy(), directory.data())
+        .map_err(|cause| EngineError::file("rename", directory.copy(), cause))?;
+    files::remove_file(&directory.torn_mark())?;
+    files::remove_file(&directory.demoted_mark())
+}
+
+impl DbRole {
+    /// What this role follows.
+    pub fn upstream(&self) -> Option<&Upstream> {
+        match self {
+            Self::Primary { .. } => None,
+            Self::Standby { of } | Self::Replica { of } => Some(of),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! A replication group of Redis nodes.

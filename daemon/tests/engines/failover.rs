@@ -1,0 +1,229 @@
+//! A primary is lost: what was acknowledged survives, and the old primary comes back as a standby.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use daemon::engines::EngineHost;
+use daemon::engines::postgres::{DataState, DbRole, Promotion, Rejoined};
+use topologies::runtime::StopMode;
+
+use crate::database::{Database, SOON, direct};
+use crate::processes::eventually;
+
+/// Writes rows one by one until the server is gone; returns those that were acknowledged.
+async fn write_until_it_breaks(db: &Database, host: &EngineHost) -> BTreeSet<i32> {
+    let client = db.client(host).await.unwrap();
+    let mut acknowledged = BTreeSet::new();
+    for id in 0.. {
+        match client
+            .execute("INSERT INTO orders VALUES ($1)", &[&id])
+            .await
+        {
+            Ok(_) => assert!(acknowledged.insert(id)),
+            Err(_) => break,
+        }
+    }
+    acknowledged
+}
+
+async fn rows(db: &Database, host: &EngineHost) -> BTreeSet<i32> {
+    let client = db.client(host).await.unwrap();
+    let rows = client.query("SELECT id FROM orders", &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// Three hosts, writes under way, the primary killed, the standby promoted. Returns what was acknowledged before.
+async fn fail_over(db: &Database) -> (BTreeSet<i32>, Promotion) {
+    let [primary, standby, _] = &db.hosts;
+    db.start_all().await;
+    db.synchronous(primary, standby).await;
+    let client = db.client(primary).await.unwrap();
+    client
+        .batch_execute("CREATE TABLE orders (id int)")
+        .await
+        .unwrap();
+    let kill = async {
+        eventually("some writes are done", SOON, async || {
+            let count = client
+                .query_one("SELECT count(*) FROM orders", &[])
+                .await
+                .unwrap();
+            (count.get::<_, i64>(0) > 200).then_some(())
+        })
+        .await;
+        db.processes.kill("orders-1");
+        Instant::now()
+    };
+    let (acknowledged, killed) = tokio::join!(write_until_it_breaks(db, primary), kill);
+    db.engine.demote(primary).await.unwrap();
+    let promotion = db.engine.promote(standby, SOON).await.unwrap();
+    let writer = db.client(standby).await.unwrap();
+    writer
+        .execute("INSERT INTO orders VALUES (-1)", &[])
+        .await
+        .unwrap();
+    eprintln!("killed to first accepted write: {:?}", killed.elapsed());
+    assert_eq!(promotion.timeline, 2);
+    (acknowledged, promotion)
+}
+
+#[tokio::test]
+async fn acknowledged_writes_survive_and_the_old_primary_is_rewound() {
+    let Some(db) = Database::on_slot(93) else {
+        return;
+    };
+    let [old, new, replica] = &db.hosts;
+    let (acknowledged, promotion) = fail_over(&db).await;
+    let survived = rows(&db, new).await;
+    let lost: Vec<_> = acknowledged.difference(&survived).collect();
+    assert!(
+        lost.is_empty(),
+        "of {} acknowledged, lost: {lost:?}",
+        acknowledged.len()
+    );
+    assert_eq!(db.status(new).await.synchronous_standby_names, "");
+    let again = db.engine.promote(new, SOON).await.unwrap();
+    assert_eq!(again, promotion);
+
+    // The replica follows, or is ahead of the fork and has to be brought in line.
+    let begin = Instant::now();
+    if db.status(replica).await.written <= promotion.forked_at {
+        db.engine.follow(replica, &direct(new)).await.unwrap();
+    } else {
+        db.engine
+            .stop(&replica.instance, StopMode::Graceful(SOON))
+            .await
+            .unwrap();
+        let role = DbRole::Replica { of: direct(new) };
+        db.engine.rejoin(replica, new, &role).await.unwrap();
+    }
+    db.streaming(new, replica).await;
+    eprintln!("replica turned: {:?}", begin.elapsed());
+    eventually("the replica is on the new timeline", SOON, async || {
+        (db.answer(replica).await?.timeline == 2).then_some(())
+    })
+    .await;
+
+    let begin = Instant::now();
+    let role = DbRole::Standby { of: direct(new) };
+    let rejoined = db.engine.rejoin(old, new, &role).await.unwrap();
+    assert_eq!(rejoined, Rejoined::Rewound, "{}", db.log(old));
+    db.streaming(new, old).await;
+    eprintln!("old primary rewound and streaming: {:?}", begin.elapsed());
+    assert_eq!(db.engine.data_state(old), DataState::Follower);
+    db.synchronous(new, old).await;
+    assert!(db.status(old).await.in_recovery);
+
+    // And back again: the rewound host holds everything.
+    let before = rows(&db, new).await;
+    db.processes.kill("orders-2");
+    db.engine.demote(new).await.unwrap();
+    assert_eq!(db.engine.promote(old, SOON).await.unwrap().timeline, 3);
+    assert_eq!(rows(&db, old).await, before);
+}
+
+#[tokio::test]
+async fn a_host_that_can_not_be_rewound_is_copied() {
+    let Some(db) = Database::on_slot(94) else {
+        return;
+    };
+    let [old, new, _] = &db.hosts;
+    fail_over(&db).await;
+    // Without its log nobody can tell where it left the common way.
+    let log = db.directories.instance(&old.instance).join("data/pg_wal");
+    for entry in std::fs::read_dir(log).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let role = DbRole::Standby { of: direct(new) };
+    let begin = Instant::now();
+    match db.engine.rejoin(old, new, &role).await.unwrap() {
+        Rejoined::Copied { because } => assert!(because.contains("pg_rewind"), "{because}"),
+        other => panic!("{other:?}"),
+    }
+    db.streaming(new, old).await;
+    eprintln!("old primary copied and streaming: {:?}", begin.elapsed());
+    assert_eq!(rows(&db, new).await.len(), {
+        db.engine.demote(new).await.unwrap();
+        db.engine
+            .stop(&new.instance, StopMode::Graceful(SOON))
+            .await
+            .unwrap();
+        db.engine.promote(old, SOON).await.unwrap();
+        rows(&db, old).await.len()
+    });
+}
+
+#[tokio::test]
+async fn a_source_that_is_away_costs_no_fresh_copy() {
+    let Some(db) = Database::on_slot(95) else {
+        return;
+    };
+    let [old, new, _] = &db.hosts;
+    fail_over(&db).await;
+    let role = DbRole::Standby { of: direct(new) };
+    let mut nowhere = direct(new);
+    nowhere.address.set_port(1);
+    let lost = DbRole::Standby { of: nowhere };
+    let error = db
+        .engine
+        .rejoin(old, new, &lost)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("pg_rewind"), "{error}");
+    assert_eq!(db.engine.data_state(old), DataState::Demoted);
+    assert_eq!(
+        db.engine.rejoin(old, new, &role).await.unwrap(),
+        Rejoined::Rewound
+    );
+    db.streaming(new, old).await;
+}
+
+#[tokio::test]
+async fn losing_the_standby_stalls_writes_until_it_is_withdrawn() {
+    let Some(db) = Database::on_slot(96) else {
+        return;
+    };
+    let [primary, standby, _] = &db.hosts;
+    db.start_all().await;
+    db.synchronous(primary, standby).await;
+    let client = db.client(primary).await.unwrap();
+    client
+        .batch_execute("CREATE TABLE orders (id int)")
+        .await
+        .unwrap();
+    db.processes.kill("orders-2");
+    let write = client.execute("INSERT INTO orders VALUES (1)", &[]);
+    let mut write = std::pin::pin!(write);
+    let stalled = tokio::time::timeout(Duration::from_millis(300), write.as_mut()).await;
+    assert!(stalled.is_err(), "acknowledged without the standby");
+    db.engine
+        .set_synchronous_standby(primary, None)
+        .await
+        .unwrap();
+    tokio::time::timeout(SOON, write).await.unwrap().unwrap();
+
+    // It comes back as what it was, and a primary that restarts waits for it from its first commit on.
+    let role = DbRole::Standby {
+        of: direct(primary),
+    };
+    db.engine.start(standby, &role).await.unwrap();
+    db.streaming(primary, standby).await;
+    db.processes.kill("orders-1");
+    db.engine
+        .stop(&standby.instance, StopMode::Immediate)
+        .await
+        .unwrap();
+    let role = DbRole::Primary {
+        synchronous_standby: Some(standby.instance.clone()),
+    };
+    db.engine.start(primary, &role).await.unwrap();
+    db.status(primary).await;
+    let client = db.client(primary).await.unwrap();
+    let write = client.execute("INSERT INTO orders VALUES (2)", &[]);
+    let stalled = tokio::time::timeout(Duration::from_millis(300), write).await;
+    assert!(stalled.is_err(), "acknowledged without the standby");
+}
