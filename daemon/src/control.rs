@@ -77,14 +77,23 @@ impl Control {
         let replicas = topology.db_instances.iter().flat_map(|db| {
             db.read_replicas.iter().filter_map(|replica| {
                 let host = plan.db_hosts(&replica.id).next()?.id.clone();
-                Some(ReplicaMachine::new(replica.id.clone(), db.id.clone(), host, threshold))
+                Some(ReplicaMachine::new(
+                    replica.id.clone(),
+                    db.id.clone(),
+                    host,
+                    threshold,
+                ))
             })
         });
         let caches = topology.replication_groups.iter().map(|group| {
             let nodes = plan.cache_nodes(&group.id).map(|node| node.id.clone());
             CacheMachine::new(group.id.clone(), nodes, group.automatic_failover, threshold)
         });
-        let apps = plan.instances.iter().filter(|i| matches!(i.kind, InstanceKind::App(_))).map(|i| i.id.clone());
+        let apps = plan
+            .instances
+            .iter()
+            .filter(|i| matches!(i.kind, InstanceKind::App(_)))
+            .map(|i| i.id.clone());
         Self {
             databases: databases.collect(),
             replicas: replicas.collect(),
@@ -143,7 +152,11 @@ impl Control {
         let databases = self.databases.iter().filter_map(DatabaseMachine::deadline);
         let replicas = self.replicas.iter().filter_map(ReplicaMachine::deadline);
         let caches = self.caches.iter().filter_map(CacheMachine::deadline);
-        databases.chain(replicas).chain(caches).chain(self.apps.deadline()).min()
+        databases
+            .chain(replicas)
+            .chain(caches)
+            .chain(self.apps.deadline())
+            .min()
     }
 
     fn decide(&mut self, plan: &Plan, now: Time) {
@@ -171,17 +184,27 @@ impl Control {
         let desk = &mut self.trays.desk(plan, now);
         match status {
             InstanceStatus::Running { handle } => {
-                desk.emit(EventKind::InstanceRunning { instance: instance.clone(), handle: handle.clone() });
+                desk.emit(EventKind::InstanceRunning {
+                    instance: instance.clone(),
+                    handle: handle.clone(),
+                });
             }
             InstanceStatus::Exited { how } => {
-                desk.emit(EventKind::InstanceExited { instance: instance.clone(), how: how.clone() });
+                desk.emit(EventKind::InstanceExited {
+                    instance: instance.clone(),
+                    how: how.clone(),
+                });
             }
             InstanceStatus::Absent => {}
         }
         for database in &mut self.databases {
             database.handle_observation(desk, instance, status);
         }
-        for replica in self.replicas.iter_mut().filter(|replica| replica.owns(instance)) {
+        for replica in self
+            .replicas
+            .iter_mut()
+            .filter(|replica| replica.owns(instance))
+        {
             replica.handle_observation(desk, status);
         }
         for cache in &mut self.caches {
@@ -197,7 +220,11 @@ impl Control {
                 for database in &mut self.databases {
                     database.handle_probe(desk, instance, sent, probe);
                 }
-                for replica in self.replicas.iter_mut().filter(|replica| replica.owns(instance)) {
+                for replica in self
+                    .replicas
+                    .iter_mut()
+                    .filter(|replica| replica.owns(instance))
+                {
                     replica.handle_probe(desk, sent, probe);
                 }
             }
@@ -206,10 +233,20 @@ impl Control {
                     cache.handle_probe(desk, instance, sent, probe);
                 }
             }
-            Probe::Target { target_group, instance, node, check } => {
-                self.targets.handle_target(desk, (target_group, instance, node), check);
+            Probe::Target {
+                target_group,
+                instance,
+                node,
+                check,
+            } => {
+                self.targets
+                    .handle_target(desk, (target_group, instance, node), check);
             }
-            Probe::Node { load_balancer, zone, check } => self.targets.handle_node(desk, load_balancer, zone, check),
+            Probe::Node {
+                load_balancer,
+                zone,
+                check,
+            } => self.targets.handle_node(desk, load_balancer, zone, check),
             Probe::HealthCheck(id, check) => self.targets.handle_health_check(desk, id, check),
         }
     }
@@ -232,16 +269,34 @@ impl Control {
 /// Whether a client of any endpoint is served: databases and caches available, a healthy target behind every load balancer node.
 fn every_endpoint_answers(desk: &Desk<'_>) -> bool {
     let world = desk.world();
-    let databases = world.databases.values().all(|db| db.status == DbInstanceStatus::Available);
-    let replicas = world.replicas.values().all(|replica| replica.status == DbInstanceStatus::Available);
-    let caches = world.caches.values().all(|cache| cache.status == ReplicationGroupStatus::Available);
+    let databases = world
+        .databases
+        .values()
+        .all(|db| db.status == DbInstanceStatus::Available);
+    let replicas = world
+        .replicas
+        .values()
+        .all(|replica| replica.status == DbInstanceStatus::Available);
+    let caches = world
+        .caches
+        .values()
+        .all(|cache| cache.status == ReplicationGroupStatus::Available);
     let load_balancers = desk.plan.topology.load_balancers.iter().all(|lb| {
-        lb.zones.iter().all(|zone| world.nodes.get(&lb.id).and_then(|nodes| nodes.get(zone)) == Some(&true))
+        lb.zones
+            .iter()
+            .all(|zone| world.nodes.get(&lb.id).and_then(|nodes| nodes.get(zone)) == Some(&true))
     });
     let targets = desk.plan.topology.target_groups.iter().all(|group| {
         desk.plan.service_instances(&group.service).all(|instance| {
-            let views = world.targets.get(&group.id).and_then(|targets| targets.get(&instance.id));
-            views.is_some_and(|views| views.values().all(|view| view.state == TargetHealth::Healthy))
+            let views = world
+                .targets
+                .get(&group.id)
+                .and_then(|targets| targets.get(&instance.id));
+            views.is_some_and(|views| {
+                views
+                    .values()
+                    .all(|view| view.state == TargetHealth::Healthy)
+            })
         })
     });
     databases && replicas && caches && load_balancers && targets

@@ -48,7 +48,10 @@ pub enum Request {
     /// Inject a fault.
     Inject(Fault, oneshot::Sender<Result<Injected, String>>),
     /// Heal one fault, or all.
-    Heal(Option<FaultId>, oneshot::Sender<Result<Vec<FaultId>, String>>),
+    Heal(
+        Option<FaultId>,
+        oneshot::Sender<Result<Vec<FaultId>, String>>,
+    ),
     /// Record that a drill began or ended.
     Note(topologies::event::EventKind),
     /// Take the stack down: end every instance, remove its directory if `purge`.

@@ -115,7 +115,9 @@ impl Action {
             Self::StartApp { instance }
             | Self::StartDatabase { instance, .. }
             | Self::ConfigurePrimary { instance }
-            | Self::SetSynchronousStandby { primary: instance, .. }
+            | Self::SetSynchronousStandby {
+                primary: instance, ..
+            }
             | Self::Demote { instance }
             | Self::Promote { instance }
             | Self::Follow { instance, .. }
@@ -132,23 +134,43 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::StartApp { instance } => write!(f, "start {instance}"),
-            Self::StartDatabase { instance, role: DbRole::Primary } => write!(f, "start {instance} as primary"),
-            Self::StartDatabase { instance, role: DbRole::Standby { of } } => {
+            Self::StartDatabase {
+                instance,
+                role: DbRole::Primary,
+            } => write!(f, "start {instance} as primary"),
+            Self::StartDatabase {
+                instance,
+                role: DbRole::Standby { of },
+            } => {
                 write!(f, "start {instance} as standby of {of}")
             }
             Self::ConfigurePrimary { instance } => write!(f, "configure {instance}"),
-            Self::SetSynchronousStandby { primary, standby: Some(standby) } => {
+            Self::SetSynchronousStandby {
+                primary,
+                standby: Some(standby),
+            } => {
                 write!(f, "make {primary} wait for {standby}")
             }
-            Self::SetSynchronousStandby { primary, standby: None } => write!(f, "let {primary} run alone"),
+            Self::SetSynchronousStandby {
+                primary,
+                standby: None,
+            } => write!(f, "let {primary} run alone"),
             Self::Demote { instance } => write!(f, "demote {instance}"),
-            Self::Promote { instance } | Self::PromoteCache { instance } => write!(f, "promote {instance}"),
+            Self::Promote { instance } | Self::PromoteCache { instance } => {
+                write!(f, "promote {instance}")
+            }
             Self::Follow { instance, source } | Self::FollowCache { instance, source } => {
                 write!(f, "point {instance} to {source}")
             }
             Self::Rejoin { instance, source } => write!(f, "rejoin {instance} to {source}"),
-            Self::StartCache { instance, source: None } => write!(f, "start {instance} as primary"),
-            Self::StartCache { instance, source: Some(source) } => write!(f, "start {instance} as replica of {source}"),
+            Self::StartCache {
+                instance,
+                source: None,
+            } => write!(f, "start {instance} as primary"),
+            Self::StartCache {
+                instance,
+                source: Some(source),
+            } => write!(f, "start {instance} as replica of {source}"),
         }
     }
 }

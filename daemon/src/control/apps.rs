@@ -24,8 +24,13 @@ struct App {
 impl AppsMachine {
     /// None of them runs, as far as is known.
     pub fn new(instances: impl Iterator<Item = InstanceId>) -> Self {
-        let app = App { order: Order::default(), wanted: true };
-        Self { apps: instances.map(|id| (id, app.clone())).collect() }
+        let app = App {
+            order: Order::default(),
+            wanted: true,
+        };
+        Self {
+            apps: instances.map(|id| (id, app.clone())).collect(),
+        }
     }
 
     /// Takes in what the instance's runtime reported.
@@ -51,7 +56,12 @@ impl AppsMachine {
     pub fn decide(&mut self, desk: &mut Desk<'_>) {
         for (instance, app) in &mut self.apps {
             if app.wanted {
-                app.order.issue(desk, Action::StartApp { instance: instance.clone() });
+                app.order.issue(
+                    desk,
+                    Action::StartApp {
+                        instance: instance.clone(),
+                    },
+                );
             }
         }
     }

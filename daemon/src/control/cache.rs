@@ -65,7 +65,13 @@ impl CacheMachine {
             started: false,
         };
         let nodes = nodes.map(|id| (id, node())).collect();
-        Self { id, nodes, automatic_failover, promote: Order::default(), election: None }
+        Self {
+            id,
+            nodes,
+            automatic_failover,
+            promote: Order::default(),
+            election: None,
+        }
     }
 
     /// Whether the node is one of this group's.
@@ -74,7 +80,12 @@ impl CacheMachine {
     }
 
     /// Takes in what the node's runtime reported.
-    pub fn handle_observation(&mut self, desk: &mut Desk<'_>, instance: &InstanceId, status: &InstanceStatus) {
+    pub fn handle_observation(
+        &mut self,
+        desk: &mut Desk<'_>,
+        instance: &InstanceId,
+        status: &InstanceStatus,
+    ) {
         if let Some(node) = self.nodes.get_mut(instance)
             && let InstanceStatus::Exited { .. } = status
         {
@@ -84,8 +95,16 @@ impl CacheMachine {
     }
 
     /// Takes in a probe's result.
-    pub fn handle_probe(&mut self, desk: &mut Desk<'_>, instance: &InstanceId, sent: Time, probe: &CacheProbe) {
-        let Some(node) = self.nodes.get_mut(instance) else { return };
+    pub fn handle_probe(
+        &mut self,
+        desk: &mut Desk<'_>,
+        instance: &InstanceId,
+        sent: Time,
+        probe: &CacheProbe,
+    ) {
+        let Some(node) = self.nodes.get_mut(instance) else {
+            return;
+        };
         let sign = match probe {
             CacheProbe::Answered(_) | CacheProbe::Loading => Sign::Answered,
             CacheProbe::Refused => Sign::Refused,
@@ -111,7 +130,9 @@ impl CacheMachine {
         }
         let Self { id, nodes, .. } = self;
         for (instance, node) in nodes {
-            let Some((action, outcome)) = node.order.settle(desk, ticket, outcome) else { continue };
+            let Some((action, outcome)) = node.order.settle(desk, ticket, outcome) else {
+                continue;
+            };
             if outcome != Outcome::Done {
                 continue;
             }
@@ -120,32 +141,54 @@ impl CacheMachine {
             if matches!(action, Action::StartCache { .. }) {
                 node.liveness.forget(desk.now);
             }
-            let primary = desk.world().caches.get(id).map(|cache| cache.primary.clone());
+            let primary = desk
+                .world()
+                .caches
+                .get(id)
+                .map(|cache| cache.primary.clone());
             let fenced = desk.world().fenced(instance);
             if fenced && primary.as_ref().is_some_and(|primary| primary != instance) {
-                desk.emit(EventKind::CacheNodeJoined { group: id.clone(), instance: instance.clone() });
+                desk.emit(EventKind::CacheNodeJoined {
+                    group: id.clone(),
+                    instance: instance.clone(),
+                });
             }
         }
     }
 
     /// Decides.
     pub fn decide(&mut self, desk: &mut Desk<'_>) {
-        let Some(cache) = desk.world().caches.get(&self.id).cloned() else { return };
+        let Some(cache) = desk.world().caches.get(&self.id).cloned() else {
+            return;
+        };
         if cache.failing_over {
             return self.elect(desk, &cache);
         }
-        let lost = self.nodes.get(&cache.primary).is_some_and(|node| node.liveness.lost().is_some());
+        let lost = self
+            .nodes
+            .get(&cache.primary)
+            .is_some_and(|node| node.liveness.lost().is_some());
         let candidates = self.candidates(&cache).count();
-        if lost && candidates > 0 && self.automatic_failover && cache.status != ReplicationGroupStatus::Creating {
+        if lost
+            && candidates > 0
+            && self.automatic_failover
+            && cache.status != ReplicationGroupStatus::Creating
+        {
             let from = cache.primary.clone();
-            desk.emit(EventKind::CacheFailoverStarted { group: self.id.clone(), from });
+            desk.emit(EventKind::CacheFailoverStarted {
+                group: self.id.clone(),
+                from,
+            });
             self.status_changed(desk, ReplicationGroupStatus::Modifying);
             for node in self.nodes.values_mut() {
                 node.order.abandon();
             }
             self.promote.abandon();
             let delay = desk.draw(desk.plan.topology.timing.cache_failover);
-            self.election = Some(Election::begin(desk.now + delay, &desk.plan.topology.timing));
+            self.election = Some(Election::begin(
+                desk.now + delay,
+                &desk.plan.topology.timing,
+            ));
             return;
         }
         self.keep_primary(desk, &cache);
@@ -155,16 +198,43 @@ impl CacheMachine {
 
     /// When to decide anew without a stimulus, and why.
     pub fn deadline(&self) -> Option<(Time, &'static str)> {
-        let election = self.election.as_ref().filter(|_| self.promote.pending().is_none()).map(|e| e.until);
-        let orders = self.nodes.values().map(|node| &node.order).chain([&self.promote]);
-        orders.filter_map(Order::deadline).chain(election).min().map(|at| (at, "election or retry of a cache order"))
+        let election = self
+            .election
+            .as_ref()
+            .filter(|_| self.promote.pending().is_none())
+            .map(|e| e.until);
+        let orders = self
+            .nodes
+            .values()
+            .map(|node| &node.order)
+            .chain([&self.promote]);
+        orders
+            .filter_map(Order::deadline)
+            .chain(election)
+            .min()
+            .map(|at| (at, "election or retry of a cache order"))
     }
 
     /// Replicas that could be promoted.
-    fn candidates<'a>(&'a self, cache: &'a Cache) -> impl Iterator<Item = (&'a InstanceId, &'a Node)> {
+    fn candidates<'a>(
+        &'a self,
+        cache: &'a Cache,
+    ) -> impl Iterator<Item = (&'a InstanceId, &'a Node)> {
         self.nodes.iter().filter(|(id, node)| {
-            let replicated = matches!(node.status, Some((_, RedisStatus { role: RedisRole::Replica { .. }, .. })));
-            cache.replicas.contains_key(*id) && !cache.fenced.contains(*id) && node.liveness.alive() && replicated
+            let replicated = matches!(
+                node.status,
+                Some((
+                    _,
+                    RedisStatus {
+                        role: RedisRole::Replica { .. },
+                        ..
+                    }
+                ))
+            );
+            cache.replicas.contains_key(*id)
+                && !cache.fenced.contains(*id)
+                && node.liveness.alive()
+                && replicated
         })
     }
 
@@ -173,8 +243,15 @@ impl CacheMachine {
             return;
         }
         let timing = &desk.plan.topology.timing;
-        let election = self.election.get_or_insert_with(|| Election::begin(desk.now, timing)).clone();
-        let fresh = |node: &Node| node.status.as_ref().is_some_and(|(asked, _)| *asked >= election.since);
+        let election = self
+            .election
+            .get_or_insert_with(|| Election::begin(desk.now, timing))
+            .clone();
+        let fresh = |node: &Node| {
+            node.status
+                .as_ref()
+                .is_some_and(|(asked, _)| *asked >= election.since)
+        };
         let offset = |node: &Node| node.status.as_ref().map_or(0, |(_, status)| status.offset);
         let all_fresh = self.candidates(cache).all(|(_, node)| fresh(node));
         if desk.now < election.since || (!all_fresh && desk.now < election.until) {
@@ -196,11 +273,20 @@ impl CacheMachine {
     }
 
     fn promoted(&mut self, desk: &mut Desk<'_>, to: &InstanceId, offset: u64) {
-        let Some(cache) = desk.world().caches.get(&self.id).cloned() else { return };
+        let Some(cache) = desk.world().caches.get(&self.id).cloned() else {
+            return;
+        };
         self.election = None;
-        desk.emit(EventKind::CachePrimaryPromoted { group: self.id.clone(), instance: to.clone(), offset });
+        desk.emit(EventKind::CachePrimaryPromoted {
+            group: self.id.clone(),
+            instance: to.clone(),
+            offset,
+        });
         // The texts and their order: aws-behaviour §3.2, TestFailover.
-        let message = format!("Failover from primary node {} to replica node {to} completed", cache.primary);
+        let message = format!(
+            "Failover from primary node {} to replica node {to} completed",
+            cache.primary
+        );
         self.elasticache_event(desk, cache.primary.as_str(), message.clone());
         self.elasticache_event(desk, self.id.as_str(), message);
         let recovering = format!("Recovering cache nodes {}", cache.primary);
@@ -208,9 +294,14 @@ impl CacheMachine {
     }
 
     fn keep_primary(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
-        let Some(node) = self.nodes.get_mut(&cache.primary) else { return };
+        let Some(node) = self.nodes.get_mut(&cache.primary) else {
+            return;
+        };
         if node.liveness.lost().is_some() || (!node.started && !node.liveness.alive()) {
-            let action = Action::StartCache { instance: cache.primary.clone(), source: None };
+            let action = Action::StartCache {
+                instance: cache.primary.clone(),
+                source: None,
+            };
             node.order.issue(desk, action);
         } else if let Some((_, status)) = &node.status
             && node.liveness.well()
@@ -225,13 +316,18 @@ impl CacheMachine {
     fn keep_replicas(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
         for instance in cache.replicas.keys() {
             let expected = address_of(desk, instance, &cache.primary);
-            let Some(node) = self.nodes.get_mut(instance) else { continue };
+            let Some(node) = self.nodes.get_mut(instance) else {
+                continue;
+            };
             let follows = node.status.as_ref().filter(|_| node.liveness.well()).is_some_and(|(_, status)| {
                 matches!(&status.role, RedisRole::Replica { source, .. } if *source == expected)
             });
             let source = cache.primary.clone();
             let fenced = cache.fenced.contains(instance);
-            let start = Action::StartCache { instance: instance.clone(), source: Some(source.clone()) };
+            let start = Action::StartCache {
+                instance: instance.clone(),
+                source: Some(source.clone()),
+            };
             if fenced {
                 if !desk.planted(Bug::ForgetOldCachePrimary) {
                     node.order.issue(desk, start);
@@ -239,15 +335,25 @@ impl CacheMachine {
             } else if node.liveness.lost().is_some() || (!node.started && !node.liveness.alive()) {
                 node.order.issue(desk, start);
             } else if node.liveness.well() && node.status.is_some() && !follows {
-                node.order.issue(desk, Action::FollowCache { instance: instance.clone(), source });
+                node.order.issue(
+                    desk,
+                    Action::FollowCache {
+                        instance: instance.clone(),
+                        source,
+                    },
+                );
             }
         }
     }
 
     fn announce_status(&self, desk: &mut Desk<'_>) {
-        let Some(cache) = desk.world().caches.get(&self.id).cloned() else { return };
+        let Some(cache) = desk.world().caches.get(&self.id).cloned() else {
+            return;
+        };
         for (instance, known) in &cache.replicas {
-            let Some(node) = self.nodes.get(instance) else { continue };
+            let Some(node) = self.nodes.get(instance) else {
+                continue;
+            };
             let up = node.liveness.alive()
                 && node.status.as_ref().is_some_and(|(_, status)| {
                     let expected = address_of(desk, instance, &cache.primary);
@@ -255,15 +361,24 @@ impl CacheMachine {
                 });
             if up != *known {
                 let (group, instance) = (self.id.clone(), instance.clone());
-                desk.emit(EventKind::CacheReplicaLinkChanged { group, instance: instance.clone(), up });
+                desk.emit(EventKind::CacheReplicaLinkChanged {
+                    group,
+                    instance: instance.clone(),
+                    up,
+                });
                 if up && cache.status == ReplicationGroupStatus::Modifying {
                     let message = format!("Finished recovery for cache nodes {instance}");
                     self.elasticache_event(desk, instance.as_str(), message);
                 }
             }
         }
-        let Some(cache) = desk.world().caches.get(&self.id) else { return };
-        let primary = self.nodes.get(&cache.primary).is_some_and(|node| node.liveness.alive());
+        let Some(cache) = desk.world().caches.get(&self.id) else {
+            return;
+        };
+        let primary = self
+            .nodes
+            .get(&cache.primary)
+            .is_some_and(|node| node.liveness.alive());
         let complete = primary && cache.replicas.values().all(|up| *up);
         if complete && cache.status != ReplicationGroupStatus::Available {
             self.status_changed(desk, ReplicationGroupStatus::Available);
@@ -271,23 +386,37 @@ impl CacheMachine {
     }
 
     fn status_changed(&self, desk: &mut Desk<'_>, status: ReplicationGroupStatus) {
-        desk.emit(EventKind::ReplicationGroupStatusChanged { group: self.id.clone(), status });
+        desk.emit(EventKind::ReplicationGroupStatusChanged {
+            group: self.id.clone(),
+            status,
+        });
     }
 
     fn elasticache_event(&self, desk: &mut Desk<'_>, source: &str, message: String) {
-        desk.emit(EventKind::ElasticacheEvent { source: source.to_owned(), message });
+        desk.emit(EventKind::ElasticacheEvent {
+            source: source.to_owned(),
+            message,
+        });
     }
 }
 
 impl Election {
     fn begin(since: Time, timing: &Timing) -> Self {
-        Self { since, until: since + timing.probe_interval + timing.probe_timeout }
+        Self {
+            since,
+            until: since + timing.probe_interval + timing.probe_timeout,
+        }
     }
 }
 
 /// The primary's address as the node dials it.
 fn address_of(desk: &Desk<'_>, node: &InstanceId, primary: &InstanceId) -> String {
-    let here = desk.plan.instance(node).map(|instance| instance.address.zone);
+    let here = desk
+        .plan
+        .instance(node)
+        .map(|instance| instance.address.zone);
     let there = desk.plan.instance(primary).map(|instance| instance.address);
-    here.zip(there).map(|(zone, address)| address.seen_from(zone).to_string()).unwrap_or_default()
+    here.zip(there)
+        .map(|(zone, address)| address.seen_from(zone).to_string())
+        .unwrap_or_default()
 }

@@ -37,16 +37,19 @@ mod rds_event {
     pub(super) const SHUTDOWN: (u16, &str) = (4, "DB instance shutdown.");
     pub(super) const RESTARTED: (u16, &str) = (6, "DB instance restarted.");
     pub(super) const FAILOVER_STARTED: (u16, &str) = (13, "Multi-AZ instance failover started.");
-    pub(super) const FAILOVER_COMPLETED: (u16, &str) = (49, "Multi-AZ instance failover completed.");
-    pub(super) const STANDBY_RECOVERY_STARTED: (u16, &str) = (361, "Recovery of standby DB instance has started.");
-    pub(super) const STANDBY_RECOVERY_COMPLETED: (u16, &str) = (362, "Recovery of standby DB instance has completed.");
+    pub(super) const FAILOVER_COMPLETED: (u16, &str) =
+        (49, "Multi-AZ instance failover completed.");
+    pub(super) const STANDBY_RECOVERY_STARTED: (u16, &str) =
+        (361, "Recovery of standby DB instance has started.");
+    pub(super) const STANDBY_RECOVERY_COMPLETED: (u16, &str) =
+        (362, "Recovery of standby DB instance has completed.");
 }
 
 /// RDS's failover reasons, word for word (aws-behaviour §1.1).
 mod reason {
-    pub(super) const UNHEALTHY: &str = "The primary host of the RDS Multi-AZ instance is unhealthy.";
-    pub(super) const UNREACHABLE: &str =
-        "The primary host of the RDS Multi-AZ instance is unreachable due to loss of network connectivity.";
+    pub(super) const UNHEALTHY: &str =
+        "The primary host of the RDS Multi-AZ instance is unhealthy.";
+    pub(super) const UNREACHABLE: &str = "The primary host of the RDS Multi-AZ instance is unreachable due to loss of network connectivity.";
 }
 
 /// Decides for one DB instance.
@@ -96,14 +99,25 @@ impl DatabaseMachine {
     }
 
     /// Takes in what the host's runtime reported.
-    pub fn handle_observation(&mut self, desk: &mut Desk<'_>, instance: &InstanceId, status: &InstanceStatus) {
+    pub fn handle_observation(
+        &mut self,
+        desk: &mut Desk<'_>,
+        instance: &InstanceId,
+        status: &InstanceStatus,
+    ) {
         if let Some(host) = self.hosts.get_mut(instance) {
             host.observe(desk, instance, status);
         }
     }
 
     /// Takes in a probe's result.
-    pub fn handle_probe(&mut self, desk: &mut Desk<'_>, instance: &InstanceId, sent: Time, probe: &DbProbe) {
+    pub fn handle_probe(
+        &mut self,
+        desk: &mut Desk<'_>,
+        instance: &InstanceId,
+        sent: Time,
+        probe: &DbProbe,
+    ) {
         if let Some(host) = self.hosts.get_mut(instance) {
             if let Some(before) = host.status.as_ref().filter(|status| !status.in_recovery) {
                 self.previous = before.lsn;
@@ -124,8 +138,11 @@ impl DatabaseMachine {
             self.barrier = None;
         }
         self.demote.settle(desk, ticket, outcome);
-        let settled: Vec<(Action, Outcome)> =
-            self.hosts.values_mut().filter_map(|host| host.order.settle(desk, ticket, outcome)).collect();
+        let settled: Vec<(Action, Outcome)> = self
+            .hosts
+            .values_mut()
+            .filter_map(|host| host.order.settle(desk, ticket, outcome))
+            .collect();
         for (action, outcome) in settled {
             self.started(desk, &action, &outcome);
         }
@@ -133,7 +150,9 @@ impl DatabaseMachine {
 
     /// Decides. Called after every stimulus and when [`DatabaseMachine::deadline`] has passed.
     pub fn decide(&mut self, desk: &mut Desk<'_>) {
-        let Some(database) = desk.world().databases.get(&self.id).cloned() else { return };
+        let Some(database) = desk.world().databases.get(&self.id).cloned() else {
+            return;
+        };
         if let Some(to) = database.failover_to.clone() {
             return self.drive_failover(desk, &database, &to);
         }
@@ -150,22 +169,44 @@ impl DatabaseMachine {
 
     /// When to decide anew without a stimulus, and why.
     pub fn deadline(&self) -> Option<(Time, &'static str)> {
-        let orders = [&self.configure, &self.synchronous, &self.promote, &self.demote];
-        let retries = orders.into_iter().chain(self.hosts.values().map(|host| &host.order));
-        retries.filter_map(Order::deadline).min().map(|at| (at, "retry of a database order"))
+        let orders = [
+            &self.configure,
+            &self.synchronous,
+            &self.promote,
+            &self.demote,
+        ];
+        let retries = orders
+            .into_iter()
+            .chain(self.hosts.values().map(|host| &host.order));
+        retries
+            .filter_map(Order::deadline)
+            .min()
+            .map(|at| (at, "retry of a database order"))
     }
 
     fn should_fail_over(&self, desk: &Desk<'_>, database: &Database) -> bool {
-        let Some(standby) = &database.standby else { return false };
-        let primary_lost = self.hosts.get(&database.primary).is_some_and(|host| host.liveness.lost().is_some());
-        let standby_answers = self.status(&standby.instance).is_some_and(|status| status.in_recovery);
+        let Some(standby) = &database.standby else {
+            return false;
+        };
+        let primary_lost = self
+            .hosts
+            .get(&database.primary)
+            .is_some_and(|host| host.liveness.lost().is_some());
+        let standby_answers = self
+            .status(&standby.instance)
+            .is_some_and(|status| status.in_recovery);
         let may_promote = standby.in_sync || desk.planted(Bug::PromoteOutOfSync);
         primary_lost && may_promote && standby_answers
     }
 
     fn start_failover(&mut self, desk: &mut Desk<'_>, database: &Database) {
-        let Some(standby) = &database.standby else { return };
-        let lost = self.hosts.get(&database.primary).and_then(|host| host.liveness.lost());
+        let Some(standby) = &database.standby else {
+            return;
+        };
+        let lost = self
+            .hosts
+            .get(&database.primary)
+            .and_then(|host| host.liveness.lost());
         let why = match lost {
             Some(Loss::Silent) => reason::UNREACHABLE,
             Some(Loss::Refused | Loss::Exited) | None => reason::UNHEALTHY,
@@ -181,7 +222,12 @@ impl DatabaseMachine {
         self.configure.abandon();
         self.demote.abandon();
         self.promote.abandon();
-        self.demote.issue(desk, Action::Demote { instance: database.primary.clone() });
+        self.demote.issue(
+            desk,
+            Action::Demote {
+                instance: database.primary.clone(),
+            },
+        );
         let delay = desk.draw(desk.plan.topology.timing.db_failover);
         self.promote.pause_until(desk.now + delay);
         self.drive_failover(desk, database, &standby.instance);
@@ -190,19 +236,39 @@ impl DatabaseMachine {
     /// A failover that was decided is carried through: the old primary may be gone for good, and the standby may have been
     /// promoted by an order whose outcome never came back. Promotion is idempotent, so it is ordered until it is confirmed.
     fn drive_failover(&mut self, desk: &mut Desk<'_>, database: &Database, to: &InstanceId) {
-        let Some(host) = self.hosts.get_mut(to) else { return };
-        if host.liveness.lost() == Some(Loss::Exited) || host.liveness.lost() == Some(Loss::Refused) {
-            let role = DbRole::Standby { of: database.primary.clone() };
-            host.start(desk, Action::StartDatabase { instance: to.clone(), role });
+        let Some(host) = self.hosts.get_mut(to) else {
+            return;
+        };
+        if host.liveness.lost() == Some(Loss::Exited) || host.liveness.lost() == Some(Loss::Refused)
+        {
+            let role = DbRole::Standby {
+                of: database.primary.clone(),
+            };
+            host.start(
+                desk,
+                Action::StartDatabase {
+                    instance: to.clone(),
+                    role,
+                },
+            );
         } else if host.liveness.alive() {
-            self.promote.issue(desk, Action::Promote { instance: to.clone() });
+            self.promote.issue(
+                desk,
+                Action::Promote {
+                    instance: to.clone(),
+                },
+            );
         }
     }
 
     fn promoted(&mut self, desk: &mut Desk<'_>, to: &InstanceId, outcome: &Outcome) {
-        let Outcome::Promoted { timeline, .. } = outcome else { return };
+        let Outcome::Promoted { timeline, .. } = outcome else {
+            return;
+        };
         let database = desk.world().databases.get(&self.id);
-        let Some(why) = database.and_then(|db| db.failover_reason.clone()) else { return };
+        let Some(why) = database.and_then(|db| db.failover_reason.clone()) else {
+            return;
+        };
         desk.emit(EventKind::WriterPromoted {
             db_instance: self.id.clone(),
             instance: to.clone(),
@@ -225,19 +291,35 @@ impl DatabaseMachine {
     /// Starts the primary where it stands: at creation, and when it was lost and no standby may take over.
     fn keep_primary(&mut self, desk: &mut Desk<'_>, database: &Database) {
         let creating = database.status == DbInstanceStatus::Creating;
-        let Some(host) = self.hosts.get_mut(&database.primary) else { return };
+        let Some(host) = self.hosts.get_mut(&database.primary) else {
+            return;
+        };
         let lost = host.liveness.lost();
         if lost.is_some() || (creating && !host.started) {
-            if lost.is_some() && !creating && database.status == DbInstanceStatus::Available && !self.restarting {
+            if lost.is_some()
+                && !creating
+                && database.status == DbInstanceStatus::Available
+                && !self.restarting
+            {
                 self.restarting = true;
                 self.rds_event(desk, rds_event::SHUTDOWN);
             }
-            let Some(host) = self.hosts.get_mut(&database.primary) else { return };
-            let action = Action::StartDatabase { instance: database.primary.clone(), role: DbRole::Primary };
+            let Some(host) = self.hosts.get_mut(&database.primary) else {
+                return;
+            };
+            let action = Action::StartDatabase {
+                instance: database.primary.clone(),
+                role: DbRole::Primary,
+            };
             host.start(desk, action);
         } else if let Some(status) = self.status(&database.primary) {
             if !self.configured && !status.in_recovery {
-                self.configure.issue(desk, Action::ConfigurePrimary { instance: database.primary.clone() });
+                self.configure.issue(
+                    desk,
+                    Action::ConfigurePrimary {
+                        instance: database.primary.clone(),
+                    },
+                );
             }
             if self.restarting {
                 self.restarting = false;
@@ -248,26 +330,38 @@ impl DatabaseMachine {
 
     /// Makes the other host a standby of the primary and keeps it one.
     fn keep_standby(&mut self, desk: &mut Desk<'_>, database: &Database) {
-        let Some(standby) = &database.standby else { return };
+        let Some(standby) = &database.standby else {
+            return;
+        };
         let instance = standby.instance.clone();
         let streams = self.streaming(database, &instance);
-        let primary_answers = self.status(&database.primary).is_some_and(|status| !status.in_recovery);
+        let primary_answers = self
+            .status(&database.primary)
+            .is_some_and(|status| !status.in_recovery);
         self.apart = match self.apart {
             _ if streams || !primary_answers => None,
             None => Some(desk.now),
             since => since,
         };
-        let apart_for_long = self.apart.is_some_and(|since| desk.now - since > NOT_STREAMING);
-        let Some(host) = self.hosts.get_mut(&instance) else { return };
+        let apart_for_long = self
+            .apart
+            .is_some_and(|since| desk.now - since > NOT_STREAMING);
+        let Some(host) = self.hosts.get_mut(&instance) else {
+            return;
+        };
         if database.status == DbInstanceStatus::Creating && !host.started {
-            let role = DbRole::Standby { of: database.primary.clone() };
+            let role = DbRole::Standby {
+                of: database.primary.clone(),
+            };
             host.start(desk, Action::StartDatabase { instance, role });
         } else if !standby.joined && database.status != DbInstanceStatus::Creating {
             if primary_answers {
                 host.start(desk, rejoin(desk, &instance, &database.primary));
             }
         } else if host.liveness.lost().is_some() {
-            let role = DbRole::Standby { of: database.primary.clone() };
+            let role = DbRole::Standby {
+                of: database.primary.clone(),
+            };
             host.start(desk, Action::StartDatabase { instance, role });
         } else if apart_for_long && host.liveness.alive() && !standby.in_sync {
             self.apart = None;
@@ -277,9 +371,17 @@ impl DatabaseMachine {
 
     /// Has commits wait for a standby that keeps up, and for none that does not.
     fn keep_synchronous(&mut self, desk: &mut Desk<'_>) {
-        let Some(database) = desk.world().databases.get(&self.id).cloned() else { return };
-        let Some(standby) = &database.standby else { return };
-        let Some(status) = self.status(&database.primary).filter(|status| !status.in_recovery).cloned() else {
+        let Some(database) = desk.world().databases.get(&self.id).cloned() else {
+            return;
+        };
+        let Some(standby) = &database.standby else {
+            return;
+        };
+        let Some(status) = self
+            .status(&database.primary)
+            .filter(|status| !status.in_recovery)
+            .cloned()
+        else {
             return;
         };
         let instance = &standby.instance;
@@ -296,7 +398,10 @@ impl DatabaseMachine {
             }
             self.barrier = None;
             if !status.synchronous_standby_names.is_empty() && !desk.planted(Bug::NeverRunAlone) {
-                let action = Action::SetSynchronousStandby { primary: database.primary.clone(), standby: None };
+                let action = Action::SetSynchronousStandby {
+                    primary: database.primary.clone(),
+                    standby: None,
+                };
                 self.synchronous.issue(desk, action);
             }
             return;
@@ -307,7 +412,10 @@ impl DatabaseMachine {
         if !waits {
             if self.keeps_up(&status, instance) && self.configured {
                 let standby = Some(instance.clone());
-                let action = Action::SetSynchronousStandby { primary: database.primary.clone(), standby };
+                let action = Action::SetSynchronousStandby {
+                    primary: database.primary.clone(),
+                    standby,
+                };
                 self.synchronous.issue(desk, action);
             }
             return;
@@ -316,12 +424,25 @@ impl DatabaseMachine {
     }
 
     /// Commits wait for the standby; it is in sync once it has flushed all that was written before they did.
-    fn confirm_in_sync(&mut self, desk: &mut Desk<'_>, database: &Database, status: &PgStatus, instance: &InstanceId) {
+    fn confirm_in_sync(
+        &mut self,
+        desk: &mut Desk<'_>,
+        database: &Database,
+        status: &PgStatus,
+        instance: &InstanceId,
+    ) {
         let barrier = *self.barrier.get_or_insert(status.lsn);
-        let peer = status.peers.iter().find(|peer| peer.application_name == instance.as_str());
-        let caught_up = peer.is_some_and(|peer| peer.streaming && peer.synchronous && peer.flush_lsn >= barrier);
+        let peer = status
+            .peers
+            .iter()
+            .find(|peer| peer.application_name == instance.as_str());
+        let caught_up = peer
+            .is_some_and(|peer| peer.streaming && peer.synchronous && peer.flush_lsn >= barrier);
         if caught_up || desk.planted(Bug::TrustWithoutCatchUp) {
-            desk.emit(EventKind::StandbyInSync { db_instance: self.id.clone(), instance: instance.clone() });
+            desk.emit(EventKind::StandbyInSync {
+                db_instance: self.id.clone(),
+                instance: instance.clone(),
+            });
             if database.status != DbInstanceStatus::Creating {
                 self.rds_event(desk, rds_event::STANDBY_RECOVERY_COMPLETED);
             }
@@ -329,8 +450,16 @@ impl DatabaseMachine {
     }
 
     /// Why commits must not wait for the standby any longer, if so.
-    fn trouble(&mut self, now: Time, status: &PgStatus, standby: &InstanceId) -> Option<&'static str> {
-        let lost = self.hosts.get(standby).and_then(|host| host.liveness.lost());
+    fn trouble(
+        &mut self,
+        now: Time,
+        status: &PgStatus,
+        standby: &InstanceId,
+    ) -> Option<&'static str> {
+        let lost = self
+            .hosts
+            .get(standby)
+            .and_then(|host| host.liveness.lost());
         if let Some(loss) = lost {
             return Some(loss.as_str());
         }
@@ -338,16 +467,19 @@ impl DatabaseMachine {
             self.stalled = None;
             return None;
         }
-        let flushed = status.peers.iter().find(|peer| peer.application_name == standby.as_str()).map(|p| p.flush_lsn);
+        let flushed = status
+            .peers
+            .iter()
+            .find(|peer| peer.application_name == standby.as_str())
+            .map(|p| p.flush_lsn);
         if flushed.is_some_and(|flushed| flushed >= status.lsn) {
             self.stalled = None;
             return None;
         }
         let at = flushed.unwrap_or_default();
         match self.stalled {
-            Some((since, stood)) if stood == at => {
-                (now - since >= STALL).then_some("the link between primary and standby does not carry")
-            }
+            Some((since, stood)) if stood == at => (now - since >= STALL)
+                .then_some("the link between primary and standby does not carry"),
             Some(_) | None => {
                 self.stalled = Some((now, at));
                 None
@@ -356,7 +488,9 @@ impl DatabaseMachine {
     }
 
     fn started(&mut self, desk: &mut Desk<'_>, action: &Action, outcome: &Outcome) {
-        let Some(host) = self.hosts.get_mut(action.instance()) else { return };
+        let Some(host) = self.hosts.get_mut(action.instance()) else {
+            return;
+        };
         if *outcome != Outcome::Done {
             return;
         }
@@ -364,7 +498,9 @@ impl DatabaseMachine {
         host.liveness.forget(desk.now);
         host.status = None;
         let world = desk.world().databases.get(&self.id);
-        let standby = world.and_then(|db| db.standby.as_ref()).map(|standby| standby.instance.clone());
+        let standby = world
+            .and_then(|db| db.standby.as_ref())
+            .map(|standby| standby.instance.clone());
         if standby.as_ref() == Some(action.instance()) && matches!(action, Action::Rejoin { .. }) {
             self.apart = None;
             desk.emit(EventKind::StandbyJoined {
@@ -375,23 +511,37 @@ impl DatabaseMachine {
     }
 
     fn announce_available(&self, desk: &mut Desk<'_>) {
-        let Some(database) = desk.world().databases.get(&self.id) else { return };
-        let in_sync = database.standby.as_ref().is_none_or(|standby| standby.in_sync);
+        let Some(database) = desk.world().databases.get(&self.id) else {
+            return;
+        };
+        let in_sync = database
+            .standby
+            .as_ref()
+            .is_none_or(|standby| standby.in_sync);
         if database.status == DbInstanceStatus::Creating && self.configured && in_sync {
             self.rds_event(desk, rds_event::CREATED);
             let status = DbInstanceStatus::Available;
-            desk.emit(EventKind::DbInstanceStatusChanged { db_instance: self.id.clone(), status });
+            desk.emit(EventKind::DbInstanceStatusChanged {
+                db_instance: self.id.clone(),
+                status,
+            });
         }
     }
 
     fn keeps_up(&self, status: &PgStatus, standby: &InstanceId) -> bool {
-        let peer = status.peers.iter().find(|peer| peer.application_name == standby.as_str());
+        let peer = status
+            .peers
+            .iter()
+            .find(|peer| peer.application_name == standby.as_str());
         peer.is_some_and(|peer| peer.streaming && peer.flush_lsn >= self.previous)
     }
 
     fn streaming(&self, database: &Database, standby: &InstanceId) -> bool {
         self.status(&database.primary).is_some_and(|status| {
-            status.peers.iter().any(|peer| peer.application_name == standby.as_str() && peer.streaming)
+            status
+                .peers
+                .iter()
+                .any(|peer| peer.application_name == standby.as_str() && peer.streaming)
         })
     }
 
@@ -402,13 +552,23 @@ impl DatabaseMachine {
     }
 
     fn rds_event(&self, desk: &mut Desk<'_>, (id, message): (u16, &str)) {
-        desk.emit(EventKind::RdsEvent { source: self.id.clone(), id, message: message.to_owned() });
+        desk.emit(EventKind::RdsEvent {
+            source: self.id.clone(),
+            id,
+            message: message.to_owned(),
+        });
     }
 }
 
 fn rejoin(desk: &Desk<'_>, instance: &InstanceId, source: &InstanceId) -> Action {
     if desk.planted(Bug::RestartOldPrimaryAsWriter) {
-        return Action::StartDatabase { instance: instance.clone(), role: DbRole::Primary };
+        return Action::StartDatabase {
+            instance: instance.clone(),
+            role: DbRole::Primary,
+        };
     }
-    Action::Rejoin { instance: instance.clone(), source: source.clone() }
+    Action::Rejoin {
+        instance: instance.clone(),
+        source: source.clone(),
+    }
 }

@@ -69,7 +69,11 @@ impl Desk<'_> {
 
     /// Records that something happened.
     pub fn emit(&mut self, kind: EventKind) {
-        let event = Event { seq: self.world.seq + 1, at: self.now, event: kind };
+        let event = Event {
+            seq: self.world.seq + 1,
+            at: self.now,
+            event: kind,
+        };
         self.world.apply(&event);
         self.events.push_back(event);
     }
@@ -118,19 +122,37 @@ impl Order {
     }
 
     /// Takes the outcome if its ticket is the one under way; an outcome of an older order is dropped.
-    pub fn settle(&mut self, desk: &mut Desk<'_>, ticket: Ticket, outcome: &Outcome) -> Option<(Action, Outcome)> {
-        if self.pending.as_ref().is_none_or(|(pending, _)| *pending != ticket) {
+    pub fn settle(
+        &mut self,
+        desk: &mut Desk<'_>,
+        ticket: Ticket,
+        outcome: &Outcome,
+    ) -> Option<(Action, Outcome)> {
+        if self
+            .pending
+            .as_ref()
+            .is_none_or(|(pending, _)| *pending != ticket)
+        {
             return None;
         }
         let (_, action) = self.pending.take()?;
         if let Outcome::Failed(why) = outcome {
-            let pause = RETRY_FIRST.saturating_mul(1 << self.failures.min(8)).min(RETRY_SLOWEST);
+            let pause = RETRY_FIRST
+                .saturating_mul(1 << self.failures.min(8))
+                .min(RETRY_SLOWEST);
             // A zone without power refuses every retry alike: one line tells it.
             if self.failures == 0 {
-                desk.emit(EventKind::ActionFailed { action: action.to_string(), why: why.clone() });
+                desk.emit(EventKind::ActionFailed {
+                    action: action.to_string(),
+                    why: why.clone(),
+                });
             }
             self.failures += 1;
-            let pause = if desk.planted(Bug::NeverRetry) { Duration::MAX } else { pause };
+            let pause = if desk.planted(Bug::NeverRetry) {
+                Duration::MAX
+            } else {
+                pause
+            };
             self.not_before = desk.now + pause;
         } else {
             self.failures = 0;

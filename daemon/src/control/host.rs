@@ -24,10 +24,20 @@ pub(super) struct DbHost {
 
 impl DbHost {
     pub(super) fn new(threshold: u32) -> Self {
-        Self { liveness: Liveness::new(threshold), status: None, order: Order::default(), started: false }
+        Self {
+            liveness: Liveness::new(threshold),
+            status: None,
+            order: Order::default(),
+            started: false,
+        }
     }
 
-    pub(super) fn observe(&mut self, desk: &mut Desk<'_>, instance: &InstanceId, status: &InstanceStatus) {
+    pub(super) fn observe(
+        &mut self,
+        desk: &mut Desk<'_>,
+        instance: &InstanceId,
+        status: &InstanceStatus,
+    ) {
         if let InstanceStatus::Exited { .. } = status {
             // A process that an order under way stops on purpose is not lost.
             let change = self.liveness.take(Sign::Exited, desk.now);
@@ -35,7 +45,13 @@ impl DbHost {
         }
     }
 
-    pub(super) fn probed(&mut self, desk: &mut Desk<'_>, instance: &InstanceId, sent: Time, probe: &DbProbe) {
+    pub(super) fn probed(
+        &mut self,
+        desk: &mut Desk<'_>,
+        instance: &InstanceId,
+        sent: Time,
+        probe: &DbProbe,
+    ) {
         let sign = match probe {
             DbProbe::Answered(_) => Sign::Answered,
             DbProbe::Refused => Sign::Refused,
@@ -58,14 +74,23 @@ impl DbHost {
 
 /// Records that a host was found or lost.
 pub(super) fn announce(desk: &mut Desk<'_>, instance: &InstanceId, change: Option<Life>) {
-    let known = desk.world().instances.get(instance).and_then(|state| state.reachable);
+    let known = desk
+        .world()
+        .instances
+        .get(instance)
+        .and_then(|state| state.reachable);
     match change {
         Some(Life::Alive) if known != Some(true) => {
-            desk.emit(EventKind::HostReachable { instance: instance.clone() });
+            desk.emit(EventKind::HostReachable {
+                instance: instance.clone(),
+            });
         }
         Some(Life::Lost(loss)) if known == Some(true) => {
             let why = loss.as_str().to_owned();
-            desk.emit(EventKind::HostUnreachable { instance: instance.clone(), why });
+            desk.emit(EventKind::HostUnreachable {
+                instance: instance.clone(),
+                why,
+            });
         }
         Some(Life::Alive | Life::Lost(_) | Life::Unknown) | None => {}
     }

@@ -73,7 +73,13 @@ pub struct Liveness {
 impl Liveness {
     /// Nothing known yet; `threshold` consecutive silent probes mean that it is lost.
     pub fn new(threshold: u32) -> Self {
-        Self { life: Life::Unknown, silent: 0, refused: 0, threshold: threshold.max(1), valid_from: Time::ZERO }
+        Self {
+            life: Life::Unknown,
+            silent: 0,
+            refused: 0,
+            threshold: threshold.max(1),
+            valid_from: Time::ZERO,
+        }
     }
 
     /// The judgement so far.
@@ -141,7 +147,10 @@ impl Liveness {
 
     /// Starts over: the host was ordered to start, what was seen before says nothing about it.
     pub fn forget(&mut self, now: Time) {
-        *self = Self { valid_from: now, ..Self::new(self.threshold) };
+        *self = Self {
+            valid_from: now,
+            ..Self::new(self.threshold)
+        };
     }
 }
 
@@ -167,13 +176,22 @@ mod tests {
             (&[Answered], Life::Alive),
             (&[Answered, Silent, Silent], Life::Alive),
             (&[Answered, Silent, Silent, Answered, Silent], Life::Alive),
-            (&[Answered, Silent, Silent, Silent], Life::Lost(Loss::Silent)),
+            (
+                &[Answered, Silent, Silent, Silent],
+                Life::Lost(Loss::Silent),
+            ),
             (&[Answered, Refused], Life::Alive),
             (&[Answered, Refused, Refused], Life::Lost(Loss::Refused)),
             (&[Answered, Refused, Answered, Refused], Life::Alive),
-            (&[Answered, Refused, Silent, Silent], Life::Lost(Loss::Silent)),
+            (
+                &[Answered, Refused, Silent, Silent],
+                Life::Lost(Loss::Silent),
+            ),
             (&[Answered, Exited], Life::Lost(Loss::Exited)),
-            (&[Answered, Exited, Silent, Silent, Silent], Life::Lost(Loss::Exited)),
+            (
+                &[Answered, Exited, Silent, Silent, Silent],
+                Life::Lost(Loss::Exited),
+            ),
             (&[Answered, Exited, Answered], Life::Alive),
         ];
         for (signs, life) in table {

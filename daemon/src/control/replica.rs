@@ -38,7 +38,14 @@ pub struct ReplicaMachine {
 impl ReplicaMachine {
     /// A machine that knows nothing but the plan.
     pub fn new(id: DbInstanceId, of: DbInstanceId, instance: InstanceId, threshold: u32) -> Self {
-        Self { id, of, instance, host: DbHost::new(threshold), source: None, apart: None }
+        Self {
+            id,
+            of,
+            instance,
+            host: DbHost::new(threshold),
+            source: None,
+            apart: None,
+        }
     }
 
     /// Whether the host is this replica's.
@@ -58,11 +65,16 @@ impl ReplicaMachine {
 
     /// Takes in an order's outcome.
     pub fn handle_outcome(&mut self, desk: &mut Desk<'_>, ticket: Ticket, outcome: &Outcome) {
-        let Some((action, outcome)) = self.host.order.settle(desk, ticket, outcome) else { return };
+        let Some((action, outcome)) = self.host.order.settle(desk, ticket, outcome) else {
+            return;
+        };
         if outcome != Outcome::Done {
             return;
         }
-        let (Action::StartDatabase { role: DbRole::Standby { of: source }, .. }
+        let (Action::StartDatabase {
+            role: DbRole::Standby { of: source },
+            ..
+        }
         | Action::Follow { source, .. }
         | Action::Rejoin { source, .. }) = &action
         else {
@@ -79,46 +91,81 @@ impl ReplicaMachine {
 
     /// Decides.
     pub fn decide(&mut self, desk: &mut Desk<'_>) {
-        let Some(database) = desk.world().databases.get(&self.of) else { return };
+        let Some(database) = desk.world().databases.get(&self.of) else {
+            return;
+        };
         let source = database.primary.clone();
         let failing_over = database.failover_to.is_some();
         self.announce(desk, &source);
-        if self.host.liveness.lost().is_some() || !self.host.started && !self.host.liveness.alive() {
+        if self.host.liveness.lost().is_some() || !self.host.started && !self.host.liveness.alive()
+        {
             let role = DbRole::Standby { of: source };
-            let action = Action::StartDatabase { instance: self.instance.clone(), role };
+            let action = Action::StartDatabase {
+                instance: self.instance.clone(),
+                role,
+            };
             return self.host.start(desk, action);
         }
-        let Some(status) = self.host.status.as_ref().filter(|_| self.host.liveness.well()) else { return };
+        let Some(status) = self
+            .host
+            .status
+            .as_ref()
+            .filter(|_| self.host.liveness.well())
+        else {
+            return;
+        };
         let expected = self.address_of(desk, &source);
         let receiver = status.receiver.as_ref();
         let points_there = receiver.is_some_and(|receiver| receiver.sender_host == expected);
         let streams = points_there && receiver.is_some_and(|receiver| receiver.streaming);
         if streams || failing_over {
-            self.source = if streams { Some(source) } else { self.source.take() };
+            self.source = if streams {
+                Some(source)
+            } else {
+                self.source.take()
+            };
             self.apart = None;
         } else if self.source.as_ref() != Some(&source) {
             if !desk.planted(Bug::ForgetReplicas) {
-                let action = Action::Follow { instance: self.instance.clone(), source };
+                let action = Action::Follow {
+                    instance: self.instance.clone(),
+                    source,
+                };
                 self.host.start(desk, action);
             }
-        } else if desk.now - *self.apart.get_or_insert(desk.now) > APART && self.source_answers(desk, &source) {
-            let action = Action::Rejoin { instance: self.instance.clone(), source };
+        } else if desk.now - *self.apart.get_or_insert(desk.now) > APART
+            && self.source_answers(desk, &source)
+        {
+            let action = Action::Rejoin {
+                instance: self.instance.clone(),
+                source,
+            };
             self.host.start(desk, action);
         }
     }
 
     /// When to decide anew without a stimulus, and why.
     pub fn deadline(&self) -> Option<(Time, &'static str)> {
-        self.host.order.deadline().map(|at| (at, "retry of a replica order"))
+        self.host
+            .order
+            .deadline()
+            .map(|at| (at, "retry of a replica order"))
     }
 
     fn announce(&self, desk: &mut Desk<'_>, source: &InstanceId) {
-        let Some(known) = desk.world().replicas.get(&self.id).cloned() else { return };
+        let Some(known) = desk.world().replicas.get(&self.id).cloned() else {
+            return;
+        };
         let streams = self.host.status.as_ref().is_some_and(|status| {
             let expected = self.address_of(desk, source);
-            status.receiver.as_ref().is_some_and(|r| r.streaming && r.sender_host == expected)
+            status
+                .receiver
+                .as_ref()
+                .is_some_and(|r| r.streaming && r.sender_host == expected)
         });
-        let status = if self.host.liveness.lost().is_some() && known.replication != ReplicationStatus::Creating {
+        let status = if self.host.liveness.lost().is_some()
+            && known.replication != ReplicationStatus::Creating
+        {
             ReplicationStatus::Error
         } else if self.host.liveness.well() && streams {
             ReplicationStatus::Replicating
@@ -129,22 +176,37 @@ impl ReplicaMachine {
         };
         if status != known.replication {
             let (db_instance, source) = (self.id.clone(), source.clone());
-            desk.emit(EventKind::ReplicationStatusChanged { db_instance, status, source });
+            desk.emit(EventKind::ReplicationStatusChanged {
+                db_instance,
+                status,
+                source,
+            });
         }
         if status == ReplicationStatus::Replicating && known.status == DbInstanceStatus::Creating {
             let (db_instance, status) = (self.id.clone(), DbInstanceStatus::Available);
-            desk.emit(EventKind::DbInstanceStatusChanged { db_instance, status });
+            desk.emit(EventKind::DbInstanceStatusChanged {
+                db_instance,
+                status,
+            });
         }
     }
 
     /// The source's address as this replica dials it.
     fn address_of(&self, desk: &Desk<'_>, source: &InstanceId) -> String {
-        let here = desk.plan.instance(&self.instance).map(|instance| instance.address.zone);
+        let here = desk
+            .plan
+            .instance(&self.instance)
+            .map(|instance| instance.address.zone);
         let there = desk.plan.instance(source).map(|instance| instance.address);
-        here.zip(there).map(|(zone, address)| address.seen_from(zone).to_string()).unwrap_or_default()
+        here.zip(there)
+            .map(|(zone, address)| address.seen_from(zone).to_string())
+            .unwrap_or_default()
     }
 
     fn source_answers(&self, desk: &Desk<'_>, source: &InstanceId) -> bool {
-        desk.world().instances.get(source).is_some_and(|state| state.reachable == Some(true))
+        desk.world()
+            .instances
+            .get(source)
+            .is_some_and(|state| state.reachable == Some(true))
     }
 }

@@ -25,8 +25,18 @@ struct Streak {
 impl Streak {
     fn count(&mut self, check: &Check) {
         match check {
-            Check::Passed(_) => *self = Self { passed: self.passed.saturating_add(1), failed: 0 },
-            Check::Failed { .. } => *self = Self { passed: 0, failed: self.failed.saturating_add(1) },
+            Check::Passed(_) => {
+                *self = Self {
+                    passed: self.passed.saturating_add(1),
+                    failed: 0,
+                }
+            }
+            Check::Failed { .. } => {
+                *self = Self {
+                    passed: 0,
+                    failed: self.failed.saturating_add(1),
+                }
+            }
         }
     }
 }
@@ -47,19 +57,39 @@ impl TargetsMachine {
         (group, instance, node): (&TargetGroupId, &InstanceId, &ZoneId),
         check: &Check,
     ) {
-        let Some(target_group) = desk.plan.topology.target_groups.iter().find(|g| g.id == *group) else { return };
-        let streak = self.targets.entry((group.clone(), instance.clone(), node.clone())).or_default();
+        let Some(target_group) = desk
+            .plan
+            .topology
+            .target_groups
+            .iter()
+            .find(|g| g.id == *group)
+        else {
+            return;
+        };
+        let streak = self
+            .targets
+            .entry((group.clone(), instance.clone(), node.clone()))
+            .or_default();
         streak.count(check);
-        let views = desk.world().targets.get(group).and_then(|targets| targets.get(instance));
-        let known = views.and_then(|views| views.get(node)).map_or(TargetHealth::Initial, |view| view.state);
+        let views = desk
+            .world()
+            .targets
+            .get(group)
+            .and_then(|targets| targets.get(instance));
+        let known = views
+            .and_then(|views| views.get(node))
+            .map_or(TargetHealth::Initial, |view| view.state);
         let checks = &target_group.health_check;
         let (state, reason) = match (known, check) {
             (TargetHealth::Initial, Check::Passed(_)) => (TargetHealth::Healthy, ""),
-            (TargetHealth::Unhealthy, Check::Passed(_)) if streak.passed >= checks.healthy_threshold => {
+            (TargetHealth::Unhealthy, Check::Passed(_))
+                if streak.passed >= checks.healthy_threshold =>
+            {
                 (TargetHealth::Healthy, "")
             }
             (TargetHealth::Initial | TargetHealth::Healthy, Check::Failed { reason, .. })
-                if streak.failed >= checks.unhealthy_threshold && !desk.planted(Bug::IgnoreFailedTargets) =>
+                if streak.failed >= checks.unhealthy_threshold
+                    && !desk.planted(Bug::IgnoreFailedTargets) =>
             {
                 (TargetHealth::Unhealthy, *reason)
             }
@@ -75,10 +105,24 @@ impl TargetsMachine {
     }
 
     /// Takes in a check of a load balancer's node.
-    pub fn handle_node(&mut self, desk: &mut Desk<'_>, load_balancer: &LoadBalancerId, zone: &ZoneId, check: &Check) {
-        let streak = self.nodes.entry((load_balancer.clone(), zone.clone())).or_default();
+    pub fn handle_node(
+        &mut self,
+        desk: &mut Desk<'_>,
+        load_balancer: &LoadBalancerId,
+        zone: &ZoneId,
+        check: &Check,
+    ) {
+        let streak = self
+            .nodes
+            .entry((load_balancer.clone(), zone.clone()))
+            .or_default();
         streak.count(check);
-        let known = desk.world().nodes.get(load_balancer).and_then(|nodes| nodes.get(zone)).copied();
+        let known = desk
+            .world()
+            .nodes
+            .get(load_balancer)
+            .and_then(|nodes| nodes.get(zone))
+            .copied();
         let alive = if streak.passed >= NODE_THRESHOLD || (known.is_none() && streak.passed > 0) {
             true
         } else if streak.failed >= NODE_THRESHOLD {
@@ -88,13 +132,25 @@ impl TargetsMachine {
         };
         if known != Some(alive) {
             let (load_balancer, zone) = (load_balancer.clone(), zone.clone());
-            desk.emit(EventKind::LoadBalancerNodeChanged { load_balancer, zone, alive });
+            desk.emit(EventKind::LoadBalancerNodeChanged {
+                load_balancer,
+                zone,
+                alive,
+            });
         }
     }
 
     /// Takes in a Route 53 health check's result.
     pub fn handle_health_check(&mut self, desk: &mut Desk<'_>, id: &HealthCheckId, check: &Check) {
-        let Some(health_check) = desk.plan.topology.health_checks.iter().find(|h| h.id == *id) else { return };
+        let Some(health_check) = desk
+            .plan
+            .topology
+            .health_checks
+            .iter()
+            .find(|h| h.id == *id)
+        else {
+            return;
+        };
         let threshold = health_check.failure_threshold;
         let streak = self.health_checks.entry(id.clone()).or_default();
         streak.count(check);
@@ -105,7 +161,11 @@ impl TargetsMachine {
         };
         let enough = streak.passed.max(streak.failed) >= threshold || (known.is_none() && healthy);
         if enough && known != Some(healthy) {
-            desk.emit(EventKind::HealthCheckStatusChanged { health_check: id.clone(), healthy, why });
+            desk.emit(EventKind::HealthCheckStatusChanged {
+                health_check: id.clone(),
+                healthy,
+                why,
+            });
         }
     }
 }

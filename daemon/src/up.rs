@@ -1,0 +1,93 @@
+//! What is asked of a bring-up, what it tells while it goes on, and how it fails: the words that the command line and the driver
+//! share.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use topologies::address::Slot;
+use topologies::topology::Topology;
+
+/// A stack to be brought up.
+#[derive(Clone, Debug)]
+pub struct UpOptions {
+    /// What it is.
+    pub topology: Topology,
+    /// Its share of the loopback network.
+    pub plan_slot: Slot,
+    /// Its directory, which exists.
+    pub directory: PathBuf,
+    /// What is costly to make and can be made again.
+    pub cache: PathBuf,
+    /// The runtime asked for.
+    pub runtime: RuntimeWish,
+    /// The seed of everything that is drawn.
+    pub seed: u64,
+    /// The topology file, absolute: relative programs are looked up beside it.
+    pub topology_path: PathBuf,
+    /// Whether data and instances of an earlier daemon are to be taken over.
+    pub resume: bool,
+}
+
+/// The runtime asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuntimeWish {
+    /// Docker if its engine answers, local processes otherwise.
+    #[default]
+    Auto,
+    /// Containers with host networking.
+    Docker,
+    /// Local processes.
+    Process,
+    /// Nothing runs: the simulator's world in real time.
+    Simulated,
+}
+
+/// Something to tell while a stack comes up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Progress {
+    /// What is being done at present; the next one replaces it.
+    Step(String),
+    /// Something worth keeping on the screen: which runtime was chosen, and why.
+    Line(String),
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Step(text) | Self::Line(text) => f.pad(text),
+        }
+    }
+}
+
+/// Why a stack did not come up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpError {
+    /// The topology can not be run: a program that does not exist, a version that nobody has.
+    #[error("{message}")]
+    Topology {
+        /// What is wrong.
+        message: String,
+        /// The way out.
+        hint: Option<String>,
+    },
+    /// This machine lacks something.
+    #[error("{message}")]
+    Machine {
+        /// What is missing.
+        message: String,
+        /// The way out.
+        hint: Option<String>,
+    },
+    /// It began and did not become available.
+    #[error("{message}")]
+    Failed {
+        /// What happened.
+        message: String,
+        /// Where to look.
+        hint: Option<String>,
+    },
+}
