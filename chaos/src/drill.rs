@@ -1,0 +1,238 @@
+//! A drill: what clients do, what is broken and healed when, and what is promised. [`spec`] is the file as written, [`check`] makes a
+//! [`Drill`] of it with every mistake at once, [`bind`] fits it to a plan.
+
+pub mod bind;
+pub mod check;
+pub mod note;
+mod spec;
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::budget::Budget;
+use crate::duration;
+use crate::fault::Fault;
+
+pub use check::parse;
+
+/// A drill as meant: sound in itself, not yet fitted to a stack.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drill {
+    /// Its name.
+    pub name: String,
+    /// What it shows, in a sentence.
+    pub description: String,
+    /// The topology it was written for, relative to its file. A stack of any other will do if it has the endpoints.
+    pub topology: Option<String>,
+    /// The clients.
+    pub workload: Vec<Workload>,
+    /// What is done, in order of time.
+    pub steps: Vec<Step>,
+    /// How long clients work.
+    pub duration: Duration,
+    /// How long to wait, after the clients have ended and everything is healed, for redundancy to be whole again.
+    pub settle: Duration,
+    /// How much trouble the stack is built to bear.
+    pub budget: Budget,
+    /// What is promised.
+    pub expect: Vec<Expectation>,
+}
+
+/// Clients of one endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// The endpoint's identifier.
+    pub endpoint: String,
+    /// What they do.
+    pub traffic: Traffic,
+    /// How many they are.
+    pub clients: u16,
+    /// How many operations each begins a second. One that waits for an answer begins no other.
+    pub rate: u32,
+    /// After this long without an answer a client gives up, and looks the name up again.
+    pub timeout: Duration,
+}
+
+/// What clients do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Traffic {
+    /// Insert a row with a key of their own, each in a transaction.
+    SqlWrites,
+    /// Set a key of their own.
+    RedisWrites,
+    /// GET this path.
+    Http {
+        /// The path, with its `/`.
+        path: String,
+    },
+}
+
+impl Traffic {
+    /// Whether it leaves something behind that can be counted afterwards.
+    pub fn writes(&self) -> bool {
+        !matches!(self, Self::Http { .. })
+    }
+}
+
+/// Something done at a moment of the drill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// When, from the beginning.
+    pub at: Duration,
+    /// What.
+    pub action: Action,
+}
+
+/// What a drill does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Injects a fault, as written.
+    Inject {
+        /// The fault; its targets may be given by role.
+        fault: Fault,
+        /// The name by which a later step heals it.
+        label: Option<String>,
+    },
+    /// Heals what an earlier step injected, or everything.
+    Heal {
+        /// The label of that step; everything in force if absent.
+        label: Option<String>,
+    },
+}
+
+/// A promise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Expectation {
+    /// After every injection and every heal, writes through the endpoint are accepted again in time.
+    WritesAcceptedAgain {
+        /// The endpoint.
+        endpoint: String,
+        /// In time.
+        #[serde(with = "duration::text")]
+        within: Duration,
+    },
+    /// The same for requests.
+    RequestsAnsweredAgain {
+        /// The endpoint.
+        endpoint: String,
+        /// In time.
+        #[serde(with = "duration::text")]
+        within: Duration,
+    },
+    /// Whatever was acknowledged is there.
+    NoAcknowledgedWriteLost {
+        /// The endpoint.
+        endpoint: String,
+    },
+    /// Of what was acknowledged only the newest is gone: what an asynchronous replica had not received yet.
+    AcknowledgedWritesLostAtMost {
+        /// The endpoint.
+        endpoint: String,
+        /// How many.
+        count: u64,
+    },
+    /// What was reported as failed is not there.
+    NoPhantomWrite {
+        /// The endpoint.
+        endpoint: String,
+    },
+    /// Few operations fail.
+    ErrorRateBelow {
+        /// The endpoint.
+        endpoint: String,
+        /// Percent of the operations, 0 to 100.
+        percent: f64,
+        /// Operations begun then do not count.
+        #[serde(default)]
+        outside: Outside,
+        /// Nor do those begun this long after an injection or a heal.
+        #[serde(default, with = "duration::text")]
+        grace: Duration,
+    },
+    /// After every heal the standby is in sync, the replicas follow again in time.
+    RedundancyRestored {
+        /// The DB instance or replication group.
+        of: String,
+        /// In time.
+        #[serde(with = "duration::text")]
+        within: Duration,
+    },
+}
+
+/// Which operations an error rate leaves out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outside {
+    /// Those in the endpoint's outages, which another promise limits.
+    #[default]
+    OutageWindows,
+    /// None.
+    Nothing,
+}
+
+impl Expectation {
+    /// The endpoint that it speaks of, if it speaks of one.
+    pub fn endpoint(&self) -> Option<&str> {
+        match self {
+            Self::WritesAcceptedAgain { endpoint, .. }
+            | Self::RequestsAnsweredAgain { endpoint, .. }
+            | Self::NoAcknowledgedWriteLost { endpoint }
+            | Self::AcknowledgedWritesLostAtMost { endpoint, .. }
+            | Self::NoPhantomWrite { endpoint }
+            | Self::ErrorRateBelow { endpoint, .. } => Some(endpoint),
+            Self::RedundancyRestored { .. } => None,
+        }
+    }
+}
+
+/// The promise as a sentence.
+impl fmt::Display for Expectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WritesAcceptedAgain { endpoint, within } => {
+                let within = duration::format(*within);
+                write!(f, "{endpoint} accepts writes again within {within}")
+            }
+            Self::RequestsAnsweredAgain { endpoint, within } => {
+                let within = duration::format(*within);
+                write!(f, "{endpoint} answers requests again within {within}")
+            }
+            Self::NoAcknowledgedWriteLost { endpoint } => {
+                write!(f, "{endpoint} loses no acknowledged write")
+            }
+            Self::AcknowledgedWritesLostAtMost { endpoint, count } => {
+                write!(f, "{endpoint} loses at most {count} acknowledged writes")
+            }
+            Self::NoPhantomWrite { endpoint } => {
+                write!(f, "{endpoint} keeps no write that it reported as failed")
+            }
+            Self::ErrorRateBelow {
+                endpoint,
+                percent,
+                outside,
+                grace,
+            } => {
+                write!(f, "{endpoint} fails less than {percent} % of operations")?;
+                if *outside == Outside::OutageWindows {
+                    f.write_str(" outside of outages")?;
+                }
+                if !grace.is_zero() {
+                    write!(
+                        f,
+                        ", {} after each change left out",
+                        duration::format(*grace)
+                    )?;
+                }
+                Ok(())
+            }
+            Self::RedundancyRestored { of, within } => {
+                let within = duration::format(*within);
+                write!(f, "{of} is redundant again within {within} of the heal")
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+use super::*;
+use crate::sample::{plan, zone};
+
+fn kill_az(zone: &str) -> Fault {
+    Fault::KillAz {
+        zone: zone.into(),
+        mode: ZoneLoss::Power,
+    }
+}
+
+fn slow(latency: u64, jitter: u64) -> Fault {
+    Fault::Slow {
+        from: "a".into(),
+        to: OUTSIDE.into(),
+        latency: Duration::from_millis(latency),
+        jitter: Duration::from_millis(jitter),
+        direction: Direction::BothWays,
+    }
+}
+
+#[test]
+fn targets_are_found_by_name_letter_and_role() {
+    let (plan, presence) = (plan(), Presence::initial(&plan()));
+    let check = |written: &str, letter: &str| {
+        let resolved = kill_az(written).resolve(&plan, &presence);
+        assert_eq!(resolved, Ok(kill_az(zone(letter).as_str())), "{written}");
+    };
+    check("ap-northeast-2b", "b");
+    check("c", "c");
+    check("primary-of orders", "a");
+    check("standby-of orders", "b");
+    check("primary-of sessions", "a");
+    let kill = |instance: &str| Fault::Kill {
+        instance: instance.into(),
+    };
+    assert_eq!(
+        kill("standby-of orders").resolve(&plan, &presence),
+        Ok(kill("orders-2"))
+    );
+}
+
+#[test]
+fn every_mistake_is_told_with_a_way_out() {
+    let (plan, presence) = (plan(), Presence::initial(&plan()));
+    let check = |fault: Fault, expected: &[&str]| {
+        let errors = fault.resolve(&plan, &presence).unwrap_err();
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(errors, expected);
+    };
+    let zones = "zones are ap-northeast-2a, ap-northeast-2b, ap-northeast-2c";
+    check(
+        kill_az("ap-northeast-1a"),
+        &[&format!(
+            "zone `ap-northeast-1a` does not exist (did you mean `ap-northeast-2a`?); {zones}"
+        )],
+    );
+    check(
+        kill_az("z"),
+        &[&format!("zone `z` does not exist; {zones}")],
+    );
+    check(
+        kill_az("standby-of sessions"),
+        &["`sessions` has no standby at present"],
+    );
+    check(
+        Fault::Stop {
+            instance: "primary-of order".into(),
+        },
+        &["DB instance or replication group `order` does not exist (did you mean `orders`?)"],
+    );
+    check(
+        Fault::Freeze {
+            instance: "web4".into(),
+        },
+        &["instance `web4` does not exist (did you mean `web-1`?)"],
+    );
+    check(
+        Fault::Partition {
+            from: "x".into(),
+            to: "y".into(),
+            direction: Direction::BothWays,
+        },
+        &[
+            &format!("zone `x` does not exist; {zones}"),
+            &format!("zone `y` does not exist; {zones}"),
+        ],
+    );
+    check(
+        Fault::Partition {
+            from: "a".into(),
+            to: "primary-of orders".into(),
+            direction: Direction::BothWays,
+        },
+        &[
+            "zone `ap-northeast-2a` can not be parted from itself; `kill-az --mode network` cuts it off from all others",
+        ],
+    );
+    check(slow(0, 0), &["a slow link needs a latency or a jitter"]);
+    check(
+        slow(61_000, 90_000),
+        &["latency 1m1s is beyond 1m", "jitter 1m30s is beyond 1m"],
+    );
+}
+
+#[test]
+fn faults_are_written_like_this() {
+    let check = |yaml: &str, shown: &str| {
+        let fault: Fault = serde_saphyr::from_str(yaml).unwrap();
+        assert_eq!(fault.to_string(), shown);
+        let json = serde_json::to_string(&fault).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Fault>(&json).unwrap(),
+            fault,
+            "{json}"
+        );
+    };
+    check("kill-az: {zone: a}", "zone a loses power");
+    check(
+        "kill-az: {zone: a, mode: network}",
+        "zone a is cut off from the network",
+    );
+    check("kill: {instance: web-1}", "instance web-1 is killed");
+    check("partition: {from: a, to: b}", "link a <-> b is cut");
+    check(
+        "partition: {from: a, to: b, direction: one-way}",
+        "link a -> b is cut",
+    );
+    check(
+        "slow: {from: a, to: outside, latency: 200ms, jitter: 50ms}",
+        "link a <-> outside is slowed by 200ms and up to 50ms more",
+    );
+    for refused in [
+        "kill-az: {}",
+        "kill-az: {zone: a, mode: water}",
+        "explode: {}",
+        "kill: {instance: a, x: b}",
+    ] {
+        assert!(
+            serde_saphyr::from_str::<Fault>(refused).is_err(),
+            "{refused}"
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! Which instance has which role at a moment, and which are down: what selectors and the blast radius need to know.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use topologies::id::InstanceId;
+use topologies::plan::{Instance, InstanceKind, Plan};
+
+/// The role of an instance, in the words of `status --json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Takes writes.
+    Primary,
+    /// The standby of a Multi-AZ DB instance.
+    Standby,
+    /// A read replica, or a replica in a replication group.
+    Replica,
+    /// Registered in a target group.
+    Target,
+    /// None of these.
+    Node,
+}
+
+/// The roles of the moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Presence {
+    /// The role of every instance; one that is absent has none.
+    pub roles: BTreeMap<InstanceId, Role>,
+    /// Instances whose process does not run.
+    pub down: BTreeSet<InstanceId>,
+}
+
+impl Presence {
+    /// The roles with which a plan begins: the first host of a DB instance and the first node of a replication group are primary.
+    pub fn initial(plan: &Plan) -> Self {
+        let role = |instance: &Instance| match &instance.kind {
+            InstanceKind::DbHost(db) => {
+                let replica = plan
+                    .topology
+                    .db_instances
+                    .iter()
+                    .any(|owner| owner.read_replicas.iter().any(|replica| replica.id == *db));
+                let first = plan.db_hosts(db).next().map(|host| &host.id);
+                match (replica, first == Some(&instance.id)) {
+                    (true, _) => Role::Replica,
+                    (false, true) => Role::Primary,
+                    (false, false) => Role::Standby,
+                }
+            }
+            InstanceKind::CacheNode(group) => {
+                let first = plan.cache_nodes(group).next().map(|node| &node.id);
+                if first == Some(&instance.id) {
+                    Role::Primary
+                } else {
+                    Role::Replica
+                }
+            }
+            InstanceKind::App(_) => Role::Target,
+        };
+        Self {
+            roles: plan
+                .instances
+                .iter()
+                .map(|instance| (instance.id.clone(), role(instance)))
+                .collect(),
+            down: BTreeSet::new(),
+        }
+    }
+
+    /// An instance's role.
+    pub fn role(&self, instance: &InstanceId) -> Option<Role> {
+        self.roles.get(instance).copied()
+    }
+
+    /// The instance that has `role` in the DB instance or replication group called `resource`.
+    pub fn holder<'a>(&self, plan: &'a Plan, resource: &str, role: Role) -> Option<&'a Instance> {
+        plan.instances.iter().find(|instance| {
+            owner(instance) == Some(resource) && self.role(&instance.id) == Some(role)
+        })
+    }
+}
+
+/// The DB instance or replication group that an instance belongs to.
+pub(crate) fn owner(instance: &Instance) -> Option<&str> {
+    match &instance.kind {
+        InstanceKind::DbHost(db) => Some(db.as_str()),
+        InstanceKind::CacheNode(group) => Some(group.as_str()),
+        InstanceKind::App(_) => None,
+    }
+}
