@@ -3,19 +3,27 @@
 //!
 //! Pure: nothing here opens a file or a socket, reads a clock or draws a random number. In reading order:
 //! - [`id`], [`time`], [`address`]: names, moments and places
-//! - [`spec`]: a topology file as written; [`check`]: `Spec` to [`topology`], every mistake at once
+//! - [`spec`]: a topology file as written; [`mod@check`]: `Spec` to [`topology`], every mistake at once; [`notes`]: mistakes shown
 //! - [`topology`]: the stack as meant, references resolved, AWS's defaults filled
-//! - [`plan`]: what will run where, at which address, under which name
+//! - [`defaults`]: AWS's defaults and limits; [`explain`]: a topology written out with all of them
+//! - [`mod@plan`]: what will run where, at which address, under which name; [`names`], [`reference`]: those names and `${...}`
 //! - [`event`], [`world`]: the vocabulary of everything that happens, and its fold
 //! - [`runtime`]: the trait that starts, stops and watches instances
 //! - [`network`]: the physical state of the emulated network
 
 pub mod address;
+pub mod check;
+pub mod defaults;
 pub mod event;
+pub mod explain;
 pub mod id;
+pub mod names;
 pub mod network;
+pub mod notes;
 pub mod plan;
+pub mod reference;
 pub mod runtime;
+pub mod spec;
 pub mod time;
 pub mod topology;
 pub mod world;

@@ -1,10 +1,20 @@
 //! The plan: what will run where, at which address, under which name.
+//!
+//! [`plan`] lays a topology out; [`environment`] says what an application instance finds in its environment.
+
+mod environment;
+mod layout;
 
 use serde::{Deserialize, Serialize};
 
 use crate::address::{HostAddress, Slot, ZoneNumber};
 use crate::id::{DbInstanceId, InstanceId, LoadBalancerId, ReplicationGroupId, ServiceId, ZoneId};
 use crate::topology::Topology;
+
+pub use environment::{OWN_VARIABLES, Secrets, environment};
+pub use layout::{
+    HOSTS_PER_ZONE, app_instance, cache_node, db_host, occupied, plan, reader_endpoint,
+};
 
 /// A topology laid out on a slot of the loopback network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

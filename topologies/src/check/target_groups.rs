@@ -1,0 +1,277 @@
+//! Target groups and their health checks.
+
+use std::time::Duration;
+
+use super::{Checker, identifiers};
+use crate::defaults;
+use crate::id::{ServiceId, TargetGroupId};
+use crate::notes::Span;
+use crate::spec::values::{Period, StatusCodes};
+use crate::spec::{At, ProtocolSpec, TargetGroupSpec, TargetHealthCheckSpec};
+use crate::topology::{Protocol, Service, TargetGroup, TargetHealthCheck};
+
+impl From<ProtocolSpec> for Protocol {
+    fn from(written: ProtocolSpec) -> Self {
+        match written {
+            ProtocolSpec::Http => Self::Http,
+            ProtocolSpec::Tcp => Self::Tcp,
+        }
+    }
+}
+
+pub(super) fn target_groups(checker: &mut Checker<'_>, services: &[Service]) -> Vec<TargetGroup> {
+    let spec = checker.spec;
+    let mut groups = Vec::new();
+    for (name, group) in spec.target_groups.iter() {
+        identifiers::name(checker, &identifiers::TARGET_GROUP, name);
+        let declared: Vec<&str> = spec
+            .instances
+            .iter()
+            .map(|(name, _)| name.value.as_str())
+            .collect();
+        if !declared.contains(&group.targets.value.as_str()) {
+            checker.undeclared("instances", &group.targets, &declared);
+        }
+        let protocol = group
+            .protocol
+            .as_ref()
+            .map_or(Protocol::Http, |protocol| protocol.value.into());
+        let service = services
+            .iter()
+            .find(|service| service.id.as_str() == group.targets.value);
+        let port = port(checker, group, service);
+        let health_check = health_check(checker, protocol, group.health_check.as_ref());
+        let deregistration_delay = ranged(
+            checker,
+            group.deregistration_delay.as_ref(),
+            defaults::DEREGISTRATION_DELAY,
+            ("deregistration delay", defaults::DEREGISTRATION_DELAY_RANGE),
+        );
+        groups.push(TargetGroup {
+            id: TargetGroupId::from(name.value.as_str()),
+            protocol,
+            port,
+            service: ServiceId::from(group.targets.value.as_str()),
+            health_check,
+            cross_zone: group.cross_zone,
+            deregistration_delay,
+        });
+    }
+    groups
+}
+
+fn port(checker: &mut Checker<'_>, group: &TargetGroupSpec, service: Option<&Service>) -> u16 {
+    let listening = service.map(|service| service.port);
+    let Some(port) = &group.port else {
+        return listening.unwrap_or_default();
+    };
+    if let Some(listening) = listening
+        && listening != port.value
+    {
+        checker.error_with(
+            port.span,
+            format!(
+                "nothing listens on port {} of `{}`",
+                port.value, group.targets.value
+            ),
+            format!("its instances listen on {listening}; leave out `port`"),
+        );
+    }
+    port.value
+}
+
+fn health_check(
+    checker: &mut Checker<'_>,
+    group: Protocol,
+    written: Option<&TargetHealthCheckSpec>,
+) -> TargetHealthCheck {
+    let none = TargetHealthCheckSpec::default();
+    let written = written.unwrap_or(&none);
+    let protocol = written
+        .protocol
+        .as_ref()
+        .map_or(group, |protocol| protocol.value.into());
+    if let (Protocol::Http, Protocol::Tcp, Some(at)) = (group, protocol, &written.protocol) {
+        checker.error_with(
+            at.span,
+            "a target group with protocol HTTP is checked over HTTP",
+            "leave out the health check's `protocol`",
+        );
+    }
+    if protocol == Protocol::Tcp {
+        http_only(checker, written);
+    }
+    let matcher = matcher(checker, group, written.matcher.as_ref());
+    let (interval, timeout) = pace(checker, group, protocol, written);
+    TargetHealthCheck {
+        protocol,
+        path: path(checker, written.path.as_ref()),
+        matcher,
+        interval,
+        timeout,
+        healthy_threshold: written
+            .healthy_threshold
+            .unwrap_or(defaults::HEALTHY_THRESHOLD),
+        unhealthy_threshold: written
+            .unhealthy_threshold
+            .unwrap_or(defaults::UNHEALTHY_THRESHOLD),
+    }
+}
+
+fn http_only(checker: &mut Checker<'_>, written: &TargetHealthCheckSpec) {
+    let path = written.path.as_ref().map(|path| ("path", path.span));
+    let matcher = written
+        .matcher
+        .as_ref()
+        .map(|matcher| ("matcher", matcher.span));
+    for (field, span) in [path, matcher].into_iter().flatten() {
+        checker.error_with(
+            span,
+            format!("a TCP health check has no `{field}`"),
+            "with `protocol: HTTP` it has: a TCP target group may be checked over HTTP",
+        );
+    }
+}
+
+/// The path of a health check, `/` if none is given.
+pub(super) fn path(checker: &mut Checker<'_>, written: Option<&At<String>>) -> String {
+    let Some(path) = written else {
+        return defaults::CHECK_PATH.to_owned();
+    };
+    if !path.value.starts_with('/')
+        || !identifiers::printable(&path.value, "")
+        || path.value.len() > 1_024
+    {
+        checker.error_with(
+            path.span,
+            format!("`{}` is not a path to ask for", path.value.escape_debug()),
+            "a path begins with `/` and has no spaces",
+        );
+    }
+    path.value.clone()
+}
+
+/// The usual matcher and the codes that it may name, for a target group of this protocol.
+fn usual_matcher(group: Protocol) -> ((u16, u16), (u16, u16)) {
+    match group {
+        Protocol::Http => (defaults::ALB_MATCHER, defaults::ALB_MATCHER_RANGE),
+        Protocol::Tcp => (defaults::NLB_MATCHER, defaults::NLB_MATCHER_RANGE),
+    }
+}
+
+fn matcher(
+    checker: &mut Checker<'_>,
+    group: Protocol,
+    written: Option<&At<StatusCodes>>,
+) -> Vec<(u16, u16)> {
+    let (usual, (least, most)) = usual_matcher(group);
+    let Some(matcher) = written else {
+        return vec![usual];
+    };
+    let StatusCodes(codes) = &matcher.value;
+    if codes
+        .iter()
+        .any(|(first, last)| *first < least || *last > most)
+    {
+        checker.error(
+            matcher.span,
+            format!(
+                "matcher `{}` is out of range: allowed is {least} to {most}",
+                matcher.value
+            ),
+        );
+    }
+    codes.clone()
+}
+
+/// The usual interval and timeout of health checks.
+pub(crate) fn usual_pace(group: Protocol, check: Protocol) -> (Duration, Duration) {
+    match (group, check) {
+        (Protocol::Http, _) => (defaults::ALB_CHECK_INTERVAL, defaults::ALB_CHECK_TIMEOUT),
+        (Protocol::Tcp, Protocol::Http) => (
+            defaults::NLB_CHECK_INTERVAL,
+            defaults::NLB_HTTP_CHECK_TIMEOUT,
+        ),
+        (Protocol::Tcp, Protocol::Tcp) => (
+            defaults::NLB_CHECK_INTERVAL,
+            defaults::NLB_TCP_CHECK_TIMEOUT,
+        ),
+    }
+}
+
+/// Interval and timeout, held against AWS's ranges as written and then divided by the timing's scale.
+fn pace(
+    checker: &mut Checker<'_>,
+    group: Protocol,
+    check: Protocol,
+    written: &TargetHealthCheckSpec,
+) -> (Duration, Duration) {
+    let (usual_interval, usual_timeout) = usual_pace(group, check);
+    let interval = ranged(
+        checker,
+        written.interval.as_ref(),
+        usual_interval,
+        ("health check interval", defaults::CHECK_INTERVAL_RANGE),
+    );
+    // A short interval brings the timeout down with it where the file gives none.
+    let timeout = ranged(
+        checker,
+        written.timeout.as_ref(),
+        usual_timeout.min(interval),
+        ("health check timeout", defaults::CHECK_TIMEOUT_RANGE),
+    );
+    let at: Option<Span> = written
+        .timeout
+        .as_ref()
+        .or(written.interval.as_ref())
+        .map(|at| at.span);
+    if let (true, Some(span)) = (timeout > interval, at) {
+        checker.error_with(
+            span,
+            format!(
+                "a check's timeout of {} is longer than its interval of {}",
+                Period(timeout),
+                Period(interval)
+            ),
+            "give `interval` and `timeout` so that a check ends before the next one begins",
+        );
+    }
+    let scale = checker.timing.health_check_scale;
+    (
+        defaults::paced(interval, scale),
+        defaults::paced(timeout, scale),
+    )
+}
+
+/// A duration in whole seconds within AWS's range, or the default.
+pub(super) fn ranged(
+    checker: &mut Checker<'_>,
+    written: Option<&At<Period>>,
+    default: Duration,
+    (what, (least, most)): (&str, (Duration, Duration)),
+) -> Duration {
+    let Some(written) = written else {
+        return default;
+    };
+    let Period(duration) = written.value;
+    if duration < least || duration > most {
+        let message = format!(
+            "{what} {} is out of range: AWS allows {} to {}",
+            written.value,
+            Period(least),
+            Period(most)
+        );
+        if what.starts_with("health check") {
+            let hint = "write AWS's times: `timing: { health-check-scale: 30 }` divides those of health checks";
+            checker.error_with(written.span, message, hint);
+        } else {
+            checker.error(written.span, message);
+        }
+    } else if duration.subsec_nanos() != 0 {
+        checker.error(
+            written.span,
+            format!("{what} {} is no whole number of seconds", written.value),
+        );
+    }
+    duration
+}

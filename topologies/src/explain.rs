@@ -1,0 +1,364 @@
+//! A topology written out with every default filled: a file that means the same, and says all of it.
+//!
+//! Times of health checks are written as AWS would have them, before the timing's scale divides them.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::check::usual_pace;
+use crate::defaults;
+use crate::spec::values::{Period, PeriodRange, StatusCodes};
+use crate::topology::{
+    DbInstance, FailoverRole, HealthCheck, HostedZone, Listener, LoadBalancer, LoadBalancerType,
+    Protocol, Record, RecordValue, ReplicationGroup, RuleAction, Service, TargetGroup, Timing,
+    Topology,
+};
+
+/// The YAML of a topology with every default filled. [`check`](crate::check::check) makes the same topology of it.
+pub fn explain(topology: &Topology) -> String {
+    let Topology {
+        name,
+        suffix,
+        account: _,
+        timing,
+        regions,
+        services,
+        target_groups,
+        load_balancers,
+        db_instances,
+        replication_groups,
+        hosted_zones,
+        health_checks,
+    } = topology;
+    let scale = timing.health_check_scale;
+    let zones = |region: &crate::topology::Region| -> Json {
+        region.zones.iter().map(|zone| zone.id.as_str()).collect()
+    };
+    let file = json!({
+        "name": name.as_str(),
+        "suffix": suffix,
+        "regions": regions.iter().map(|region| (region.id.to_string(), zones(region))).collect::<Map<_, _>>(),
+        "timing": timing_fields(timing),
+        "instances": named(services, |service| (service.id.as_str(), instances(service))),
+        "target-groups": named(target_groups, |group| (group.id.as_str(), target_group(group, scale))),
+        "load-balancers": named(load_balancers, |balancer| (balancer.id.as_str(), load_balancer(balancer))),
+        "db-instances": named(db_instances, |db| (db.id.as_str(), db_instance(db))),
+        "replication-groups": named(replication_groups, |group| (group.id.as_str(), replication_group(group))),
+        "hosted-zones": named(hosted_zones, |zone| (zone.name.as_str(), hosted_zone(zone))),
+        "health-checks": named(health_checks, |check| (check.id.as_str(), health_check(check, scale))),
+    });
+    serde_saphyr::to_string(&said(file)).expect("maps, lists and scalars can be written as YAML")
+}
+
+/// What is absent is not written: nulls, and lists and mappings without entries.
+fn said(value: Json) -> Json {
+    let is_said = |value: &Json| match value {
+        Json::Null => false,
+        Json::Array(items) => !items.is_empty(),
+        Json::Object(entries) => !entries.is_empty(),
+        Json::Bool(_) | Json::Number(_) | Json::String(_) => true,
+    };
+    match value {
+        Json::Object(entries) => {
+            let entries = entries.into_iter().map(|(key, value)| (key, said(value)));
+            Json::Object(entries.filter(|(_, value)| is_said(value)).collect())
+        }
+        Json::Array(items) => Json::Array(items.into_iter().map(said).collect()),
+        scalar @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_)) => scalar,
+    }
+}
+
+fn named<'t, T>(things: &'t [T], entry: impl Fn(&'t T) -> (&'t str, Json)) -> Json {
+    let entries = things.iter().map(|thing| {
+        let (name, value) = entry(thing);
+        (name.to_owned(), value)
+    });
+    Json::Object(entries.collect())
+}
+
+fn period(duration: Duration) -> String {
+    Period(duration).to_string()
+}
+
+fn timing_fields(timing: &Timing) -> Json {
+    let Timing {
+        profile,
+        probe_interval,
+        probe_timeout,
+        probe_threshold,
+        db_failover,
+        cache_failover,
+        rds_ttl,
+        elasticache_ttl,
+        load_balancer_ttl,
+        health_check_scale,
+    } = timing;
+    let range =
+        |(shortest, longest): (Duration, Duration)| PeriodRange(shortest, longest).to_string();
+    json!({
+        "profile": profile,
+        "probe-interval": period(*probe_interval),
+        "probe-timeout": period(*probe_timeout),
+        "probe-threshold": probe_threshold,
+        "db-failover": range(*db_failover),
+        "cache-failover": range(*cache_failover),
+        "rds-ttl": period(*rds_ttl),
+        "elasticache-ttl": period(*elasticache_ttl),
+        "load-balancer-ttl": period(*load_balancer_ttl),
+        "health-check-scale": health_check_scale,
+    })
+}
+
+fn instances(service: &Service) -> Json {
+    let Service {
+        id: _,
+        placement,
+        command,
+        image,
+        port,
+        environment,
+    } = service;
+    json!({
+        "program": command,
+        "image": image,
+        "port": port,
+        "placement": placement,
+        "environment": environment,
+    })
+}
+
+fn protocol(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Http => "HTTP",
+        Protocol::Tcp => "TCP",
+    }
+}
+
+fn target_group(group: &TargetGroup, scale: u32) -> Json {
+    let TargetGroup {
+        id: _,
+        protocol: own,
+        port,
+        service,
+        health_check,
+        cross_zone,
+        deregistration_delay,
+    } = group;
+    let (interval, timeout) = usual_pace(*own, health_check.protocol);
+    let http = health_check.protocol == Protocol::Http;
+    let codes = StatusCodes(health_check.matcher.clone()).to_string();
+    json!({
+        "targets": service.as_str(),
+        "protocol": protocol(*own),
+        "port": port,
+        "health-check": {
+            "protocol": protocol(health_check.protocol),
+            "path": http.then_some(&health_check.path),
+            "matcher": http.then_some(codes),
+            "interval": period(defaults::unpaced(health_check.interval, scale, interval)),
+            "timeout": period(defaults::unpaced(health_check.timeout, scale, timeout)),
+            "healthy-threshold": health_check.healthy_threshold,
+            "unhealthy-threshold": health_check.unhealthy_threshold,
+        },
+        "cross-zone": cross_zone,
+        "deregistration-delay": period(*deregistration_delay),
+    })
+}
+
+fn load_balancer(balancer: &LoadBalancer) -> Json {
+    let LoadBalancer {
+        id: _,
+        kind,
+        region: _,
+        zones,
+        cross_zone,
+        idle_timeout,
+        listeners,
+    } = balancer;
+    json!({
+        "type": match kind {
+            LoadBalancerType::Application => "application",
+            LoadBalancerType::Network => "network",
+        },
+        "availability-zones": zones,
+        "cross-zone": cross_zone,
+        "idle-timeout": period(*idle_timeout),
+        "listeners": listeners.iter().map(listener).collect::<Vec<_>>(),
+    })
+}
+
+fn listener(listener: &Listener) -> Json {
+    let Listener {
+        port,
+        protocol: own,
+        rules,
+        default_action,
+    } = listener;
+    let rules = rules.iter().map(|rule| {
+        json!({
+            "priority": rule.priority,
+            "host-header": rule.host_header,
+            "path-pattern": rule.path_pattern,
+            "action": action(&rule.action),
+        })
+    });
+    json!({
+        "port": port,
+        "protocol": protocol(*own),
+        "default-action": action(default_action),
+        "rules": rules.collect::<Vec<_>>(),
+    })
+}
+
+fn action(action: &RuleAction) -> Json {
+    match action {
+        RuleAction::Forward(group) => json!({ "forward": group.as_str() }),
+        RuleAction::FixedResponse {
+            status_code,
+            content_type,
+            message_body,
+        } => json!({
+            "fixed-response": {
+                "status-code": status_code,
+                "content-type": content_type,
+                "message-body": message_body,
+            },
+        }),
+    }
+}
+
+fn db_instance(db: &DbInstance) -> Json {
+    let DbInstance {
+        id: _,
+        region: _,
+        engine_version,
+        availability_zone,
+        secondary_availability_zone,
+        port,
+        db_name,
+        master_username,
+        master_user_password,
+        parameters,
+        read_replicas,
+    } = db;
+    json!({
+        "engine": "postgres",
+        "engine-version": engine_version,
+        "multi-az": secondary_availability_zone.is_some(),
+        "availability-zone": availability_zone,
+        "secondary-availability-zone": secondary_availability_zone,
+        "port": port,
+        "db-name": db_name,
+        "master-username": master_username,
+        "master-user-password": master_user_password,
+        "parameters": parameters,
+        "read-replicas": named(read_replicas, |replica| {
+            (replica.id.as_str(), json!({ "availability-zone": replica.availability_zone }))
+        }),
+    })
+}
+
+fn replication_group(group: &ReplicationGroup) -> Json {
+    let ReplicationGroup {
+        id: _,
+        region: _,
+        engine_version,
+        placement,
+        automatic_failover,
+        port,
+        auth_token,
+    } = group;
+    json!({
+        "engine": "redis",
+        "engine-version": engine_version,
+        "num-cache-clusters": placement.len(),
+        "preferred-cache-cluster-azs": placement,
+        "automatic-failover-enabled": automatic_failover,
+        "port": port,
+        "auth-token": auth_token,
+    })
+}
+
+fn hosted_zone(zone: &HostedZone) -> Json {
+    json!({ "records": zone.records.iter().map(record).collect::<Vec<_>>() })
+}
+
+fn record(record: &Record) -> Json {
+    let Record {
+        name,
+        value,
+        ttl,
+        set_identifier,
+        failover,
+        health_check,
+    } = record;
+    let ttl = period(*ttl);
+    // With its final dot, a name is never taken for a load balancer's.
+    let alias = |name: &str| {
+        if name.contains('.') {
+            name.to_owned()
+        } else {
+            format!("{name}.")
+        }
+    };
+    let mut entry = match value {
+        RecordValue::A(addresses) => {
+            json!({ "name": name, "type": "A", "values": addresses, "ttl": ttl })
+        }
+        RecordValue::Cname(target) => {
+            json!({ "name": name, "type": "CNAME", "values": [target], "ttl": ttl })
+        }
+        RecordValue::Txt(texts) => {
+            json!({ "name": name, "type": "TXT", "values": texts, "ttl": ttl })
+        }
+        RecordValue::AliasLoadBalancer {
+            load_balancer,
+            evaluate_target_health,
+        } => json!({
+            "name": name, "type": "A",
+            "alias": load_balancer.as_str(), "evaluate-target-health": evaluate_target_health,
+        }),
+        RecordValue::AliasRecord {
+            name: target,
+            evaluate_target_health,
+        } => json!({
+            "name": name, "type": "A",
+            "alias": alias(target), "evaluate-target-health": evaluate_target_health,
+        }),
+    };
+    entry["set-identifier"] = json!(set_identifier);
+    entry["failover"] = json!(failover.map(|role| match role {
+        FailoverRole::Primary => "PRIMARY",
+        FailoverRole::Secondary => "SECONDARY",
+    }));
+    entry["health-check"] = json!(health_check);
+    entry
+}
+
+fn health_check(check: &HealthCheck, scale: u32) -> Json {
+    let HealthCheck {
+        id: _,
+        fully_qualified_domain_name,
+        port,
+        protocol: own,
+        resource_path,
+        request_interval,
+        failure_threshold,
+    } = check;
+    // Route 53 has two intervals; at a high scale both come out alike.
+    let slow = defaults::paced(defaults::HEALTH_CHECK_INTERVAL, scale) == *request_interval;
+    let interval = if slow {
+        defaults::HEALTH_CHECK_INTERVAL
+    } else {
+        defaults::HEALTH_CHECK_FAST_INTERVAL
+    };
+    json!({
+        "type": protocol(*own),
+        "fully-qualified-domain-name": fully_qualified_domain_name,
+        "port": port,
+        "resource-path": (*own == Protocol::Http).then_some(resource_path),
+        "request-interval": period(interval),
+        "failure-threshold": failure_threshold,
+    })
+}

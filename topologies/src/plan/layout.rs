@@ -1,0 +1,301 @@
+//! Lays a topology out: identifiers, zones, addresses, endpoints.
+//!
+//! Nothing is drawn by chance, so that the same file gives the same addresses. A zone's hosts are numbered by themselves,
+//! databases first, then caches, load balancers, and applications last: what is added to one zone moves nothing in another,
+//! and a group of instances that grows at the end of the file moves nothing at all.
+
+use std::collections::BTreeMap;
+
+use super::{Endpoint, EndpointKind, Instance, InstanceKind, LoadBalancerNode, Plan};
+use crate::address::{HostAddress, Slot, ZoneNumber};
+use crate::id::{DbInstanceId, InstanceId, ReplicationGroupId, ServiceId, ZoneId};
+use crate::names;
+use crate::topology::{
+    DbInstance, HostedZone, LoadBalancer, LoadBalancerType, Record, RecordValue, ReplicationGroup,
+    Topology,
+};
+
+/// The first host number; those below are kept for a zone's own services.
+const FIRST_HOST: u8 = 10;
+
+/// The most hosts that a zone has addresses for.
+pub const HOSTS_PER_ZONE: usize = HostAddress::MAX_HOSTS - FIRST_HOST as usize + 1;
+
+/// The host with this number of a DB instance: `orders-1`, and with Multi-AZ `orders-2`.
+pub fn db_host(db: &DbInstanceId, number: usize) -> InstanceId {
+    InstanceId::from(format!("{db}-{number}"))
+}
+
+/// The node with this number of a replication group, as ElastiCache names it: `sessions-001`.
+pub fn cache_node(group: &ReplicationGroupId, number: usize) -> InstanceId {
+    InstanceId::from(format!("{group}-{number:03}"))
+}
+
+/// The instance with this number of a service: `web-1`.
+pub fn app_instance(service: &ServiceId, number: usize) -> InstanceId {
+    InstanceId::from(format!("{service}-{number}"))
+}
+
+/// The identifier of a replication group's reader endpoint: `sessions-ro`.
+pub fn reader_endpoint(group: &ReplicationGroupId) -> String {
+    format!("{group}-ro")
+}
+
+/// The zone of every host that a topology needs: database hosts, cache nodes, load balancer nodes, application instances.
+pub fn occupied(topology: &Topology) -> impl Iterator<Item = &ZoneId> {
+    let dbs = topology.db_instances.iter().flat_map(|db| {
+        let own = std::iter::once(&db.availability_zone).chain(&db.secondary_availability_zone);
+        own.chain(
+            db.read_replicas
+                .iter()
+                .map(|replica| &replica.availability_zone),
+        )
+    });
+    let caches = topology
+        .replication_groups
+        .iter()
+        .flat_map(|group| &group.placement);
+    let balancers = topology
+        .load_balancers
+        .iter()
+        .flat_map(|balancer| &balancer.zones);
+    let services = topology
+        .services
+        .iter()
+        .flat_map(|service| &service.placement);
+    dbs.chain(caches).chain(balancers).chain(services)
+}
+
+/// Lays a checked topology out on a slot.
+///
+/// A DB instance `orders` has the hosts `orders-1`, primary at first, and with Multi-AZ `orders-2`; a read replica has one host
+/// of its own name. The nodes of a replication group are `sessions-001` and so on, the instances of a service `web-1` and so on.
+pub fn plan(topology: &Topology, slot: Slot) -> Plan {
+    let mut hosts = Hosts {
+        slot,
+        topology,
+        next: BTreeMap::new(),
+    };
+    let mut instances = Vec::new();
+    for db in &topology.db_instances {
+        db_hosts(&mut hosts, db, &mut instances);
+    }
+    for group in &topology.replication_groups {
+        for (index, zone) in group.placement.iter().enumerate() {
+            let kind = InstanceKind::CacheNode(group.id.clone());
+            instances.push(hosts.instance(
+                cache_node(&group.id, index + 1),
+                kind,
+                zone,
+                group.port,
+            ));
+        }
+    }
+    let mut nodes = Vec::new();
+    for balancer in &topology.load_balancers {
+        nodes.extend(balancer.zones.iter().map(|zone| LoadBalancerNode {
+            load_balancer: balancer.id.clone(),
+            zone: zone.clone(),
+            address: hosts.take(zone),
+        }));
+    }
+    for service in &topology.services {
+        for (index, zone) in service.placement.iter().enumerate() {
+            let kind = InstanceKind::App(service.id.clone());
+            instances.push(hosts.instance(
+                app_instance(&service.id, index + 1),
+                kind,
+                zone,
+                service.port,
+            ));
+        }
+    }
+    Plan {
+        topology: topology.clone(),
+        slot,
+        instances,
+        nodes,
+        endpoints: endpoints(topology),
+    }
+}
+
+/// Hands out host numbers.
+struct Hosts<'t> {
+    slot: Slot,
+    topology: &'t Topology,
+    next: BTreeMap<ZoneId, u8>,
+}
+
+impl Hosts<'_> {
+    fn take(&mut self, zone: &ZoneId) -> HostAddress {
+        let next = self.next.entry(zone.clone()).or_insert(FIRST_HOST);
+        let host = *next;
+        // A checked topology never gets there: it has at most HOSTS_PER_ZONE hosts per zone.
+        *next = next.saturating_add(1);
+        HostAddress {
+            slot: self.slot,
+            zone: self
+                .topology
+                .zone_number(zone)
+                .unwrap_or(ZoneNumber::OUTSIDE),
+            host,
+        }
+    }
+
+    fn instance(
+        &mut self,
+        id: InstanceId,
+        kind: InstanceKind,
+        zone: &ZoneId,
+        port: u16,
+    ) -> Instance {
+        let address = self.take(zone);
+        Instance {
+            id,
+            kind,
+            zone: zone.clone(),
+            address,
+            port,
+        }
+    }
+}
+
+fn db_hosts(hosts: &mut Hosts<'_>, db: &DbInstance, instances: &mut Vec<Instance>) {
+    let own = std::iter::once(&db.availability_zone).chain(&db.secondary_availability_zone);
+    for (index, zone) in own.enumerate() {
+        let kind = InstanceKind::DbHost(db.id.clone());
+        instances.push(hosts.instance(db_host(&db.id, index + 1), kind, zone, db.port));
+    }
+    for replica in &db.read_replicas {
+        let (id, kind) = (
+            InstanceId::from(replica.id.as_str()),
+            InstanceKind::DbHost(replica.id.clone()),
+        );
+        instances.push(hosts.instance(id, kind, &replica.availability_zone, db.port));
+    }
+}
+
+/// Everything with a name, in the file's order by kind: databases, caches, load balancers, records.
+fn endpoints(topology: &Topology) -> Vec<Endpoint> {
+    let mut endpoints = Vec::new();
+    for db in &topology.db_instances {
+        endpoints.push(Endpoint {
+            id: db.id.to_string(),
+            kind: EndpointKind::RdsWriter(db.id.clone()),
+            name: names::db_instance(topology, &db.id, &db.region),
+            port: db.port,
+        });
+        for replica in &db.read_replicas {
+            let region = topology
+                .region_of(&replica.availability_zone)
+                .map_or(&db.region, |region| &region.id);
+            endpoints.push(Endpoint {
+                id: replica.id.to_string(),
+                kind: EndpointKind::RdsInstance(replica.id.clone()),
+                name: names::db_instance(topology, &replica.id, region),
+                port: db.port,
+            });
+        }
+    }
+    for group in &topology.replication_groups {
+        cache_endpoints(topology, group, &mut endpoints);
+    }
+    for balancer in &topology.load_balancers {
+        endpoints.push(Endpoint {
+            id: balancer.id.to_string(),
+            kind: match balancer.kind {
+                LoadBalancerType::Application => EndpointKind::Alb(balancer.id.clone()),
+                LoadBalancerType::Network => EndpointKind::Nlb(balancer.id.clone()),
+            },
+            name: names::load_balancer(topology, &balancer.id, balancer.kind, &balancer.region),
+            port: first_port(balancer),
+        });
+    }
+    let records: Vec<Endpoint> = topology
+        .hosted_zones
+        .iter()
+        .flat_map(|zone| record_endpoints(topology, zone, &endpoints))
+        .collect();
+    endpoints.extend(records);
+    endpoints
+}
+
+fn cache_endpoints(topology: &Topology, group: &ReplicationGroup, endpoints: &mut Vec<Endpoint>) {
+    let port = group.port;
+    endpoints.push(Endpoint {
+        id: group.id.to_string(),
+        kind: EndpointKind::ElasticachePrimary(group.id.clone()),
+        name: names::cache_primary(topology, &group.id, &group.region),
+        port,
+    });
+    endpoints.push(Endpoint {
+        id: reader_endpoint(&group.id),
+        kind: EndpointKind::ElasticacheReader(group.id.clone()),
+        name: names::cache_reader(topology, &group.id, &group.region),
+        port,
+    });
+    for number in 1..=group.placement.len() {
+        let node = cache_node(&group.id, number);
+        endpoints.push(Endpoint {
+            id: node.to_string(),
+            name: names::cache_node(topology, &node, &group.region),
+            kind: EndpointKind::ElasticacheNode(node),
+            port,
+        });
+    }
+}
+
+/// The port of a load balancer's first listener.
+pub(super) fn first_port(balancer: &LoadBalancer) -> u16 {
+    balancer
+        .listeners
+        .first()
+        .map_or(80, |listener| listener.port)
+}
+
+/// The names of a hosted zone that lead to an endpoint of the stack, once each. What leads elsewhere has no port to connect to.
+fn record_endpoints(topology: &Topology, zone: &HostedZone, own: &[Endpoint]) -> Vec<Endpoint> {
+    let mut endpoints: Vec<Endpoint> = Vec::new();
+    for record in &zone.records {
+        let port = record_port(topology, zone, record, own, zone.records.len());
+        if let Some(port) = port
+            && !endpoints.iter().any(|endpoint| endpoint.id == record.name)
+        {
+            endpoints.push(Endpoint {
+                id: record.name.clone(),
+                kind: EndpointKind::Record,
+                name: record.name.clone(),
+                port,
+            });
+        }
+    }
+    endpoints
+}
+
+/// The port behind a record, through at most `steps` aliases.
+fn record_port(
+    topology: &Topology,
+    zone: &HostedZone,
+    record: &Record,
+    own: &[Endpoint],
+    steps: usize,
+) -> Option<u16> {
+    match &record.value {
+        RecordValue::AliasLoadBalancer { load_balancer, .. } => {
+            let balancer = topology
+                .load_balancers
+                .iter()
+                .find(|balancer| balancer.id == *load_balancer)?;
+            Some(first_port(balancer))
+        }
+        RecordValue::AliasRecord { name, .. } => {
+            let next = zone.records.iter().find(|other| other.name == *name)?;
+            record_port(topology, zone, next, own, steps.checked_sub(1)?)
+        }
+        RecordValue::Cname(name) => own
+            .iter()
+            .find(|endpoint| endpoint.name == *name)
+            .map(|endpoint| endpoint.port),
+        RecordValue::A(_) | RecordValue::Txt(_) => None,
+    }
+}

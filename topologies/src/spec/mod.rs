@@ -1,0 +1,497 @@
+//! A topology file as written: AWS's words, every value with its place.
+//!
+//! The types here are the file's only description: what a field may hold is in their JSON schema, which editors use and which
+//! a file is held against ([`read`]) before it is decoded. Names are not resolved here and no default is filled.
+
+mod decode;
+mod shape;
+mod tree;
+pub mod values;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use decode::At;
+pub(crate) use shape::nearest;
+pub use tree::MAX_BYTES;
+use values::{Literal, Named, Period, PeriodRange, StatusCodes, Version, Words};
+
+use crate::notes::Note;
+
+/// A text read as a topology file.
+pub struct Read {
+    /// The file, if it has the right shape apart from fields that nobody knows.
+    pub spec: Option<Spec>,
+    /// Every mistake of shape: unknown and missing fields, wrong kinds of value, numbers out of range.
+    pub notes: Vec<Note>,
+}
+
+/// Reads a text.
+pub fn read(text: &str) -> Read {
+    let mut tree = match tree::parse(text) {
+        Ok(tree) => tree,
+        Err(note) => {
+            return Read {
+                spec: None,
+                notes: vec![note],
+            };
+        }
+    };
+    let shape::Verdict { mut notes, usable } = shape::hold_against(&mut tree, &schema());
+    let spec = usable
+        .then(|| decode::decode(&tree))
+        .and_then(|decoded| decoded.map_err(|note| notes.push(note)).ok());
+    Read { spec, notes }
+}
+
+/// The JSON schema of topology files, for editors.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Spec).to_value()
+}
+
+/// A stack: application instances, load balancers, databases, caches and DNS in emulated Availability Zones.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(title = "localaws topology")]
+pub struct Spec {
+    /// The stack's name; the file's name without its ending if absent.
+    pub name: Option<At<String>>,
+    /// The DNS suffix in place of `amazonaws.com`; `localaws.internal` if absent.
+    pub suffix: Option<At<String>>,
+    /// The region, `ap-northeast-2`; its zones are in `availability-zones`.
+    pub region: Option<At<String>>,
+    /// Availability Zones of the region, as letters (`a`) or whole names (`ap-northeast-2a`).
+    pub availability_zones: Option<At<Vec<At<String>>>>,
+    /// Several regions, each with its Availability Zones, in place of `region` and `availability-zones`.
+    #[serde(default)]
+    pub regions: Named<Vec<At<String>>>,
+    /// How long things take: `fast`, `aws`, or a profile with numbers of one's own.
+    pub timing: Option<At<TimingSpec>>,
+    /// Groups of application instances, by name.
+    #[serde(default)]
+    pub instances: Named<InstancesSpec>,
+    /// Target groups, by name.
+    #[serde(default)]
+    pub target_groups: Named<TargetGroupSpec>,
+    /// Application and Network Load Balancers, by name.
+    #[serde(default)]
+    pub load_balancers: Named<LoadBalancerSpec>,
+    /// RDS DB instances, by identifier.
+    #[serde(default)]
+    pub db_instances: Named<DbInstanceSpec>,
+    /// ElastiCache replication groups, by identifier.
+    #[serde(default)]
+    pub replication_groups: Named<ReplicationGroupSpec>,
+    /// Route 53 hosted zones, by domain name.
+    #[serde(default)]
+    pub hosted_zones: Named<HostedZoneSpec>,
+    /// Route 53 health checks, by name.
+    #[serde(default)]
+    pub health_checks: Named<HealthCheckSpec>,
+}
+
+/// A timing profile, alone or with numbers that differ from it.
+#[derive(Clone, Debug)]
+pub struct TimingSpec(pub TimingFields);
+
+/// A timing profile and numbers that differ from it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TimingFields {
+    /// The profile that absent numbers come from; `custom` takes them from `fast`.
+    pub profile: Option<ProfileSpec>,
+    /// Time from one probe of a database or cache host to the next.
+    pub probe_interval: Option<At<Period>>,
+    /// A probe without an answer fails after this time.
+    pub probe_timeout: Option<At<Period>>,
+    /// Consecutive failed probes after which a silent host is taken for lost.
+    #[schemars(range(min = 1, max = 100))]
+    pub probe_threshold: Option<u32>,
+    /// How long the failover of a Multi-AZ DB instance takes beyond detection.
+    pub db_failover: Option<PeriodRange>,
+    /// How long the failover of a replication group takes beyond detection.
+    pub cache_failover: Option<PeriodRange>,
+    /// TTL of RDS endpoints.
+    pub rds_ttl: Option<At<Period>>,
+    /// TTL of ElastiCache endpoints.
+    pub elasticache_ttl: Option<At<Period>>,
+    /// TTL of load balancer names.
+    pub load_balancer_ttl: Option<At<Period>>,
+    /// Divides the intervals and timeouts of health checks; 1 is AWS's pace.
+    #[schemars(range(min = 1, max = 1000))]
+    pub health_check_scale: Option<u32>,
+}
+
+/// A timing profile's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum ProfileSpec {
+    /// As quick as the machine allows.
+    Fast,
+    /// AWS's documented times.
+    Aws,
+    /// Numbers of one's own.
+    Custom,
+}
+
+/// A group of like application instances.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct InstancesSpec {
+    /// The program and its arguments: a path, or a name looked up beside localaws and in `PATH`. `storefront` is shipped.
+    pub program: At<Words>,
+    /// The container image under the docker runtime, if the program is in one.
+    pub image: Option<At<String>>,
+    /// The port on which the program listens, also in its environment as `PORT`.
+    #[schemars(range(min = 1))]
+    pub port: At<u16>,
+    /// How many instances, spread over the zones in turn; 1 per zone if absent.
+    #[schemars(range(min = 1, max = 1000))]
+    pub count: Option<At<u32>>,
+    /// The zones that instances are spread over; all of the region's if absent.
+    pub availability_zones: Option<At<Vec<At<String>>>>,
+    /// One zone per instance, in place of `count` and `availability-zones`.
+    pub placement: Option<At<Vec<At<String>>>>,
+    /// Environment variables; `${orders.url}` and the like stand for what the stack knows.
+    #[serde(default)]
+    pub environment: Named<Literal>,
+}
+
+/// A listener's or target group's protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[schemars(inline)]
+pub enum ProtocolSpec {
+    /// HTTP/1.1, behind an Application Load Balancer.
+    Http,
+    /// TCP, behind a Network Load Balancer.
+    Tcp,
+}
+
+/// A target group.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TargetGroupSpec {
+    /// The group of instances that are its targets.
+    pub targets: At<String>,
+    /// HTTP (the default) for an Application, TCP for a Network Load Balancer.
+    pub protocol: Option<At<ProtocolSpec>>,
+    /// The targets' port; that of the instances if absent.
+    #[schemars(range(min = 1))]
+    pub port: Option<At<u16>>,
+    /// How targets are checked.
+    pub health_check: Option<TargetHealthCheckSpec>,
+    /// Whether nodes use targets of other zones; as the load balancer says if absent.
+    pub cross_zone: Option<bool>,
+    /// How long a deregistered target drains.
+    pub deregistration_delay: Option<At<Period>>,
+}
+
+/// A target group's health check.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TargetHealthCheckSpec {
+    /// HTTP or TCP; as the target group if absent.
+    pub protocol: Option<At<ProtocolSpec>>,
+    /// The path asked for, with HTTP.
+    pub path: Option<At<String>>,
+    /// Status codes that count as healthy, `200-299`.
+    pub matcher: Option<At<StatusCodes>>,
+    /// Time from one check to the next, 5 to 300 seconds before timing divides it.
+    pub interval: Option<At<Period>>,
+    /// A check without an answer fails after this time, 2 to 120 seconds before timing divides it.
+    pub timeout: Option<At<Period>>,
+    /// Consecutive successes until an unhealthy target is healthy.
+    #[schemars(range(min = 2, max = 10))]
+    pub healthy_threshold: Option<u32>,
+    /// Consecutive failures until a healthy target is unhealthy.
+    #[schemars(range(min = 2, max = 10))]
+    pub unhealthy_threshold: Option<u32>,
+}
+
+/// Which kind of load balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum LoadBalancerTypeSpec {
+    /// ALB.
+    Application,
+    /// NLB.
+    Network,
+}
+
+/// A load balancer.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LoadBalancerSpec {
+    /// `application` or `network`.
+    #[serde(rename = "type")]
+    pub kind: At<LoadBalancerTypeSpec>,
+    /// The zones with a node of it; all of the region's if absent.
+    pub availability_zones: Option<At<Vec<At<String>>>>,
+    /// Whether a node uses targets of other zones. Always on for an ALB, off for an NLB unless set.
+    pub cross_zone: Option<At<bool>>,
+    /// Idle timeout of connections.
+    pub idle_timeout: Option<At<Period>>,
+    /// Its listeners.
+    pub listeners: At<Vec<At<ListenerSpec>>>,
+}
+
+/// A listener.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ListenerSpec {
+    /// The port.
+    #[schemars(range(min = 1))]
+    pub port: At<u16>,
+    /// HTTP on an ALB, TCP on an NLB; may be left out.
+    pub protocol: Option<At<ProtocolSpec>>,
+    /// What happens when no rule matches.
+    pub default_action: At<ActionSpec>,
+    /// Rules of an ALB's listener.
+    pub rules: Option<At<Vec<At<RuleSpec>>>>,
+}
+
+/// What a listener does with a request: one of `forward` and `fixed-response`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ActionSpec {
+    /// The target group to hand it to.
+    pub forward: Option<At<String>>,
+    /// The answer to give.
+    pub fixed_response: Option<At<FixedResponseSpec>>,
+}
+
+/// An answer that a listener gives by itself.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FixedResponseSpec {
+    /// The status: 2xx, 4xx or 5xx.
+    #[schemars(range(min = 200, max = 599))]
+    pub status_code: At<u16>,
+    /// The content type; `text/plain` if absent.
+    pub content_type: Option<At<String>>,
+    /// The body, at most 1,024 characters.
+    pub message_body: Option<At<String>>,
+}
+
+/// A listener rule: conditions, all of which must hold, and an action.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RuleSpec {
+    /// Rules are tried from the lowest priority up.
+    #[schemars(range(min = 1, max = 50000))]
+    pub priority: At<u32>,
+    /// Host patterns, any of which must match.
+    pub host_header: Option<At<Words>>,
+    /// Path patterns, any of which must match.
+    pub path_pattern: Option<At<Words>>,
+    /// What happens then.
+    pub action: At<ActionSpec>,
+}
+
+/// The database engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum DbEngineSpec {
+    /// PostgreSQL.
+    Postgres,
+}
+
+/// An RDS DB instance, or with `source-db-instance-identifier` a read replica of one.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DbInstanceSpec {
+    /// `postgres`; may be left out.
+    pub engine: Option<DbEngineSpec>,
+    /// The major version, 13 to 18; whichever is installed if absent.
+    pub engine_version: Option<At<Version>>,
+    /// Whether a synchronous standby runs in a second zone.
+    pub multi_az: Option<At<bool>>,
+    /// The zone of the primary at first; the region's first if absent.
+    pub availability_zone: Option<At<String>>,
+    /// The zone of the standby at first; the next one if absent.
+    pub secondary_availability_zone: Option<At<String>>,
+    /// The port; 5432 if absent.
+    pub port: Option<At<u16>>,
+    /// The database created at first; `postgres` if absent.
+    pub db_name: Option<At<String>>,
+    /// The master user; `postgres` if absent.
+    pub master_username: Option<At<String>>,
+    /// The master password; generated if absent.
+    pub master_user_password: Option<At<String>>,
+    /// Parameters of the engine, as in a parameter group.
+    #[serde(default)]
+    pub parameters: Named<Literal>,
+    /// Read replicas, by identifier.
+    #[serde(default)]
+    pub read_replicas: Named<ReadReplicaSpec>,
+    /// Makes this a read replica of that DB instance, like an entry of its `read-replicas`.
+    pub source_db_instance_identifier: Option<At<String>>,
+}
+
+/// A read replica.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReadReplicaSpec {
+    /// Its zone; zones are taken in turn if absent.
+    pub availability_zone: Option<At<String>>,
+}
+
+/// The cache engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum CacheEngineSpec {
+    /// Redis OSS or Valkey, whichever is installed.
+    Redis,
+}
+
+/// An ElastiCache replication group, cluster mode disabled.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReplicationGroupSpec {
+    /// `redis`; may be left out.
+    pub engine: Option<CacheEngineSpec>,
+    /// The major version, 6 to 8; whichever is installed if absent.
+    pub engine_version: Option<At<Version>>,
+    /// How many nodes: a primary and its replicas; 1 if absent.
+    #[schemars(range(min = 1, max = 6))]
+    pub num_cache_clusters: Option<At<u32>>,
+    /// One zone per node, the primary's first; zones are taken in turn if absent.
+    pub preferred_cache_cluster_azs: Option<At<Vec<At<String>>>>,
+    /// Whether a replica is promoted by itself when the primary fails; off if absent.
+    pub automatic_failover_enabled: Option<At<bool>>,
+    /// Whether nodes must stand in several zones; needs automatic failover.
+    pub multi_az_enabled: Option<At<bool>>,
+    /// The port; 6379 if absent.
+    #[schemars(range(min = 1))]
+    pub port: Option<At<u16>>,
+    /// The AUTH token, if clients must give one.
+    pub auth_token: Option<At<String>>,
+}
+
+/// A Route 53 hosted zone.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct HostedZoneSpec {
+    /// Its records.
+    #[serde(default)]
+    pub records: Vec<At<RecordSpec>>,
+}
+
+/// A record type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[schemars(inline)]
+pub enum RecordTypeSpec {
+    /// IPv4 addresses, or an alias.
+    A,
+    /// Another name.
+    Cname,
+    /// Text.
+    Txt,
+}
+
+/// The place of a record in a failover pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[schemars(inline)]
+pub enum FailoverSpec {
+    /// Answered while healthy, and when nothing is.
+    Primary,
+    /// Answered while the primary is unhealthy.
+    Secondary,
+}
+
+/// A record of a hosted zone.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RecordSpec {
+    /// The name, with or without the hosted zone's; `@` is the hosted zone's own.
+    pub name: At<String>,
+    /// The type; A if absent.
+    #[serde(rename = "type")]
+    pub kind: Option<At<RecordTypeSpec>>,
+    /// The values; with CNAME, `${orders.address}` stands for an endpoint's name.
+    pub values: Option<At<Words>>,
+    /// The load balancer, or record of the same hosted zone, that this is an alias of.
+    pub alias: Option<At<String>>,
+    /// Whether the health of the alias's target counts.
+    pub evaluate_target_health: Option<At<bool>>,
+    /// TTL; an alias has its target's.
+    pub ttl: Option<At<Period>>,
+    /// Tells records of one name and type apart.
+    pub set_identifier: Option<At<String>>,
+    /// Its place in a failover pair.
+    pub failover: Option<At<FailoverSpec>>,
+    /// The health check that it is answered by.
+    pub health_check: Option<At<String>>,
+}
+
+/// A Route 53 health check.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct HealthCheckSpec {
+    /// HTTP (the default) or TCP.
+    #[serde(rename = "type")]
+    pub kind: Option<ProtocolSpec>,
+    /// The name it asks for; `${site.address}` stands for a load balancer's.
+    pub fully_qualified_domain_name: At<String>,
+    /// The port; 80 if absent.
+    #[schemars(range(min = 1))]
+    pub port: Option<u16>,
+    /// The path, with HTTP; `/` if absent.
+    pub resource_path: Option<At<String>>,
+    /// 30 seconds (the default) or 10, before timing divides it.
+    pub request_interval: Option<At<Period>>,
+    /// Consecutive results until the state flips.
+    #[schemars(range(min = 1, max = 10))]
+    pub failure_threshold: Option<u32>,
+}
+
+impl<'de> Deserialize<'de> for TimingSpec {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TimingVisitor)
+    }
+}
+
+struct TimingVisitor;
+
+impl<'de> serde::de::Visitor<'de> for TimingVisitor {
+    type Value = TimingSpec;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a profile's name or a mapping")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<TimingSpec, E> {
+        let profile = ProfileSpec::deserialize(serde::de::value::StrDeserializer::<E>::new(name))?;
+        Ok(TimingSpec(TimingFields {
+            profile: Some(profile),
+            ..TimingFields::default()
+        }))
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<TimingSpec, A::Error> {
+        TimingFields::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(TimingSpec)
+    }
+}
+
+impl JsonSchema for TimingSpec {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TimingSpec".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let profile = generator.subschema_for::<ProfileSpec>();
+        let fields = generator.subschema_for::<TimingFields>();
+        schemars::json_schema!({ "anyOf": [profile, fields] })
+    }
+}

@@ -1,0 +1,360 @@
+//! Holds a tree of YAML values against the JSON schema of topology files and collects every difference.
+//!
+//! The schema comes from the types, so that the file's description exists once. Only what those types' schemas use is
+//! understood: references, kinds, enumerations, ranges, properties, items and alternatives.
+
+use serde_json::Value as Json;
+
+use super::tree::{Node, Value};
+use super::values;
+use crate::notes::Note;
+
+/// What the comparison found.
+pub(super) struct Verdict {
+    /// Every difference, in the file's order.
+    pub(super) notes: Vec<Note>,
+    /// Whether the tree, freed of what is unknown or said twice, can be decoded.
+    pub(super) usable: bool,
+}
+
+/// Compares. Unknown fields are taken out of the tree, misspelt ones renamed to what was meant, and the second of two equal
+/// keys is taken out.
+pub(super) fn hold_against(tree: &mut Node, schema: &Json) -> Verdict {
+    let mut walk = Walk {
+        root: schema,
+        notes: Vec::new(),
+        usable: true,
+    };
+    if tree.value == Value::Null {
+        walk.refuse(
+            Note::error(tree.span, "this file is empty")
+                .hint("a topology begins with `region` and `availability-zones`"),
+        );
+    } else {
+        walk.visit(tree, schema, "");
+    }
+    Verdict {
+        notes: walk.notes,
+        usable: walk.usable,
+    }
+}
+
+struct Walk<'s> {
+    root: &'s Json,
+    notes: Vec<Note>,
+    usable: bool,
+}
+
+impl<'s> Walk<'s> {
+    /// Notes a difference after which the tree can not be decoded.
+    fn refuse(&mut self, note: Note) {
+        self.usable = false;
+        self.notes.push(note);
+    }
+
+    /// Holds `node` against `schema`; `at` says where, in the file's own words.
+    fn visit(&mut self, node: &mut Node, schema: &'s Json, at: &str) {
+        let schema = self.resolve(node, schema);
+        if self.admitted(node, schema) == Admission::Refused {
+            let expected = self.expected(schema);
+            let found = match node.text() {
+                Some(text) if text.chars().count() <= 40 => format!("`{text}`"),
+                Some(_) | None => node.kind().to_owned(),
+            };
+            let note = Note::error(node.span, format!("expected {expected}, found {found}"));
+            let form = schema["format"].as_str().unwrap_or_default();
+            self.refuse(match values::problem(form, "") {
+                Some(hint) => note.hint(hint),
+                None => note,
+            });
+            return;
+        }
+        self.visit_scalar(node, schema);
+        match &mut node.value {
+            Value::List(items) => {
+                for item in items {
+                    self.visit(item, &schema["items"], at);
+                }
+            }
+            Value::Map(_) => self.visit_map(node, schema, at),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Integer(_)
+            | Value::Number(_)
+            | Value::Text(_) => {}
+        }
+    }
+
+    /// Follows references, and of alternatives takes the one that admits the node.
+    fn resolve(&self, node: &Node, mut schema: &'s Json) -> &'s Json {
+        loop {
+            if let Some(name) = schema["$ref"].as_str() {
+                let pointer = name.trim_start_matches('#');
+                schema = self.root.pointer(pointer).unwrap_or(&Json::Null);
+            } else if let Some(alternatives) = schema["anyOf"].as_array() {
+                let fits = alternatives.iter().find(|alternative| {
+                    self.admitted(node, self.resolve(node, alternative)) != Admission::Refused
+                });
+                let Some(fit) = fits.or(alternatives.first()) else {
+                    return schema;
+                };
+                schema = fit;
+            } else {
+                return schema;
+            }
+        }
+    }
+
+    /// Whether the kind of a value is one of the schema's.
+    fn admitted(&self, node: &Node, schema: &Json) -> Admission {
+        let any_of = |admits: &dyn Fn(&str) -> bool| match &schema["type"] {
+            Json::String(one) => admits(one),
+            Json::Array(several) => several.iter().filter_map(Json::as_str).any(admits),
+            _ if !words(schema).is_empty() => admits("string"),
+            _ => true,
+        };
+        let named = match &node.value {
+            Value::Null => any_of(&|kind| kind == "null"),
+            Value::Bool(_) => any_of(&|kind| kind == "boolean"),
+            // A name or password of digits only is text where text is wanted.
+            Value::Integer(_) | Value::Number(_) if is_free_text(schema) => true,
+            Value::Integer(_) => any_of(&|kind| kind == "integer" || kind == "number"),
+            Value::Number(_) => any_of(&|kind| kind == "number"),
+            Value::Text(_) => any_of(&|kind| kind == "string"),
+            Value::List(_) => any_of(&|kind| kind == "array"),
+            Value::Map(_) => any_of(&|kind| kind == "object"),
+        };
+        if named {
+            Admission::Admitted
+        } else {
+            Admission::Refused
+        }
+    }
+
+    /// What a schema wants, in words.
+    fn expected(&self, schema: &Json) -> String {
+        if !words(schema).is_empty() {
+            return format!("one of {}", list(&words(schema)));
+        }
+        let word = |kind: &str| match kind {
+            "string" => "text",
+            "integer" => "a whole number",
+            "number" => "a number",
+            "boolean" => "true or false",
+            "array" => "a list",
+            "object" => "a mapping",
+            _ => "",
+        };
+        let kinds: Vec<&str> = match &schema["type"] {
+            Json::String(one) => vec![word(one)],
+            Json::Array(several) => several.iter().filter_map(Json::as_str).map(word).collect(),
+            _ => vec!["something else"],
+        };
+        let kinds: Vec<&str> = kinds.into_iter().filter(|kind| !kind.is_empty()).collect();
+        kinds.join(" or ")
+    }
+
+    fn visit_scalar(&mut self, node: &Node, schema: &Json) {
+        if let Value::Integer(number) = node.value {
+            let bound = |name: &str| schema[name].as_f64().map(|bound| bound as i128);
+            let (least, most) = (bound("minimum"), bound("maximum"));
+            if least.is_some_and(|least| number < least) || most.is_some_and(|most| number > most) {
+                let range = match (least, most) {
+                    (Some(least), Some(most)) => format!("{least} to {most}"),
+                    (Some(least), None) => format!("{least} or more"),
+                    (None, _) => "a smaller number".to_owned(),
+                };
+                self.refuse(Note::error(
+                    node.span,
+                    format!("{number} is out of range: allowed is {range}"),
+                ));
+            }
+        }
+        let Some(text) = node.text() else { return };
+        let words = words(schema);
+        if !words.is_empty() && !words.contains(&text.as_str()) {
+            let note = Note::error(node.span, format!("unknown value `{text}`"));
+            self.refuse(match nearest(&text, &words) {
+                Some(near) => note.hint(format!("did you mean `{near}`?")),
+                None => note.hint(format!("allowed: {}", list(&words))),
+            });
+        }
+        if let Some(problem) = values::problem(schema["format"].as_str().unwrap_or_default(), &text)
+        {
+            self.refuse(Note::error(node.span, format!("can not read `{text}`")).hint(problem));
+        }
+    }
+
+    fn visit_map(&mut self, node: &mut Node, schema: &'s Json, at: &str) {
+        let place = node.span;
+        let Value::Map(entries) = &mut node.value else {
+            return;
+        };
+        let fields = schema["properties"].as_object();
+        let free = &schema["additionalProperties"];
+        let mut seen: Vec<(String, u32)> = Vec::new();
+        let mut kept = Vec::with_capacity(entries.len());
+        for (mut key, mut value) in entries.drain(..) {
+            let Some(mut name) = key.text() else {
+                self.refuse(Note::error(key.span, "a name must be text"));
+                continue;
+            };
+            let mut field = fields.and_then(|fields| fields.get(&name));
+            if let (None, Some(fields), false) = (field, fields, free.is_object()) {
+                let known: Vec<&str> = fields.keys().map(String::as_str).collect();
+                let near = nearest(&name, &known).map(str::to_owned);
+                self.notes
+                    .push(unknown_field(&key, &name, at, near.as_deref(), &known));
+                // What was meant is looked at too, unless it is said elsewhere.
+                let Some(near) = near.filter(|near| !seen.iter().any(|(other, _)| other == near))
+                else {
+                    continue;
+                };
+                field = fields.get(&near);
+                key.value = Value::Text(near.clone());
+                name = near;
+            }
+            if let Some((_, line)) = seen.iter().find(|(other, _)| *other == name) {
+                self.notes.push(
+                    Note::error(key.span, format!("`{name}` is here twice"))
+                        .hint(format!("the first one is on line {line}")),
+                );
+                continue;
+            }
+            seen.push((name.clone(), key.span.line));
+            let below = if at.is_empty() {
+                name
+            } else {
+                format!("{at}.{name}")
+            };
+            self.visit(&mut value, field.unwrap_or(free), &below);
+            kept.push((key, value));
+        }
+        *entries = kept;
+        for required in schema["required"].as_array().into_iter().flatten() {
+            let Some(required) = required.as_str() else {
+                continue;
+            };
+            if !seen.iter().any(|(name, _)| name == required) {
+                let whose = if at.is_empty() {
+                    "the file".to_owned()
+                } else {
+                    format!("`{at}`")
+                };
+                let note = Note::error(place, format!("{whose} has no `{required}`"));
+                let about = schema["properties"][required]["description"].as_str();
+                self.refuse(match about {
+                    Some(about) => note.hint(format!("`{required}`: {}", about.replace('\n', " "))),
+                    None => note,
+                });
+            }
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Admission {
+    Admitted,
+    Refused,
+}
+
+fn unknown_field(key: &Node, name: &str, at: &str, near: Option<&str>, known: &[&str]) -> Note {
+    let whose = if at.is_empty() {
+        String::new()
+    } else {
+        format!(" in `{at}`")
+    };
+    let note = Note::error(key.span, format!("unknown field `{name}`{whose}"));
+    match near {
+        Some(near) => note.hint(format!("did you mean `{near}`?")),
+        None => note.hint(format!("known fields: {}", list(known))),
+    }
+}
+
+/// Whether a schema wants text of no particular form.
+fn is_free_text(schema: &Json) -> bool {
+    let text = match &schema["type"] {
+        Json::String(one) => one == "string",
+        Json::Array(several) => several.iter().any(|kind| kind == "string"),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => false,
+    };
+    text && schema["format"].as_str().unwrap_or_default().is_empty() && words(schema).is_empty()
+}
+
+/// The words that an enumeration allows; none for what is no enumeration.
+fn words(schema: &Json) -> Vec<&str> {
+    let constants = |name: &str| -> Vec<&str> {
+        let alternatives = schema[name].as_array().into_iter().flatten();
+        alternatives
+            .filter_map(|one| one["const"].as_str())
+            .collect()
+    };
+    match schema["enum"].as_array() {
+        Some(words) => words.iter().filter_map(Json::as_str).collect(),
+        None => schema["const"]
+            .as_str()
+            .map_or_else(|| constants("oneOf"), |word| vec![word]),
+    }
+}
+
+fn list(words: &[&str]) -> String {
+    words
+        .iter()
+        .map(|word| format!("`{word}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The candidate that `word` is a misspelling of, if one is near. `multi_az`, `MultiAZ` and `multiaz` are near `multi-az`.
+pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    let bare = |text: &str| -> Vec<char> {
+        let letters = text.chars().filter(|c| c.is_alphanumeric());
+        letters.flat_map(char::to_lowercase).take(64).collect()
+    };
+    let word = bare(word);
+    let (distance, near) = candidates
+        .iter()
+        .map(|candidate| (distance(&word, &bare(candidate)), *candidate))
+        .min_by_key(|(distance, _)| *distance)?;
+    (distance <= word.len() / 3).then_some(near)
+}
+
+/// Insertions, deletions, replacements and swaps of neighbours that lead from one word to the other.
+fn distance(from: &[char], to: &[char]) -> usize {
+    let mut rows: Vec<Vec<usize>> = vec![(0..=to.len()).collect()];
+    for i in 1..=from.len() {
+        let mut row = vec![i];
+        for j in 1..=to.len() {
+            let above = &rows[i - 1];
+            let replaced = above[j - 1] + usize::from(from[i - 1] != to[j - 1]);
+            let mut least = replaced.min(above[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1] {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
+        }
+        rows.push(row);
+    }
+    rows[from.len()][to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_is_the_one_meant() {
+        let fields = ["multi-az", "master-username", "port", "read-replicas"];
+        for (written, meant) in [
+            ("multi_az", Some("multi-az")),
+            ("MultiAZ", Some("multi-az")),
+            ("MasterUsername", Some("master-username")),
+            ("prot", Some("port")),
+            ("read-replica", Some("read-replicas")),
+            ("color", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(written, &fields), meant, "{written}");
+        }
+    }
+}
