@@ -8,10 +8,11 @@
 //! - [`defaults`]: AWS's defaults and limits; [`explain`]: a topology written out with all of them
 //! - [`mod@plan`]: what will run where, at which address, under which name; [`names`], [`reference`]: those names and `${...}`
 //! - [`event`], [`world`]: the vocabulary of everything that happens, and its fold
-//! - [`runtime`]: the trait that starts, stops and watches instances
+//! - [`runtime`]: the trait that starts, stops and watches instances; [`affliction`]: what harm forbids and hides
 //! - [`network`]: the physical state of the emulated network
 
 pub mod address;
+pub mod affliction;
 pub mod check;
 pub mod defaults;
 pub mod event;

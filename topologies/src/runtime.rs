@@ -217,7 +217,7 @@ pub trait Runtime: Send + Sync {
     async fn prepare(
         &self,
         software: &[Software],
-        progress: &(dyn Fn(&str) + Send + Sync),
+        progress: &(dyn for<'line> Fn(&'line str) + Send + Sync),
     ) -> Result<(), RuntimeError>;
 
     /// The version of the software at hand, `15.18`.

@@ -1,0 +1,327 @@
+//! What a container is made of: an instance's or a tool's plan as the body of an order to the engine. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, RestartPolicy,
+    RestartPolicyNameEnum,
+};
+use sha2::{Digest, Sha256};
+use topologies::id::{InstanceId, StackId, ZoneId};
+use topologies::runtime::{InstancePlan, Resolution, Software, ToolPlan};
+
+use crate::images::Image;
+
+/// The stack's directory: what a container belongs to. Two users may both have a stack of the same name.
+pub(crate) const STACK: &str = "localaws.stack";
+/// The instance that a container is.
+pub(crate) const INSTANCE: &str = "localaws.instance";
+/// Marks a one-shot program.
+pub(crate) const TOOL: &str = "localaws.tool";
+/// The zone it stands in.
+pub(crate) const ZONE: &str = "localaws.zone";
+/// The plan that it was made by.
+pub(crate) const PLAN: &str = "localaws.plan";
+
+/// Changes when the body that is made of the same plan does.
+const BODY_VERSION: &str = "1";
+
+/// PostgreSQL maps its dynamic shared memory here; the engine's default of 64 MiB is too small for parallel queries. A limit,
+/// not a reservation.
+const POSTGRES_SHARED_MEMORY: i64 = 256 << 20;
+
+/// Who processes in containers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The user's number on this host.
+    pub uid: u32,
+    /// The group's.
+    pub gid: u32,
+}
+
+impl User {
+    /// `nobody`: who they are when the daemon is root.
+    pub const NOBODY: Self = Self {
+        uid: 65534,
+        gid: 65534,
+    };
+}
+
+/// What a container's body depends on beside the plan.
+#[derive(Debug)]
+pub(crate) struct Surroundings<'a> {
+    /// The value of the label [`STACK`].
+    pub(crate) label: &'a str,
+    pub(crate) user: User,
+    pub(crate) image: &'a Image,
+    /// A password file that knows the user, where the image's own may not.
+    pub(crate) passwd: Option<&'a Path>,
+    /// Ports from here on need no privilege.
+    pub(crate) unprivileged_from: u16,
+}
+
+/// The name of an instance's container.
+pub(crate) fn name(stack: &StackId, instance: &InstanceId) -> String {
+    format!("localaws-{stack}-{instance}")
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "_.-".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect()
+}
+
+/// Where the file for this instance's `/etc/resolv.conf` is written, and what is in it.
+pub(crate) fn resolver(plan: &InstancePlan) -> Option<(PathBuf, String)> {
+    match &plan.resolution {
+        Resolution::Nameserver(address) => {
+            let text = format!("nameserver {address}\noptions timeout:1 attempts:2\n");
+            Some((plan.directory.join("resolv.conf"), text))
+        }
+        Resolution::Host | Resolution::HostsFile(_) => None,
+    }
+}
+
+/// The container of an instance. `program` is the file on this host that the command's first word stands for, if it is not
+/// in the image.
+pub(crate) fn instance(
+    plan: &InstancePlan,
+    program: Option<&Path>,
+    around: &Surroundings<'_>,
+) -> ContainerCreateBody {
+    let mut mounts = vec![mount(&plan.directory, &plan.directory, false)];
+    if let Some((path, _)) = resolver(plan) {
+        mounts.push(mount(&path, Path::new("/etc/resolv.conf"), true));
+    }
+    if let Resolution::HostsFile(path) = &plan.resolution {
+        mounts.push(mount(path, Path::new("/etc/hosts"), true));
+    }
+    let mut command = plan.command.clone();
+    if let Some(program) = program {
+        let inside = Path::new("/opt/localaws").join(program.file_name().unwrap_or_default());
+        if let Some(word) = command.first_mut() {
+            *word = inside.display().to_string();
+        }
+        mounts.push(mount(program, &inside, true));
+    }
+    let privilege = Privilege::of(plan, around);
+    let mut labels = labels(around.label, Some(&plan.zone));
+    labels.insert(INSTANCE.to_owned(), plan.id.to_string());
+    labels.insert(PLAN.to_owned(), plan_hash(plan, program, around));
+    let mut body = body(
+        privilege.wrap(command, around.user),
+        &plan.environment,
+        &plan.directory,
+        mounts,
+        around,
+    );
+    body.user = Some(privilege.user(around.user));
+    body.labels = Some(labels);
+    body.stop_signal = Some(stop_signal(&plan.software).to_owned());
+    if let Some(host) = &mut body.host_config {
+        host.cap_add = Some(privilege.capabilities());
+        host.shm_size =
+            matches!(plan.software, Software::Postgres { .. }).then_some(POSTGRES_SHARED_MEMORY);
+        host.log_config = Some(HostConfigLogConfig {
+            typ: Some("json-file".to_owned()),
+            config: Some(HashMap::from([
+                ("max-size".to_owned(), "8m".to_owned()),
+                ("max-file".to_owned(), "2".to_owned()),
+            ])),
+        });
+    }
+    body
+}
+
+/// The container of a tool.
+pub(crate) fn tool(plan: &ToolPlan, around: &Surroundings<'_>) -> ContainerCreateBody {
+    let mounts = plan
+        .directories
+        .iter()
+        .map(|directory| mount(directory, directory, false))
+        .collect();
+    let home = plan
+        .directories
+        .first()
+        .map_or_else(|| PathBuf::from("/tmp"), Clone::clone);
+    let mut labels = labels(around.label, plan.zone.as_ref());
+    labels.insert(
+        TOOL.to_owned(),
+        plan.command.first().cloned().unwrap_or_default(),
+    );
+    let mut body = body(
+        plan.command.clone(),
+        &plan.environment,
+        &home,
+        mounts,
+        around,
+    );
+    body.labels = Some(labels);
+    body.attach_stdout = Some(true);
+    body.attach_stderr = Some(true);
+    if let Some(host) = &mut body.host_config {
+        host.auto_remove = Some(true);
+        // Its output is read as it comes.
+        host.log_config = Some(HostConfigLogConfig {
+            typ: Some("none".to_owned()),
+            config: None,
+        });
+    }
+    body
+}
+
+/// The signal that asks this software to end: PostgreSQL's fast shutdown is `SIGINT`, its `SIGTERM` waits for clients.
+pub(crate) fn stop_signal(software: &Software) -> &'static str {
+    match software {
+        Software::Postgres { .. } => "SIGINT",
+        Software::Redis { .. } | Software::Program => "SIGTERM",
+    }
+}
+
+fn body(
+    command: Vec<String>,
+    environment: &BTreeMap<String, String>,
+    home: &Path,
+    mut mounts: Vec<Mount>,
+    around: &Surroundings<'_>,
+) -> ContainerCreateBody {
+    if let Some(passwd) = around.passwd {
+        mounts.push(mount(passwd, Path::new("/etc/passwd"), true));
+    }
+    let mut variables = BTreeMap::from([
+        ("HOME".to_owned(), home.display().to_string()),
+        ("LANG".to_owned(), "C.UTF-8".to_owned()),
+        ("PATH".to_owned(), around.image.path.clone()),
+        ("TZ".to_owned(), "UTC".to_owned()),
+    ]);
+    variables.extend(environment.clone());
+    let mut words = command.into_iter();
+    ContainerCreateBody {
+        image: Some(around.image.id.clone()),
+        user: Some(format!("{}:{}", around.user.uid, around.user.gid)),
+        // Images have entry points of their own, which would prepare a server that is prepared already.
+        entrypoint: Some(words.by_ref().take(1).collect()),
+        cmd: Some(words.collect()),
+        working_dir: Some(home.display().to_string()),
+        env: Some(
+            variables
+                .into_iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
+        ),
+        host_config: Some(HostConfig {
+            network_mode: Some("host".to_owned()),
+            init: Some(true),
+            mounts: Some(mounts),
+            cap_drop: Some(vec!["ALL".to_owned()]),
+            security_opt: Some(vec!["no-new-privileges".to_owned()]),
+            restart_policy: Some(RestartPolicy {
+                name: Some(RestartPolicyNameEnum::NO),
+                maximum_retry_count: None,
+            }),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn labels(stack: &str, zone: Option<&ZoneId>) -> HashMap<String, String> {
+    let mut labels = HashMap::from([(STACK.to_owned(), stack.to_owned())]);
+    if let Some(zone) = zone {
+        labels.insert(ZONE.to_owned(), zone.to_string());
+    }
+    labels
+}
+
+fn mount(source: &Path, target: &Path, read_only: bool) -> Mount {
+    Mount {
+        typ: Some(MountType::BIND),
+        source: Some(source.display().to_string()),
+        target: Some(target.display().to_string()),
+        read_only: Some(read_only),
+        ..Mount::default()
+    }
+}
+
+/// Tells whether a container was made by this plan.
+fn plan_hash(plan: &InstancePlan, program: Option<&Path>, around: &Surroundings<'_>) -> String {
+    let mut digest = Sha256::new();
+    digest.update(BODY_VERSION);
+    digest.update(serde_json::to_vec(plan).expect("plans are data"));
+    let Surroundings {
+        label,
+        user,
+        image,
+        passwd,
+        unprivileged_from,
+    } = around;
+    digest.update(format!(
+        "{program:?} {label} {user:?} {} {passwd:?} {unprivileged_from}",
+        image.id
+    ));
+    hex::encode(&digest.finalize()[..8])
+}
+
+/// What it takes to listen on the plan's port. Containers share the host's network, where a low port wants a capability, and
+/// an engine gives capabilities to root alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Privilege {
+    /// None: the usual case.
+    None,
+    /// Starts as root and becomes the user, keeping the one capability: our image has `setpriv`.
+    Handed,
+    /// Runs as root with that capability and one to use the user's files: an image that is not ours.
+    Root,
+}
+
+impl Privilege {
+    fn of(plan: &InstancePlan, around: &Surroundings<'_>) -> Self {
+        if plan.listen.port() >= around.unprivileged_from {
+            Self::None
+        } else if around.image.recipe.is_some() {
+            Self::Handed
+        } else {
+            Self::Root
+        }
+    }
+
+    fn user(self, user: User) -> String {
+        match self {
+            Self::None => format!("{}:{}", user.uid, user.gid),
+            Self::Handed | Self::Root => "0:0".to_owned(),
+        }
+    }
+
+    fn capabilities(self) -> Vec<String> {
+        let names: &[&str] = match self {
+            Self::None => &[],
+            // KILL: the init process stays root and has to pass signals on to the user's process.
+            Self::Handed => &["NET_BIND_SERVICE", "SETUID", "SETGID", "SETPCAP", "KILL"],
+            Self::Root => &["NET_BIND_SERVICE", "DAC_OVERRIDE"],
+        };
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn wrap(self, command: Vec<String>, user: User) -> Vec<String> {
+        match self {
+            Self::None | Self::Root => command,
+            Self::Handed => [
+                "setpriv".to_owned(),
+                format!("--reuid={}", user.uid),
+                format!("--regid={}", user.gid),
+                "--clear-groups".to_owned(),
+                "--inh-caps=-all,+net_bind_service".to_owned(),
+                "--ambient-caps=-all,+net_bind_service".to_owned(),
+                "--bounding-set=-all,+net_bind_service".to_owned(),
+                "--".to_owned(),
+            ]
+            .into_iter()
+            .chain(command)
+            .collect(),
+        }
+    }
+}

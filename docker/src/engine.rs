@@ -1,0 +1,123 @@
+//! The connection to the container engine of this machine, and what its errors mean.
+
+use std::time::Duration;
+
+use bollard::Docker;
+use topologies::runtime::RuntimeError;
+
+/// An engine that is there answers within milliseconds; one that hangs must not hold up `--runtime auto`.
+const ANSWER_LIMIT: Duration = Duration::from_secs(3);
+
+/// The longest that a single order may take, a container's start on a loaded machine.
+const CALL_LIMIT_S: u64 = 60;
+
+/// A container engine that answers.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    api: Docker,
+    version: String,
+}
+
+impl Engine {
+    /// Connects to the engine of this machine: `DOCKER_HOST` when it names a socket, else the usual one.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Missing`] when nothing answers within three seconds, or what answers is another machine's.
+    pub async fn connect() -> Result<Self, RuntimeError> {
+        if let Ok(host) = std::env::var("DOCKER_HOST")
+            && !host.is_empty()
+            && !host.starts_with("unix://")
+        {
+            return Err(missing(
+                format!("a container engine on this machine (DOCKER_HOST is `{host}`)"),
+                "containers must share this machine's loopback addresses; unset DOCKER_HOST or use `--runtime process`",
+            ));
+        }
+        let api = Docker::connect_with_local_defaults()
+            .map_err(|error| unanswered(&error.to_string()))?;
+        let answer = async {
+            let api = api.negotiate_version().await?;
+            let version = api.version().await?.version.unwrap_or_default();
+            Ok::<_, bollard::errors::Error>((api, version))
+        };
+        match tokio::time::timeout(ANSWER_LIMIT, answer).await {
+            Ok(Ok((api, version))) => Ok(Self {
+                api: api.with_timeout(Duration::from_secs(CALL_LIMIT_S)),
+                version,
+            }),
+            Ok(Err(error)) => Err(unanswered(&error.to_string())),
+            Err(_) => Err(unanswered(&format!(
+                "it did not answer within {ANSWER_LIMIT:?}"
+            ))),
+        }
+    }
+
+    /// The engine's version, `20.10.24`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    pub(crate) fn api(&self) -> &Docker {
+        &self.api
+    }
+
+    /// For orders that move an image: the connection with this limit on the time to the answer.
+    pub(crate) fn patient(&self, limit: Duration) -> Docker {
+        self.api.clone().with_timeout(limit)
+    }
+}
+
+/// What the engine answered to an order.
+pub(crate) fn failed(action: impl Into<String>, error: &bollard::errors::Error) -> RuntimeError {
+    use bollard::errors::Error;
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "bollard's errors are many; two say more than their text"
+    )]
+    match error {
+        Error::RequestTimeoutError => RuntimeError::TimedOut {
+            action: action.into(),
+            limit: Duration::from_secs(CALL_LIMIT_S),
+        },
+        Error::DockerResponseServerError { message, .. } => RuntimeError::Failed {
+            action: action.into(),
+            cause: message.trim().to_owned(),
+        },
+        other => RuntimeError::Failed {
+            action: action.into(),
+            cause: other.to_string(),
+        },
+    }
+}
+
+/// Whether the engine said that there is no such thing.
+pub(crate) fn absent(error: &bollard::errors::Error) -> bool {
+    status(error) == Some(404)
+}
+
+/// Whether the engine said that the thing is in that state already, or in one that forbids it.
+pub(crate) fn conflict(error: &bollard::errors::Error) -> bool {
+    matches!(status(error), Some(304 | 409))
+}
+
+fn status(error: &bollard::errors::Error) -> Option<u16> {
+    if let bollard::errors::Error::DockerResponseServerError { status_code, .. } = error {
+        Some(*status_code)
+    } else {
+        None
+    }
+}
+
+pub(crate) fn missing(what: impl Into<String>, hint: impl Into<String>) -> RuntimeError {
+    RuntimeError::Missing {
+        what: what.into(),
+        hint: hint.into(),
+    }
+}
+
+fn unanswered(cause: &str) -> RuntimeError {
+    missing(
+        format!("a container engine ({cause})"),
+        "start Docker, make its socket accessible to this user, or use `--runtime process`",
+    )
+}

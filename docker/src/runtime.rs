@@ -1,0 +1,601 @@
+//! The runtime: instances of one stack as containers. Orders are idempotent; what is true comes from the [`Monitor`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::models::ContainerInspectResponse;
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
+    LogsOptionsBuilder, StartContainerOptions, WaitContainerOptionsBuilder,
+};
+use futures_util::future::join_all;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use topologies::affliction::Afflictions;
+use topologies::id::{InstanceId, StackId, ZoneId};
+use topologies::runtime::{
+    Affliction, InstancePlan, Observation, Resolution, Runtime, RuntimeError, RuntimeKind,
+    Software, StopMode, ToolOutput, ToolPlan,
+};
+
+use crate::board::{Board, View};
+use crate::container::{self, PLAN, STACK, Surroundings, TOOL, User, ZONE};
+use crate::engine::{Engine, absent, failed};
+use crate::images::{self, Image, Progress};
+use crate::monitor::{Card, Monitor};
+use crate::{harm, program, tool};
+
+/// Containers started at a time. Starting is work for the processor: more only makes each slower.
+const STARTS_AT_A_TIME: usize = 4;
+/// How long a stop fault leaves an instance to end by itself.
+const STOP_FAULT_GRACE: Duration = Duration::from_secs(5);
+/// How long the engine is waited for to know that a process has ended that the kernel has seen end.
+const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+/// Lines of an instance's log that are shown before those to come.
+const LOG_LINES: &str = "200";
+
+/// What a runtime needs to know beside its stack.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A directory of ours that outlives stacks: what is fetched for images lies there meanwhile.
+    pub cache: PathBuf,
+    /// Who instances run as: the daemon's user, or [`User::NOBODY`] when that is root. Their directories must be his.
+    pub user: User,
+}
+
+/// The instances of one stack, in containers.
+#[derive(Debug)]
+pub struct DockerRuntime {
+    engine: Engine,
+    stack: StackId,
+    stack_dir: PathBuf,
+    /// The stack's directory as containers are labelled with.
+    label: String,
+    options: Options,
+    board: Board,
+    monitor: Monitor,
+    images: Mutex<BTreeMap<Software, Image>>,
+    turns: Mutex<BTreeMap<InstanceId, Arc<tokio::sync::Mutex<()>>>>,
+    starts: Semaphore,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl DockerRuntime {
+    /// Connects to the engine of this machine and looks at what an earlier daemon left of the stack.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Missing`] when no engine answers within three seconds; [`RuntimeError::Failed`] when the stack's
+    /// directory cannot be used.
+    pub async fn connect(
+        stack: &StackId,
+        stack_dir: &Path,
+        options: Options,
+    ) -> Result<Self, RuntimeError> {
+        let engine = Engine::connect().await?;
+        let unusable = |error: std::io::Error| RuntimeError::Failed {
+            action: format!("use directory `{}`", stack_dir.display()),
+            cause: error.to_string(),
+        };
+        let stack_dir = stack_dir.canonicalize().map_err(unusable)?;
+        let board = Board::new(crate::afflicted::read(&stack_dir)?);
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let label = stack_dir.display().to_string();
+        let monitor = Monitor::start(
+            engine.clone(),
+            label.clone(),
+            board.clone(),
+            tasks.clone(),
+            stop.clone(),
+        )
+        .await?;
+        Ok(Self {
+            engine,
+            stack: stack.clone(),
+            stack_dir,
+            label,
+            options,
+            board,
+            monitor,
+            images: Mutex::default(),
+            turns: Mutex::default(),
+            starts: Semaphore::new(STARTS_AT_A_TIME),
+            tasks,
+            stop,
+        })
+    }
+
+    /// The engine's version.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// One order at a time for an instance.
+    async fn turn(&self, instance: &InstanceId) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().expect("no holder panics");
+            turns.entry(instance.clone()).or_default().clone()
+        };
+        turn.lock_owned().await
+    }
+
+    /// The image for software; found once, because images only change when they are built.
+    async fn image(
+        &self,
+        software: &Software,
+        progress: &Progress<'_>,
+    ) -> Result<Image, RuntimeError> {
+        let known = self
+            .images
+            .lock()
+            .expect("no holder panics")
+            .get(software)
+            .cloned();
+        if let Some(image) = known {
+            return Ok(image);
+        }
+        let image = images::provide(&self.engine, software, &self.options.cache, progress).await?;
+        self.images
+            .lock()
+            .expect("no holder panics")
+            .insert(software.clone(), image.clone());
+        Ok(image)
+    }
+
+    fn may_start(&self, plan: &InstancePlan) -> Result<(), RuntimeError> {
+        self.board
+            .afflictions(|afflictions| afflictions.may_start(&plan.id, &plan.zone))
+    }
+
+    fn around<'a>(&'a self, image: &'a Image, passwd: Option<&'a Path>) -> Surroundings<'a> {
+        Surroundings {
+            label: &self.label,
+            user: self.options.user,
+            image,
+            passwd,
+            unprivileged_from: unprivileged_from(),
+        }
+    }
+
+    /// A password file that knows the user, if the images' own may not. PostgreSQL's tools refuse a user without a name.
+    fn passwd(&self) -> Result<Option<PathBuf>, RuntimeError> {
+        let User { uid, gid } = self.options.user;
+        if self.options.user == User::NOBODY {
+            return Ok(None);
+        }
+        let path = self.stack_dir.join("passwd");
+        let text = format!("root:x:0:0::/root:/bin/sh\nlocaws:x:{uid}:{gid}::/tmp:/bin/sh\n");
+        write(&path, &text)?;
+        Ok(Some(path))
+    }
+
+    /// The container of an instance, if there is one. One of another stack directory is in the way: it is removed if that
+    /// directory is gone.
+    async fn find(
+        &self,
+        instance: &InstanceId,
+    ) -> Result<Option<ContainerInspectResponse>, RuntimeError> {
+        let name = container::name(&self.stack, instance);
+        let found = match self
+            .engine
+            .api()
+            .inspect_container(&name, None::<InspectContainerOptions>)
+            .await
+        {
+            Ok(found) => found,
+            Err(error) if absent(&error) => return Ok(None),
+            Err(error) => return Err(failed(format!("inspect instance `{instance}`"), &error)),
+        };
+        let owner = label(&found, STACK).unwrap_or_default();
+        if owner == self.label {
+            return Ok(Some(found));
+        }
+        if owner.is_empty() || Path::new(owner).exists() {
+            return Err(RuntimeError::Failed {
+                action: format!("start instance `{instance}`"),
+                cause: format!("container `{name}` belongs to another stack (in `{owner}`)"),
+            });
+        }
+        tool::remove(&self.engine, found.id.as_deref().unwrap_or(&name)).await?;
+        Ok(None)
+    }
+
+    /// Waits until the engine has noticed what the kernel knows: it would not start what it believes to be running.
+    async fn settle(&self, container: &str) -> Result<(), RuntimeError> {
+        let options = WaitContainerOptionsBuilder::new()
+            .condition("not-running")
+            .build();
+        let mut answers =
+            std::pin::pin!(self.engine.api().wait_container(container, Some(options)));
+        match tokio::time::timeout(SETTLE_LIMIT, answers.next()).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(RuntimeError::TimedOut {
+                action: "the engine's notice of an end".to_owned(),
+                limit: SETTLE_LIMIT,
+            }),
+        }
+    }
+
+    /// The id of a container that is made by the plan and does not run; none if one runs already.
+    async fn prepared(&self, plan: &InstancePlan) -> Result<Option<String>, RuntimeError> {
+        let image = match &plan.image {
+            Some(reference) => images::named(&self.engine, reference, &quiet).await?,
+            None => self.image(&plan.software, &quiet).await?,
+        };
+        let program = match (&plan.software, &plan.image, plan.command.first()) {
+            (Software::Program, None, Some(word)) => {
+                let found = program::find(word)?;
+                program::check(&found, &image)?;
+                Some(found)
+            }
+            _ => None,
+        };
+        let passwd = self.passwd()?;
+        let body = container::instance(
+            plan,
+            program.as_deref(),
+            &self.around(&image, passwd.as_deref()),
+        );
+        let wanted = body
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(PLAN))
+            .cloned();
+        if let Some(found) = self.find(&plan.id).await? {
+            let id = found.id.clone().unwrap_or_default();
+            if label(&found, PLAN) == wanted.as_deref() {
+                self.monitor.hear(&found);
+                let running = Card::of(&found).is_some_and(|card| card.running);
+                if running
+                    && self
+                        .board
+                        .process(&plan.id)
+                        .is_some_and(|process| process.life.container == id)
+                {
+                    return Ok(None);
+                }
+                if running {
+                    self.settle(&id).await?;
+                }
+                return Ok(Some(id));
+            }
+            tool::remove(&self.engine, &id).await?;
+        }
+        let options = CreateContainerOptionsBuilder::new()
+            .name(&container::name(&self.stack, &plan.id))
+            .build();
+        let created = self
+            .engine
+            .api()
+            .create_container(Some(options), body)
+            .await;
+        let created =
+            created.map_err(|error| failed(format!("create instance `{}`", plan.id), &error))?;
+        Ok(Some(created.id))
+    }
+
+    /// Starts a container and makes its life known. Harm that came meanwhile has missed it: it is done now.
+    async fn launch(&self, plan: &InstancePlan, container: &str) -> Result<(), RuntimeError> {
+        let started = self
+            .engine
+            .api()
+            .start_container(container, None::<StartContainerOptions>)
+            .await;
+        started.map_err(|error| failed(format!("start instance `{}`", plan.id), &error))?;
+        let found = self
+            .engine
+            .api()
+            .inspect_container(container, None::<InspectContainerOptions>)
+            .await;
+        let found =
+            found.map_err(|error| failed(format!("inspect instance `{}`", plan.id), &error))?;
+        // A new process is not the frozen one.
+        self.note(|afflictions| afflictions.relieve(&Affliction::Freeze(plan.id.clone())))?;
+        self.monitor.hear(&found);
+        match self.may_start(plan) {
+            // An isolated zone's host goes on with what it began.
+            Ok(()) | Err(RuntimeError::ZoneUnreachable(_)) => Ok(()),
+            Err(harm) => {
+                if let Some(process) = self.board.process(&plan.id) {
+                    harm::kill(&self.engine, &[process]).await?;
+                }
+                Err(harm)
+            }
+        }
+    }
+
+    /// Changes the harm in force and stores it, so that the next daemon knows.
+    fn note(&self, change: impl FnOnce(&mut Afflictions) -> bool) -> Result<(), RuntimeError> {
+        self.board.afflictions(|afflictions| {
+            if change(afflictions) {
+                crate::afflicted::write(&self.stack_dir, afflictions)
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    /// Containers of the stack with this label beside, running or not.
+    async fn containers(&self, beside: Option<String>) -> Result<Vec<String>, RuntimeError> {
+        let labels = std::iter::once(format!("{STACK}={}", self.label))
+            .chain(beside)
+            .collect();
+        let options = ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(&HashMap::from([("label", labels)]))
+            .build();
+        let found = self.engine.api().list_containers(Some(options)).await;
+        let found = found.map_err(|error| failed("list containers", &error))?;
+        Ok(found
+            .into_iter()
+            .filter_map(|container| container.id)
+            .collect())
+    }
+
+    async fn lose_power(&self, zone: &ZoneId) -> Result<(), RuntimeError> {
+        harm::kill(&self.engine, &self.board.processes(Some(zone))).await?;
+        let options = ListContainersOptionsBuilder::new()
+            .filters(&HashMap::from([(
+                "label",
+                vec![
+                    format!("{STACK}={}", self.label),
+                    format!("{ZONE}={zone}"),
+                    TOOL.to_owned(),
+                ],
+            )]))
+            .build();
+        let tools = self.engine.api().list_containers(Some(options)).await;
+        let tools = tools.map_err(|error| failed("list containers", &error))?;
+        let ids: Vec<String> = tools
+            .into_iter()
+            .filter_map(|container| container.id)
+            .collect();
+        join_all(ids.iter().map(|id| tool::remove(&self.engine, id)))
+            .await
+            .into_iter()
+            .collect()
+    }
+}
+
+impl Drop for DockerRuntime {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.tasks.close();
+    }
+}
+
+#[async_trait]
+impl Runtime for DockerRuntime {
+    fn kind(&self) -> RuntimeKind {
+        RuntimeKind::Docker
+    }
+
+    async fn prepare(
+        &self,
+        software: &[Software],
+        progress: &(dyn for<'line> Fn(&'line str) + Send + Sync),
+    ) -> Result<(), RuntimeError> {
+        for software in software {
+            self.image(software, progress).await?;
+        }
+        Ok(())
+    }
+
+    async fn version(&self, software: &Software) -> Result<String, RuntimeError> {
+        let image = self.image(software, &quiet).await?;
+        if let Some(version) = image.version {
+            return Ok(version);
+        }
+        let server = match software {
+            Software::Postgres { .. } => "postgres",
+            Software::Redis { .. } => "redis-server",
+            Software::Program => return Ok(image.reference),
+        };
+        let asked = ToolPlan {
+            software: software.clone(),
+            zone: None,
+            command: vec![server.to_owned(), "--version".to_owned()],
+            directories: Vec::new(),
+            environment: BTreeMap::new(),
+            timeout: Duration::from_secs(30),
+        };
+        Ok(version_in(&self.run(&asked).await?.output))
+    }
+
+    async fn ensure(&self, plan: &InstancePlan) -> Result<(), RuntimeError> {
+        self.may_start(plan)?;
+        let _turn = self.turn(&plan.id).await;
+        if let Some((path, text)) = container::resolver(plan) {
+            write(&path, &text)?;
+        }
+        if let Resolution::HostsFile(path) = &plan.resolution
+            && !path.exists()
+        {
+            write(path, "127.0.0.1 localhost\n")?;
+        }
+        let _start = self.starts.acquire().await.expect("never closed");
+        let Some(container) = self.prepared(plan).await? else {
+            return Ok(());
+        };
+        self.may_start(plan)?;
+        self.launch(plan, &container).await
+    }
+
+    async fn stop(&self, instance: &InstanceId, mode: StopMode) -> Result<(), RuntimeError> {
+        let allowed = |zone: &ZoneId| {
+            self.board
+                .afflictions(|afflictions| afflictions.may_order(zone))
+        };
+        if let Some((_, zone, _)) = self
+            .board
+            .containers()
+            .iter()
+            .find(|(known, ..)| known == instance)
+        {
+            allowed(zone)?;
+        }
+        let _turn = self.turn(instance).await;
+        let Some(process) = self.board.process(instance) else {
+            return Ok(());
+        };
+        allowed(&process.zone)?;
+        match mode {
+            StopMode::Graceful(grace) => harm::stop(&self.engine, &process, grace).await,
+            StopMode::Immediate => harm::kill(&self.engine, &[process]).await,
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<Observation>, RuntimeError> {
+        self.monitor.look_at_all().await?;
+        Ok(self.board.snapshot(View::Reported))
+    }
+
+    fn watch(&self) -> BoxStream<'static, Observation> {
+        self.board.watch(View::Reported)
+    }
+
+    fn ground_truth(&self) -> BoxStream<'static, Observation> {
+        self.board.watch(View::Truth)
+    }
+
+    async fn run(&self, plan: &ToolPlan) -> Result<ToolOutput, RuntimeError> {
+        let allowed = || match &plan.zone {
+            Some(zone) => self
+                .board
+                .afflictions(|afflictions| afflictions.may_order(zone)),
+            None => Ok(()),
+        };
+        allowed()?;
+        let image = self.image(&plan.software, &quiet).await?;
+        let passwd = self.passwd()?;
+        let body = container::tool(plan, &self.around(&image, passwd.as_deref()));
+        let name = plan.command.first().map_or("", String::as_str);
+        let output = tool::run(&self.engine, &self.tasks, body, name, plan.timeout).await?;
+        // A host that lost its power or its line meanwhile has told nobody how the tool ended.
+        allowed()?;
+        Ok(output)
+    }
+
+    async fn afflict(&self, affliction: &Affliction) -> Result<(), RuntimeError> {
+        self.note(|afflictions| afflictions.afflict(affliction))?;
+        match affliction {
+            Affliction::PowerLoss(zone) => self.lose_power(zone).await,
+            Affliction::Isolation(_) => Ok(()),
+            Affliction::Kill(instance) => match self.board.process(instance) {
+                Some(process) => harm::kill(&self.engine, &[process]).await,
+                None => Ok(()),
+            },
+            Affliction::Stop(instance) => match self.board.process(instance) {
+                Some(process) => harm::stop(&self.engine, &process, STOP_FAULT_GRACE).await,
+                None => Ok(()),
+            },
+            Affliction::Freeze(instance) => match self.board.process(instance) {
+                Some(process) => harm::freeze(&self.engine, &process.life.container).await,
+                None => Ok(()),
+            },
+        }
+    }
+
+    async fn relieve(&self, affliction: &Affliction) -> Result<(), RuntimeError> {
+        self.note(|afflictions| afflictions.relieve(affliction))?;
+        match affliction {
+            Affliction::PowerLoss(zone) | Affliction::Isolation(zone) => self.board.catch_up(zone),
+            Affliction::Freeze(instance) => {
+                if let Some(process) = self.board.process(instance) {
+                    harm::thaw(&self.engine, &process.life.container).await?;
+                }
+            }
+            Affliction::Kill(_) | Affliction::Stop(_) => {}
+        }
+        Ok(())
+    }
+
+    async fn clear(&self) -> Result<(), RuntimeError> {
+        harm::kill(&self.engine, &self.board.processes(None)).await?;
+        let deadline = tokio::time::Instant::now() + SETTLE_LIMIT;
+        loop {
+            let left = self.containers(None).await?;
+            if left.is_empty() {
+                break;
+            }
+            let removals = left
+                .into_iter()
+                .map(|id| async move { tool::remove(&self.engine, &id).await });
+            let mut removals = stream::iter(removals).buffer_unordered(STARTS_AT_A_TIME);
+            while let Some(removed) = removals.next().await {
+                removed?;
+            }
+            if tokio::time::Instant::now() > deadline {
+                return Err(RuntimeError::TimedOut {
+                    action: "remove containers".to_owned(),
+                    limit: SETTLE_LIMIT,
+                });
+            }
+            // A removal that was under way is not ours to wait for otherwise.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.note(|afflictions| std::mem::take(afflictions) != Afflictions::default())
+    }
+
+    fn logs(&self, instance: &InstanceId, follow: bool) -> BoxStream<'static, String> {
+        let options = LogsOptionsBuilder::new()
+            .stdout(true)
+            .stderr(true)
+            .follow(follow)
+            .tail(LOG_LINES)
+            .build();
+        let api = self.engine.api().clone();
+        let name = container::name(&self.stack, instance);
+        let frames = stream::once(async move { api.logs(&name, Some(options)).boxed() }).flatten();
+        frames
+            .take_while(|frame| std::future::ready(frame.is_ok()))
+            .flat_map(|frame| {
+                let text = frame.map(|frame| frame.to_string()).unwrap_or_default();
+                stream::iter(text.lines().map(str::to_owned).collect::<Vec<_>>())
+            })
+            .boxed()
+    }
+}
+
+fn quiet(line: &str) {
+    tracing::info!(line, "preparing an image");
+}
+
+fn label<'a>(found: &'a ContainerInspectResponse, name: &str) -> Option<&'a str> {
+    found
+        .config
+        .as_ref()?
+        .labels
+        .as_ref()?
+        .get(name)
+        .map(String::as_str)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), RuntimeError> {
+    std::fs::write(path, text).map_err(|error| RuntimeError::Failed {
+        action: format!("write `{}`", path.display()),
+        cause: error.to_string(),
+    })
+}
+
+/// The first port that needs no privilege on this host.
+fn unprivileged_from() -> u16 {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+        .unwrap_or_default();
+    text.trim().parse().unwrap_or(1024)
+}
+
+/// `Redis server v=7.0.15 sha=...` and `postgres (PostgreSQL) 15.20` as their versions.
+fn version_in(output: &str) -> String {
+    output
+        .split_whitespace()
+        .map(|word| word.trim_start_matches("v="))
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+        .unwrap_or_default()
+        .to_owned()
+}
