@@ -1,5 +1,23 @@
-//! A drill: what clients do, what is broken and healed when, and what is promised. [`spec`] is the file as written, [`check`] makes a
-//! [`Drill`] of it with every mistake at once, [`bind`] fits it to a plan.
+//! A drill: what clients do, what is broken and healed when, and what is promised. [`parse`] makes a [`Drill`] of a file's text with
+//! every mistake of meaning at once; [`Drill::bind`] fits it to a stack.
+//!
+//! ```yaml
+//! name: az-power
+//! workload:
+//!   - sql-writes: {endpoint: orders, clients: 4, rate: 50}
+//! steps:
+//!   - at: 3s
+//!     inject: {kill-az: {zone: primary-of orders, mode: power}}
+//!     as: outage
+//!   - at: 13s
+//!     heal: outage          # or `all`
+//! duration: 20s             # clients work so long; what is still in force then is healed
+//! settle: 30s               # and then redundancy may take so long to be whole
+//! budget: {zones: 1, recovery: 30s}
+//! expect:
+//!   - writes-accepted-again: {endpoint: orders, within: 1s}
+//!   - no-acknowledged-write-lost: {endpoint: orders}
+//! ```
 
 pub mod bind;
 pub mod check;

@@ -96,7 +96,7 @@ pub fn rounded(duration: Duration) -> String {
     format(Duration::from_micros(micros))
 }
 
-/// For `#[serde(with)]`: writes [`format`], reads [`parse`].
+/// For `#[serde(with)]`: writes [`format()`], reads [`parse`].
 pub mod text {
     use super::{Deserialize, Deserializer, Duration, Serializer, de, format, parse};
 

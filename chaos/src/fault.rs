@@ -2,6 +2,8 @@
 //!
 //! A fault as written may name its target loosely; [`Fault::resolve`] makes it exact. Nothing is harmed here.
 
+mod resolve;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -12,8 +14,7 @@ use topologies::plan::Plan;
 use topologies::runtime::Affliction;
 
 use crate::duration;
-use crate::nearest::nearest;
-use crate::presence::{Presence, Role, owner};
+use crate::presence::Presence;
 
 /// The place of clients that stand in no zone, as one end of a link.
 pub const OUTSIDE: &str = "outside";
@@ -180,7 +181,7 @@ impl Fault {
     /// The fault with every target in full, or everything that is wrong with it.
     pub fn resolve(&self, plan: &Plan, presence: &Presence) -> Result<Self, Vec<FaultError>> {
         let mut errors = Vec::new();
-        let resolver = Resolver { plan, presence };
+        let resolver = resolve::Resolver { plan, presence };
         let mut fault = self.clone();
         match &mut fault {
             Self::KillAz { zone, .. } => keep(resolver.zone(zone), &mut errors),
@@ -358,114 +359,6 @@ fn check_delay(latency: Duration, jitter: Duration, errors: &mut Vec<FaultError>
         if value > LATENCY_MAX {
             errors.push(FaultError::TooSlow { what, value });
         }
-    }
-}
-
-/// Replaces targets as written by targets in full.
-struct Resolver<'a> {
-    plan: &'a Plan,
-    presence: &'a Presence,
-}
-
-impl Resolver<'_> {
-    fn place(&self, zone: &mut ZoneId) -> Result<(), FaultError> {
-        if zone.as_str() == OUTSIDE {
-            return Ok(());
-        }
-        self.zone(zone)
-    }
-
-    fn zone(&self, zone: &mut ZoneId) -> Result<(), FaultError> {
-        if let Some(selected) = self.selected(zone.as_str())? {
-            *zone = self
-                .plan
-                .instance(&selected)
-                .expect("selected from the plan")
-                .zone
-                .clone();
-            return Ok(());
-        }
-        if self.plan.topology.zone_number(zone).is_some() {
-            return Ok(());
-        }
-        let letter = |region: &str| format!("{region}{zone}");
-        let mut fitting: Vec<String> = self
-            .plan
-            .topology
-            .regions
-            .iter()
-            .flat_map(|region| {
-                let meant = letter(region.id.as_str());
-                let zones = region.zones.iter();
-                zones
-                    .map(|zone| zone.id.to_string())
-                    .filter(move |id| *id == meant)
-            })
-            .collect();
-        match fitting.len() {
-            0 => Err(self.unknown_zone(zone.as_str())),
-            1 => {
-                *zone = ZoneId::from(fitting.remove(0));
-                Ok(())
-            }
-            _ => Err(FaultError::AmbiguousZone {
-                zone: zone.to_string(),
-                zones: fitting,
-            }),
-        }
-    }
-
-    fn unknown_zone(&self, zone: &str) -> FaultError {
-        let zones = self.plan.topology.zones();
-        let zones: Vec<String> = zones.map(|zone| zone.id.to_string()).collect();
-        FaultError::UnknownZone {
-            suggestion: nearest(zone, zones.iter().map(String::as_str)),
-            zone: zone.to_owned(),
-            zones,
-        }
-    }
-
-    fn instance(&self, instance: &mut InstanceId) -> Result<(), FaultError> {
-        if let Some(selected) = self.selected(instance.as_str())? {
-            *instance = selected;
-            return Ok(());
-        }
-        if self.plan.instance(instance).is_some() {
-            return Ok(());
-        }
-        let known = self.plan.instances.iter().map(|known| known.id.as_str());
-        Err(FaultError::UnknownInstance {
-            suggestion: nearest(instance.as_str(), known),
-            instance: instance.to_string(),
-        })
-    }
-
-    /// Whom `primary-of X` or `standby-of X` means; none if the text is no selector.
-    fn selected(&self, text: &str) -> Result<Option<InstanceId>, FaultError> {
-        let Some((selector, resource)) = text.split_once(' ') else {
-            return Ok(None);
-        };
-        let resource = resource.trim();
-        let (role, word) = match selector {
-            "primary-of" => (Role::Primary, "primary"),
-            "standby-of" => (Role::Standby, "standby"),
-            _ => return Ok(None),
-        };
-        if let Some(instance) = self.presence.holder(self.plan, resource, role) {
-            return Ok(Some(instance.id.clone()));
-        }
-        let owners = || self.plan.instances.iter().filter_map(owner);
-        Err(if owners().any(|owner| owner == resource) {
-            FaultError::NobodyHasRole {
-                resource: resource.to_owned(),
-                role: word,
-            }
-        } else {
-            FaultError::UnknownResource {
-                resource: resource.to_owned(),
-                suggestion: nearest(resource, owners()),
-            }
-        })
     }
 }
 

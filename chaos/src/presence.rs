@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use topologies::id::InstanceId;
 use topologies::plan::{Instance, InstanceKind, Plan};
+use topologies::world::{InstanceState, ProcessState, World};
 
 /// The role of an instance, in the words of `status --json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,6 +66,28 @@ impl Presence {
                 .map(|instance| (instance.id.clone(), role(instance)))
                 .collect(),
             down: BTreeSet::new(),
+        }
+    }
+
+    /// The roles that the world tells, and as down whose process is known to have ended.
+    pub fn of(plan: &Plan, world: &World) -> Self {
+        let role = |instance: &Instance| match world.role(plan, &instance.id) {
+            "primary" => Role::Primary,
+            "standby" => Role::Standby,
+            "replica" => Role::Replica,
+            "target" => Role::Target,
+            _ => Role::Node,
+        };
+        let ended = |(id, state): (&InstanceId, &InstanceState)| {
+            matches!(state.process, ProcessState::Exited { .. }).then(|| id.clone())
+        };
+        Self {
+            roles: plan
+                .instances
+                .iter()
+                .map(|instance| (instance.id.clone(), role(instance)))
+                .collect(),
+            down: world.instances.iter().filter_map(ended).collect(),
         }
     }
 

@@ -1,6 +1,8 @@
 //! A plan for tests: three zones, `orders` with standby and a read replica, `sessions` with two replicas, three web instances behind
 //! the ALB `site`.
 
+pub(crate) mod history;
+
 use std::time::Duration;
 
 use topologies::address::{HostAddress, Slot, ZoneNumber};

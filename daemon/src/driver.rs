@@ -1,37 +1,366 @@
-//! Not written yet: a hollow driver, so that the command line and the API have something to talk to.
+//! The driver: the only owner of [`Control`]. It brings every stimulus into one order, records what Control decides, hands the
+//! data plane its snapshots and orders to the effects.
+//!
+//! ```text
+//!  runtime.watch ─┐                        ┌─► timeline file, broadcast, world
+//!  probes ────────┼─► inbox ─► Control ────┼─► routes ─► data plane
+//!  outcomes ──────┘            (one task)  └─► orders ─► effects
+//!  requests (faults) ─► network, afflictions: Control is not told, the event is only recorded
+//! ```
+//! One task; cancelled by its token, it leaves Control as the timeline tells it.
 
-use topologies::address::Slot;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
 
-use crate::stack::Stack;
-use crate::up::{Progress, UpError, UpOptions};
+use chaos::active::{ActiveFault, Change, Faults};
+use chaos::blast_radius::blast_radius;
+use chaos::fault::Fault;
+use chaos::presence::Presence;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use proxies::plane::DataPlane;
+use proxies::routes::Routes;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use topologies::event::{Event, EventKind};
+use topologies::id::{FaultId, InstanceId};
+use topologies::network::Network;
+use topologies::plan::Plan;
+use topologies::runtime::{InstanceStatus, Observation, Runtime};
+use topologies::time::Time;
+use topologies::world::World;
 
-/// A stack that came up in this process.
-pub struct RunningStack {
-    /// What others hold of it.
-    pub stack: Stack,
+use crate::control::{Control, Stimulus};
+use crate::effects::Effects;
+use crate::harm::{Done, Harm};
+use crate::log::TimelineWriter;
+use crate::routes::routes;
+use crate::stack::{Injected, Request};
+
+/// The stack's clock: time since its timeline began, over all daemons that drove it.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    started: Instant,
+    offset: Time,
 }
 
-/// Brings a stack up.
-#[expect(clippy::unused_async, reason = "a stub")]
-pub async fn up(
-    options: UpOptions,
-    _progress: &(dyn Fn(Progress) + Send + Sync),
-) -> Result<RunningStack, UpError> {
-    let _: Slot = options.plan_slot;
-    Err(UpError::Failed {
-        message: "bringing a stack up is not written yet".to_owned(),
-        hint: None,
-    })
+impl Clock {
+    /// A clock that shows `offset` at this moment.
+    pub fn starting_at(offset: Time) -> Self {
+        Self {
+            started: Instant::now(),
+            offset,
+        }
+    }
+
+    /// Now.
+    pub fn now(&self) -> Time {
+        self.offset + self.started.elapsed()
+    }
+
+    /// When the clock will show `time`.
+    pub fn instant(&self, time: Time) -> Instant {
+        self.started + time.since(self.offset)
+    }
 }
 
-impl RunningStack {
-    /// Waits until every endpoint answers.
-    #[expect(clippy::unused_async, reason = "a stub")]
-    pub async fn ready(&mut self) -> Result<(), UpError> {
+/// What the driver is made of.
+pub struct Driver {
+    /// What was planned.
+    pub plan: Arc<Plan>,
+    /// Its clock.
+    pub clock: Clock,
+    /// What it owns.
+    pub control: Control,
+    /// Performs orders.
+    pub effects: Effects,
+    /// Takes snapshots.
+    pub data_plane: Arc<DataPlane>,
+    /// Where instances run.
+    pub runtime: Arc<dyn Runtime>,
+    /// Does harm to them and ends it.
+    pub harm: Harm,
+    /// The timeline file.
+    pub log: TimelineWriter,
+    /// Everything that Control takes in.
+    pub inbox: mpsc::Receiver<Stimulus>,
+    /// What is asked of the stack.
+    pub requests: mpsc::Receiver<Request>,
+    /// Where the world is published.
+    pub world: watch::Sender<Arc<World>>,
+    /// Where events are published.
+    pub events: tokio::sync::broadcast::Sender<Arc<Event>>,
+    /// The network's state, published for whoever acts physically.
+    pub network: watch::Sender<Arc<Network>>,
+    /// Faults in force.
+    pub faults: Faults,
+    /// Ends the driver.
+    pub cancelled: CancellationToken,
+    /// Told how the stack is to be left, when somebody asks for its end.
+    pub down: Option<oneshot::Sender<Down>>,
+}
+
+/// How a stack is to be left.
+pub struct Down {
+    /// Whether its data goes too.
+    pub purge: bool,
+    /// Told when all is done.
+    pub done: oneshot::Sender<()>,
+}
+
+type Answer<T> = oneshot::Sender<Result<T, String>>;
+type Refusal<T> = (Answer<T>, String);
+
+/// The branches of the driver's wait.
+enum Wake {
+    Stimulus(Stimulus),
+    Request(Request),
+    Host(Observation),
+    Truth(Observation),
+    Deadline,
+    Cancelled,
+}
+
+/// What changes only in the loop.
+struct State {
+    published: Option<Arc<Routes>>,
+    conditions: Network,
+    closed: BTreeSet<InstanceId>,
+    hosts: BoxStream<'static, Observation>,
+    truth: BoxStream<'static, Observation>,
+}
+
+impl Driver {
+    /// Takes the first stimuli in, then drives until it is cancelled or the stack is taken down. Gives back the effects, whose
+    /// orders may not have ended yet.
+    pub async fn run(mut self, first: Vec<Stimulus>) -> Effects {
+        let mut state = State {
+            published: None,
+            conditions: self.faults.conditions(&self.plan).network,
+            closed: self
+                .plan
+                .instances
+                .iter()
+                .map(|instance| instance.id.clone())
+                .collect(),
+            hosts: self.runtime.watch(),
+            truth: self.runtime.ground_truth(),
+        };
+        self.publish_network(&state);
+        for stimulus in first {
+            self.handle(&mut state, stimulus);
+        }
+        loop {
+            match self.wait(&mut state).await {
+                Wake::Stimulus(stimulus) => self.handle(&mut state, stimulus),
+                Wake::Host(observation) => {
+                    self.handle(&mut state, Stimulus::Observation(observation))
+                }
+                Wake::Deadline => self.handle(&mut state, Stimulus::Tick),
+                Wake::Truth(observation) => self.note_truth(&mut state, observation),
+                Wake::Request(request) => self.serve(&mut state, request),
+                Wake::Cancelled => break,
+            }
+        }
+        self.handle(&mut state, Stimulus::Note(EventKind::StackStopping));
+        self.effects
+    }
+
+    /// Every branch only receives, so losing the race costs nothing: channels and streams keep what was not taken.
+    async fn wait(&mut self, state: &mut State) -> Wake {
+        let deadline = self
+            .control
+            .poll_timeout()
+            .map(|(at, _)| self.clock.instant(at));
+        let tick = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.cancelled.cancelled() => Wake::Cancelled,
+            Some(observation) = state.truth.next() => Wake::Truth(observation),
+            Some(request) = self.requests.recv() => Wake::Request(request),
+            Some(observation) = state.hosts.next() => Wake::Host(observation),
+            Some(stimulus) = self.inbox.recv() => Wake::Stimulus(stimulus),
+            () = tick => Wake::Deadline,
+        }
+    }
+
+    fn handle(&mut self, state: &mut State, stimulus: Stimulus) {
+        self.control.handle(stimulus, self.clock.now());
+        let mut changed = false;
+        while let Some(event) = self.control.poll_event() {
+            changed = true;
+            self.log.write(&event);
+            tracing::info!(
+                seq = event.seq,
+                subject = event.event.subject(),
+                "{}",
+                event.event
+            );
+            // Nobody listens, as often as not.
+            let _listeners = self.events.send(Arc::new(event));
+        }
+        if changed || state.published.is_none() {
+            self.publish_world(state);
+        }
+        // Routes go first: a primary that is given up is fenced before another is promoted.
+        while let Some((ticket, action)) = self.control.poll_action() {
+            self.effects.perform(ticket, action);
+        }
+    }
+
+    fn publish_world(&self, state: &mut State) {
+        let world = Arc::new(self.control.world().clone());
+        let wanted = routes(&self.plan, &world);
+        if state.published.as_deref() != Some(&wanted) {
+            let wanted = Arc::new(wanted);
+            state.published = Some(Arc::clone(&wanted));
+            self.data_plane.set_routes(wanted);
+        }
+        self.world.send_replace(world);
+    }
+
+    fn publish_network(&self, state: &State) {
+        let network = Arc::new(Network {
+            closed: state.closed.clone(),
+            ..state.conditions.clone()
+        });
+        self.data_plane.set_network(Arc::clone(&network));
+        self.network.send_replace(network);
+    }
+
+    fn note_truth(&self, state: &mut State, Observation { instance, status }: Observation) {
+        let changed = match status {
+            InstanceStatus::Running { .. } => state.closed.remove(&instance),
+            InstanceStatus::Exited { .. } | InstanceStatus::Absent => state.closed.insert(instance),
+        };
+        if changed {
+            self.publish_network(state);
+        }
+    }
+
+    fn serve(&mut self, state: &mut State, request: Request) {
+        // The asker may have gone away; what was asked for is done all the same.
+        match request {
+            Request::Inject(fault, answer) => {
+                if let Err((answer, why)) = self.inject(state, &fault, answer) {
+                    let _gone = answer.send(Err(why));
+                }
+            }
+            Request::Heal(fault, answer) => {
+                if let Err((answer, why)) = self.heal(state, fault.as_ref(), answer) {
+                    let _gone = answer.send(Err(why));
+                }
+            }
+            Request::Note(kind) => self.handle(state, Stimulus::Note(kind)),
+            Request::Down { purge, done } => {
+                if let Some(down) = self.down.take() {
+                    let _gone = down.send(Down { purge, done });
+                }
+                self.cancelled.cancel();
+            }
+        }
+    }
+
+    fn inject(
+        &mut self,
+        state: &mut State,
+        fault: &Fault,
+        answer: Answer<Injected>,
+    ) -> Result<(), Refusal<Injected>> {
+        let presence = self.presence(state);
+        let fault = match fault.resolve(&self.plan, &presence) {
+            Ok(fault) => fault,
+            Err(mistakes) => {
+                let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+                return Err((answer, mistakes.join("; ")));
+            }
+        };
+        let hits = blast_radius(&fault, &self.plan, &presence);
+        let consequences: Vec<String> = hits.iter().map(ToString::to_string).collect();
+        let now = self.clock.now();
+        let (id, change) = match self
+            .faults
+            .inject(fault.clone(), now, &self.plan, &presence.down)
+        {
+            Ok(injected) => injected,
+            Err(cause) => return Err((answer, cause.to_string())),
+        };
+        let injected = EventKind::FaultInjected {
+            fault: id.clone(),
+            fault_kind: fault.kind().to_owned(),
+            target: fault.target(),
+            consequences: consequences.clone(),
+        };
+        self.handle(state, Stimulus::Note(injected));
+        if !fault.lasting() {
+            self.handle(
+                state,
+                Stimulus::Note(EventKind::FaultHealed { fault: id.clone() }),
+            );
+        }
+        let injected = Injected {
+            fault: id,
+            consequences,
+        };
+        let done = Box::new(move |result: Result<(), String>| {
+            let _gone = answer.send(result.map(|()| injected));
+        });
+        self.bring_about(state, change, done);
         Ok(())
     }
 
-    /// Waits until the driver has ended.
-    #[expect(clippy::unused_async, reason = "a stub")]
-    pub async fn stopped(self) {}
+    fn heal(
+        &mut self,
+        state: &mut State,
+        fault: Option<&FaultId>,
+        answer: Answer<Vec<FaultId>>,
+    ) -> Result<(), Refusal<Vec<FaultId>>> {
+        let (healed, change) = match fault.map(|id| self.faults.heal(id, &self.plan)) {
+            Some(Ok((healed, change))) => (vec![healed], change),
+            Some(Err(cause)) => return Err((answer, cause.to_string())),
+            None => self.faults.heal_all(&self.plan),
+        };
+        let ids: Vec<FaultId> = healed
+            .into_iter()
+            .map(|ActiveFault { id, .. }| id)
+            .collect();
+        for fault in &ids {
+            self.handle(
+                state,
+                Stimulus::Note(EventKind::FaultHealed {
+                    fault: fault.clone(),
+                }),
+            );
+        }
+        let done = Box::new(move |result: Result<(), String>| {
+            let _gone = answer.send(result.map(|()| ids));
+        });
+        self.bring_about(state, change, done);
+        Ok(())
+    }
+
+    /// Makes a change of faults physical: the network at once, hosts by somebody else, for the driver does not wait.
+    fn bring_about(&mut self, state: &mut State, change: Change, done: Done) {
+        let Change {
+            network,
+            relieve,
+            afflict,
+        } = change;
+        state.conditions = network;
+        self.publish_network(state);
+        self.harm.bring_about(relieve, afflict, done);
+    }
+
+    fn presence(&self, state: &State) -> Presence {
+        Presence {
+            down: state.closed.clone(),
+            ..Presence::of(&self.plan, self.control.world())
+        }
+    }
 }

@@ -1,1 +1,325 @@
-//! Not written yet.
+//! Performs orders: one task each, bounded in time, orders for one instance in the order in which they were given. The outcome
+//! goes back to Control with the order's ticket.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use topologies::id::{DbInstanceId, InstanceId, ReplicationGroupId};
+use topologies::plan::{Instance, InstanceKind, Plan};
+use topologies::runtime::{Runtime, StopMode};
+
+use crate::apps::Apps;
+use crate::control::Stimulus;
+use crate::control::action::{Action, DbRole, Outcome, Ticket};
+use crate::engines::EngineHost;
+use crate::engines::postgres::{self, Postgres};
+use crate::engines::redis::{self, Redis};
+
+/// Orders that may wait for an instance's turn.
+const QUEUE: usize = 16;
+/// The longest that a promotion may take.
+const PROMOTE_LIMIT: Duration = Duration::from_secs(20);
+/// The longest that any order may take: a fresh copy of a large database.
+const ORDER_LIMIT: Duration = Duration::from_secs(1_900);
+
+/// Performs orders.
+pub struct Effects {
+    /// One queue for each instance: orders for one are performed one after the other, as they were given.
+    queues: BTreeMap<InstanceId, mpsc::Sender<(Ticket, Action)>>,
+    outcomes: mpsc::Sender<Stimulus>,
+    tasks: TaskTracker,
+}
+
+struct Shared {
+    plan: Arc<Plan>,
+    runtime: Arc<dyn Runtime>,
+    engines: Engines,
+    apps: Apps,
+}
+
+/// The engines of a stack.
+#[derive(Clone)]
+pub struct Engines {
+    /// By DB instance; read replicas have that of the DB instance they belong to.
+    pub postgres: BTreeMap<DbInstanceId, Arc<Postgres>>,
+    /// By replication group.
+    pub redis: BTreeMap<ReplicationGroupId, Arc<Redis>>,
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+impl Effects {
+    /// Performs orders until `cancelled`; outcomes go to `outcomes`. One task for each instance.
+    pub fn start(
+        plan: Arc<Plan>,
+        runtime: Arc<dyn Runtime>,
+        engines: Engines,
+        apps: Apps,
+        outcomes: mpsc::Sender<Stimulus>,
+        cancelled: &CancellationToken,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            plan: Arc::clone(&plan),
+            runtime,
+            engines,
+            apps,
+        });
+        let tasks = TaskTracker::new();
+        let queues = plan.instances.iter().map(|instance| {
+            let (queue, orders) = mpsc::channel(QUEUE);
+            let work = perform_in_turn(Arc::clone(&shared), orders, outcomes.clone());
+            let cancelled = cancelled.clone();
+            tasks.spawn(async move { cancelled.run_until_cancelled(work).await });
+            (instance.id.clone(), queue)
+        });
+        let queues = queues.collect();
+        Self {
+            queues,
+            outcomes,
+            tasks,
+        }
+    }
+
+    /// Takes an order; its outcome comes later.
+    pub fn perform(&self, ticket: Ticket, action: Action) {
+        tracing::debug!(?ticket, %action, "order given");
+        let instance = action.instance().clone();
+        let refused = match self.queues.get(&instance) {
+            None => Some(format!("instance `{instance}` is not planned")),
+            Some(queue) => queue
+                .try_send((ticket, action))
+                .err()
+                .map(|_| format!("{QUEUE} orders wait already")),
+        };
+        if let Some(why) = refused {
+            let outcomes = self.outcomes.clone();
+            self.tasks.spawn(async move {
+                // Nobody takes it if the driver has ended.
+                let _ended = outcomes
+                    .send(Stimulus::Outcome(ticket, Outcome::Failed(why)))
+                    .await;
+            });
+        }
+    }
+
+    /// Waits until every order has ended or was cancelled.
+    pub async fn finished(self) {
+        drop(self.queues);
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+async fn perform_in_turn(
+    shared: Arc<Shared>,
+    mut orders: mpsc::Receiver<(Ticket, Action)>,
+    outcomes: mpsc::Sender<Stimulus>,
+) {
+    while let Some((ticket, action)) = orders.recv().await {
+        let outcome = match tokio::time::timeout(ORDER_LIMIT, shared.run(&action)).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(cause)) => Outcome::Failed(chain(cause.as_ref())),
+            Err(_) => Outcome::Failed(format!("not done within {ORDER_LIMIT:?}")),
+        };
+        tracing::debug!(?ticket, %action, ?outcome, "order ended");
+        if outcomes
+            .send(Stimulus::Outcome(ticket, outcome))
+            .await
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+impl Shared {
+    async fn run(&self, action: &Action) -> Result<Outcome, Failure> {
+        match action {
+            Action::StartApp { instance } => {
+                let plan = self.apps.plan(self.instance(instance)?)?;
+                self.runtime.ensure(&plan).await?;
+            }
+            Action::StartDatabase { instance, role } => {
+                let (engine, host) = self.database(instance)?;
+                let role = self.role(instance, role)?;
+                engine.seed(&host).await?;
+                engine.start(&host, &role).await?;
+            }
+            Action::ConfigurePrimary { instance } => {
+                let (engine, host) = self.database(instance)?;
+                engine.configure_primary(&host).await?;
+            }
+            Action::SetSynchronousStandby { primary, standby } => {
+                let (engine, host) = self.database(primary)?;
+                engine
+                    .set_synchronous_standby(&host, standby.as_ref())
+                    .await?;
+            }
+            Action::Demote { instance } => {
+                let (engine, host) = self.database(instance)?;
+                engine.demote(&host).await?;
+                engine.stop(instance, StopMode::Immediate).await?;
+            }
+            Action::Promote { instance } => {
+                let (engine, host) = self.database(instance)?;
+                let promotion = engine.promote(&host, PROMOTE_LIMIT).await?;
+                return Ok(Outcome::Promoted {
+                    timeline: promotion.timeline,
+                    offset: promotion.forked_at.0,
+                });
+            }
+            Action::Follow { instance, source } => {
+                let (engine, host) = self.database(instance)?;
+                let source = EngineHost::of(self.instance(source)?);
+                engine
+                    .follow(&host, &source.upstream_for(host.address.zone))
+                    .await?;
+            }
+            Action::Rejoin { instance, source } => self.rejoin(instance, source).await?,
+            Action::StartCache { instance, source } => {
+                let (engine, node) = self.cache(instance)?;
+                engine
+                    .start(&node, &self.cache_role(&node, source.as_ref())?)
+                    .await?;
+            }
+            Action::RejoinCache { instance, source } => {
+                let (engine, node) = self.cache(instance)?;
+                engine.stop(instance, StopMode::Immediate).await?;
+                engine
+                    .start(&node, &self.cache_role(&node, Some(source))?)
+                    .await?;
+            }
+            Action::PromoteCache { instance } => {
+                let (engine, node) = self.cache(instance)?;
+                engine.promote(&node).await?;
+                let offset = match engine.probe(&node, PROMOTE_LIMIT).await {
+                    redis::CacheProbe::Answered(status) => status.offset,
+                    redis::CacheProbe::Loading
+                    | redis::CacheProbe::Refused
+                    | redis::CacheProbe::TimedOut
+                    | redis::CacheProbe::Failed(_) => 0,
+                };
+                return Ok(Outcome::Promoted {
+                    timeline: 0,
+                    offset,
+                });
+            }
+            Action::FollowCache { instance, source } => {
+                let (engine, node) = self.cache(instance)?;
+                let source = EngineHost::of(self.instance(source)?);
+                engine
+                    .follow(&node, &source.upstream_for(node.address.zone))
+                    .await?;
+            }
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// The mark goes first: whatever fails after it, the host never starts as a writer again.
+    async fn rejoin(&self, instance: &InstanceId, source: &InstanceId) -> Result<(), Failure> {
+        let (engine, host) = self.database(instance)?;
+        let role = self.role(instance, &DbRole::Standby { of: source.clone() })?;
+        let source = EngineHost::of(self.instance(source)?);
+        engine.demote(&host).await?;
+        engine.stop(instance, StopMode::Immediate).await?;
+        let rejoined = engine.rejoin(&host, &source, &role).await?;
+        tracing::info!(%instance, ?rejoined, "rejoined");
+        Ok(())
+    }
+
+    fn instance(&self, id: &InstanceId) -> Result<&Instance, Failure> {
+        self.plan
+            .instance(id)
+            .ok_or_else(|| format!("instance `{id}` is not planned").into())
+    }
+
+    fn database(&self, id: &InstanceId) -> Result<(Arc<Postgres>, EngineHost), Failure> {
+        let instance = self.instance(id)?;
+        let InstanceKind::DbHost(db) = &instance.kind else {
+            return Err(format!("instance `{id}` is no database host").into());
+        };
+        let engine = self
+            .engines
+            .postgres
+            .get(db)
+            .ok_or_else(|| format!("`{db}` has no engine"))?;
+        Ok((Arc::clone(engine), EngineHost::of(instance)))
+    }
+
+    fn cache(&self, id: &InstanceId) -> Result<(Arc<Redis>, EngineHost), Failure> {
+        let instance = self.instance(id)?;
+        let InstanceKind::CacheNode(group) = &instance.kind else {
+            return Err(format!("instance `{id}` is no cache node").into());
+        };
+        let engine = self
+            .engines
+            .redis
+            .get(group)
+            .ok_or_else(|| format!("`{group}` has no engine"))?;
+        Ok((Arc::clone(engine), EngineHost::of(instance)))
+    }
+
+    /// A read replica serves reads; the standby of a Multi-AZ DB instance turns clients away.
+    fn role(&self, id: &InstanceId, role: &DbRole) -> Result<postgres::DbRole, Failure> {
+        let instance = self.instance(id)?;
+        Ok(match role {
+            DbRole::Primary {
+                synchronous_standby,
+            } => postgres::DbRole::Primary {
+                synchronous_standby: synchronous_standby.clone(),
+            },
+            DbRole::Standby { of } => {
+                let of = EngineHost::of(self.instance(of)?).upstream_for(instance.address.zone);
+                if self.is_read_replica(instance) {
+                    postgres::DbRole::Replica { of }
+                } else {
+                    postgres::DbRole::Standby { of }
+                }
+            }
+        })
+    }
+
+    fn is_read_replica(&self, instance: &Instance) -> bool {
+        let InstanceKind::DbHost(db) = &instance.kind else {
+            return false;
+        };
+        self.plan
+            .topology
+            .db_instances
+            .iter()
+            .flat_map(|owner| &owner.read_replicas)
+            .any(|replica| replica.id == *db)
+    }
+
+    fn cache_role(
+        &self,
+        node: &EngineHost,
+        source: Option<&InstanceId>,
+    ) -> Result<redis::CacheRole, Failure> {
+        Ok(match source {
+            None => redis::CacheRole::Primary,
+            Some(source) => {
+                let of = EngineHost::of(self.instance(source)?).upstream_for(node.address.zone);
+                redis::CacheRole::Replica { of }
+            }
+        })
+    }
+}
+
+/// An error with its causes, `a: b: c`.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
+        source = cause.source();
+    }
+    text
+}

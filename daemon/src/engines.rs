@@ -6,6 +6,7 @@
 //!
 //! - [`secrets`]: passwords of a stack
 //! - [`files`]: writing and copying an instance's files so that its engine owns them
+//! - `kept`: the sessions over which hosts are asked how they are
 //! - [`postgres`]: hosts of a DB instance; [`redis`]: nodes of a replication group
 //!
 //! [`InstancePlan`]: topologies::runtime::InstancePlan
@@ -20,9 +21,10 @@ use std::time::Duration;
 use topologies::address::{HostAddress, ZoneNumber};
 use topologies::id::{InstanceId, ZoneId};
 use topologies::plan::Instance;
-use topologies::runtime::RuntimeError;
+use topologies::runtime::{InstanceStatus, Runtime, RuntimeError};
 
 pub mod files;
+mod kept;
 pub mod postgres;
 pub mod redis;
 pub mod secrets;
@@ -76,6 +78,22 @@ pub struct Upstream {
     pub instance: InstanceId,
     /// Its address as seen from the follower's zone.
     pub address: SocketAddrV4,
+}
+
+/// Where engines keep files. Both must be open to the engine's user for passing through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directories {
+    /// The stack's; each instance has `instances/<id>` in it.
+    pub stack: PathBuf,
+    /// What stacks share.
+    pub cache: PathBuf,
+}
+
+impl Directories {
+    /// The directory of an instance.
+    pub fn instance(&self, instance: &InstanceId) -> PathBuf {
+        self.stack.join("instances").join(instance.as_str())
+    }
 }
 
 /// Why an engine did not do what it was asked.
@@ -197,4 +215,13 @@ impl EngineError {
             cause,
         }
     }
+}
+
+/// Whether an instance's process runs, as its runtime tells.
+async fn runs(runtime: &dyn Runtime, instance: &InstanceId) -> Result<bool, EngineError> {
+    let observations = runtime.list().await?;
+    Ok(observations.iter().any(|observation| {
+        observation.instance == *instance
+            && matches!(observation.status, InstanceStatus::Running { .. })
+    }))
 }

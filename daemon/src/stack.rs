@@ -13,7 +13,8 @@ use topologies::plan::Plan;
 use topologies::runtime::{Runtime, RuntimeKind};
 use topologies::world::World;
 
-use crate::engines::secrets::Secrets;
+use crate::driver::Clock;
+use crate::secrets::Secrets;
 
 /// Requests under way at once; a caller waits for room beyond that.
 pub const REQUESTS: usize = 64;
@@ -35,6 +36,8 @@ pub struct Stack {
     pub dns_port: u16,
     /// Added to ports below 1024, where those can not be bound; else 0.
     pub port_offset: u16,
+    /// Its clock.
+    pub clock: Clock,
     /// The world, after every change.
     pub world: watch::Receiver<Arc<World>>,
     /// Events from now on. A reader that lags reads the timeline file again.

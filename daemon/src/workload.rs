@@ -1,1 +1,432 @@
-//! Not written yet.
+//! Runs a drill against a running stack: starts its clients, injects and heals on time, waits for the stack to be whole again,
+//! and collects what the judgement needs. It judges nothing.
+
+pub mod clients;
+mod survivors;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chaos::blast_radius::blast_radius;
+use chaos::drill::bind::{BindError, Bound};
+use chaos::drill::{Action, Drill, Traffic, Workload};
+use chaos::fault::Fault;
+use chaos::history::{EndpointHistory, FaultSpan, History, Redundancy};
+use chaos::ledger::Ledger;
+use chaos::presence::Presence;
+use proxies::Ports;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use topologies::event::{Event, EventKind, ReplicationGroupStatus};
+use topologies::id::FaultId;
+use topologies::plan::{Endpoint, EndpointKind, Plan};
+use topologies::time::Time;
+use topologies::world::World;
+
+use crate::driver::Clock;
+use crate::secrets::Secrets;
+use crate::stack::Injected;
+use clients::{Client, Target};
+
+/// Operations that an endpoint's ledger holds.
+const LEDGER_LIMIT: usize = 4_000_000;
+/// How often it is looked whether the stack is whole again.
+const SETTLE_LOOK: Duration = Duration::from_millis(100);
+
+/// What a drill does to a stack, and asks of it: the control API, or a driver in the same process.
+#[async_trait]
+pub trait Rig: Send + Sync {
+    /// Injects a fault.
+    async fn inject(&self, fault: Fault) -> Result<Injected, String>;
+    /// Heals a fault, or all.
+    async fn heal(&self, fault: Option<FaultId>) -> Result<Vec<FaultId>, String>;
+    /// The timeline after `seq`.
+    async fn events(&self, after: u64) -> Result<Vec<Event>, String>;
+    /// Records that a drill began or ended.
+    async fn note(&self, kind: EventKind) -> Result<(), String>;
+}
+
+/// Where a drill's clients stand.
+#[derive(Clone)]
+pub struct Place {
+    /// What was planned.
+    pub plan: Arc<Plan>,
+    /// The stack's clock.
+    pub clock: Clock,
+    /// The resolver as seen from outside.
+    pub resolver: SocketAddr,
+    /// Where ports really are.
+    pub ports: Ports,
+    /// The stack's passwords.
+    pub secrets: Arc<Secrets>,
+}
+
+/// Why a drill could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum DrillError {
+    /// It does not fit the stack.
+    #[error("the drill does not fit this stack: {}", list(.0))]
+    Unfit(Vec<BindError>),
+    /// The stack does not do what the drill needs.
+    #[error("{0}")]
+    Stack(String),
+}
+
+fn list(errors: &[BindError]) -> String {
+    errors
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// Clients of one endpoint, at work.
+struct AtWork {
+    workload: Workload,
+    endpoint: Endpoint,
+    /// The table or key that they write to.
+    store: String,
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+/// Runs the drill to its end. Everything it injected is healed when it returns, also when it fails.
+///
+/// # Errors
+/// When the drill does not fit the stack, or the stack does not take its faults.
+pub async fn run(
+    drill: &Drill,
+    place: &Place,
+    rig: &dyn Rig,
+    tell: &(dyn Fn(&str) + Send + Sync),
+) -> Result<History, DrillError> {
+    let before = rig.events(0).await.map_err(DrillError::Stack)?;
+    let presence = presence(&place.plan, &before);
+    let bound = drill
+        .bind(&place.plan, &presence)
+        .map_err(DrillError::Unfit)?;
+    note(
+        rig,
+        EventKind::DrillStarted {
+            drill: drill.name.clone(),
+        },
+    )
+    .await;
+    let outcome = perform(drill, &bound, place, rig, tell).await;
+    if outcome.is_err() {
+        // The failure that ended the drill says more than one of the heal.
+        let _healed = rig.heal(None).await;
+    }
+    outcome
+}
+
+async fn perform(
+    drill: &Drill,
+    bound: &Bound,
+    place: &Place,
+    rig: &dyn Rig,
+    tell: &(dyn Fn(&str) + Send + Sync),
+) -> Result<History, DrillError> {
+    let at_work = prepare(bound, place).await?;
+    let began = place.clock.now();
+    let stop = CancellationToken::new();
+    let mut clients = start(&at_work, place, &stop);
+    tell(&format!("{} clients at work", clients.len()));
+    let faults = perform_steps(drill, bound, (place, began), rig, tell).await;
+    stop.cancel();
+    // Every client ends with the operation it is in, whose waits are bounded.
+    while clients.join_next().await.is_some() {}
+    let mut faults = faults?;
+    let healed = rig.heal(None).await.map_err(DrillError::Stack)?;
+    let now = place.clock.now();
+    for span in faults
+        .iter_mut()
+        .filter(|span| span.to.is_none() && healed.contains(&span.id))
+    {
+        span.to = Some(now);
+    }
+    tell("waiting until the stack is whole again");
+    let events = settle(drill.settle, place, rig).await?;
+    number(&mut faults, &events);
+    tell("counting what survived");
+    let mut endpoints = Vec::new();
+    for clients in at_work {
+        let survivors =
+            survivors::collect(&clients.endpoint, &clients.workload, &clients.store, place).await;
+        let ledger = std::mem::replace(
+            &mut *clients
+                .ledger
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+            Ledger::new(0),
+        );
+        endpoints.push(EndpointHistory {
+            endpoint: clients.endpoint.id.clone(),
+            traffic: clients.workload.traffic.clone(),
+            ledger,
+            survivors,
+        });
+    }
+    Ok(History {
+        began,
+        ended: place.clock.now(),
+        faults,
+        endpoints,
+        redundancy: redundancy(&events, began),
+    })
+}
+
+/// Makes the tables and keys that clients write to, empty.
+async fn prepare(bound: &Bound, place: &Place) -> Result<Vec<AtWork>, DrillError> {
+    let mut at_work = Vec::new();
+    for (index, (workload, endpoint)) in bound.workload.iter().enumerate() {
+        let store = format!("{}_{index}", clients::TABLE);
+        survivors::clear(endpoint, workload, &store, place)
+            .await
+            .map_err(|why| {
+                DrillError::Stack(format!(
+                    "endpoint `{}` does not serve before the drill: {why}",
+                    endpoint.id
+                ))
+            })?;
+        let ledger = Arc::new(Mutex::new(Ledger::new(LEDGER_LIMIT)));
+        at_work.push(AtWork {
+            workload: workload.clone(),
+            endpoint: endpoint.clone(),
+            store,
+            ledger,
+        });
+    }
+    Ok(at_work)
+}
+
+fn start(at_work: &[AtWork], place: &Place, stop: &CancellationToken) -> JoinSet<()> {
+    let mut clients = JoinSet::new();
+    let mut number = 0;
+    for AtWork {
+        workload,
+        endpoint,
+        store,
+        ledger,
+    } in at_work
+    {
+        for _ in 0..workload.clients {
+            let client = Client {
+                number,
+                target: place.target(endpoint, workload.timeout),
+                every: Duration::from_secs(1) / workload.rate.max(1),
+                clock: place.clock,
+                ledger: Arc::clone(ledger),
+                stop: stop.clone(),
+            };
+            number = number.saturating_add(1);
+            match &workload.traffic {
+                Traffic::SqlWrites => {
+                    if let Some(config) = place.sql_config(endpoint) {
+                        clients.spawn(client.write_sql(config, store.clone()));
+                    }
+                }
+                Traffic::RedisWrites => {
+                    clients.spawn(client.write_redis(store.clone(), place.auth_token(endpoint)));
+                }
+                Traffic::Http { path } => {
+                    clients.spawn(client.request(path.clone()));
+                }
+            }
+        }
+    }
+    clients
+}
+
+async fn perform_steps(
+    drill: &Drill,
+    bound: &Bound,
+    (place, began): (&Place, Time),
+    rig: &dyn Rig,
+    tell: &(dyn Fn(&str) + Send + Sync),
+) -> Result<Vec<FaultSpan>, DrillError> {
+    let mut spans: Vec<FaultSpan> = Vec::new();
+    let mut labels: Vec<(String, FaultId)> = Vec::new();
+    for step in &bound.steps {
+        sleep_until(place, began + step.at).await;
+        match &step.action {
+            Action::Inject { fault, label } => {
+                tell(&format!("injecting {fault}"));
+                let events = rig.events(0).await.map_err(DrillError::Stack)?;
+                let consequences =
+                    blast_radius(fault, &place.plan, &presence(&place.plan, &events));
+                let from = place.clock.now();
+                let injected = rig.inject(fault.clone()).await.map_err(DrillError::Stack)?;
+                labels.extend(label.clone().map(|label| (label, injected.fault.clone())));
+                spans.push(FaultSpan {
+                    id: injected.fault,
+                    fault: fault.clone(),
+                    from,
+                    to: (!fault.lasting()).then_some(from),
+                    consequences,
+                    injected_seq: None,
+                    healed_seq: None,
+                });
+            }
+            Action::Heal { label } => {
+                let wanted = label
+                    .as_ref()
+                    .and_then(|label| labels.iter().find(|(known, _)| known == label));
+                tell("healing");
+                let healed = rig
+                    .heal(wanted.map(|(_, id)| id.clone()))
+                    .await
+                    .map_err(DrillError::Stack)?;
+                let now = place.clock.now();
+                for span in spans
+                    .iter_mut()
+                    .filter(|span| span.to.is_none() && healed.contains(&span.id))
+                {
+                    span.to = Some(now);
+                }
+            }
+        }
+    }
+    sleep_until(place, began + drill.duration).await;
+    Ok(spans)
+}
+
+async fn sleep_until(place: &Place, at: Time) {
+    tokio::time::sleep_until(place.clock.instant(at).into()).await;
+}
+
+/// Waits until every DB instance has its standby in sync, every replica replicates, or the time is up; gives the timeline.
+async fn settle(limit: Duration, place: &Place, rig: &dyn Rig) -> Result<Vec<Event>, DrillError> {
+    let deadline = place.clock.now() + limit;
+    loop {
+        let events = rig.events(0).await.map_err(DrillError::Stack)?;
+        if whole(&fold(&place.plan, &events)) || place.clock.now() >= deadline {
+            return Ok(events);
+        }
+        tokio::time::sleep(SETTLE_LOOK).await;
+    }
+}
+
+fn whole(world: &World) -> bool {
+    let databases = world
+        .databases
+        .values()
+        .all(|db| db.standby.as_ref().is_none_or(|standby| standby.in_sync));
+    let caches = world
+        .caches
+        .values()
+        .all(|cache| cache.status == ReplicationGroupStatus::Available);
+    databases && caches
+}
+
+fn fold(plan: &Plan, events: &[Event]) -> World {
+    let mut world = World::new(plan);
+    for event in events {
+        world.apply(event);
+    }
+    world
+}
+
+/// The roles of the moment, and who is down, as the timeline tells.
+pub fn presence(plan: &Plan, events: &[Event]) -> Presence {
+    Presence::of(plan, &fold(plan, events))
+}
+
+/// When resources lost and regained their redundancy.
+fn redundancy(events: &[Event], began: Time) -> Vec<Redundancy> {
+    let since = events.iter().filter(|event| event.at >= began);
+    let changes = since.filter_map(|event| {
+        let (resource, full) = match &event.event {
+            EventKind::StandbyInSync { db_instance, .. } => (db_instance.to_string(), true),
+            EventKind::StandbyOutOfSync { db_instance, .. }
+            | EventKind::FailoverStarted { db_instance, .. } => (db_instance.to_string(), false),
+            EventKind::ReplicationGroupStatusChanged { group, status } => (
+                group.to_string(),
+                *status == ReplicationGroupStatus::Available,
+            ),
+            EventKind::CacheReplicaLinkChanged {
+                group, up: false, ..
+            } => (group.to_string(), false),
+            _ => return None,
+        };
+        Some(Redundancy {
+            at: event.at,
+            resource,
+            full,
+            seq: Some(event.seq),
+        })
+    });
+    changes.collect()
+}
+
+/// Gives faults the timeline's numbers.
+fn number(faults: &mut [FaultSpan], events: &[Event]) {
+    for event in events {
+        let (EventKind::FaultInjected { fault, .. } | EventKind::FaultHealed { fault }) =
+            &event.event
+        else {
+            continue;
+        };
+        for span in faults.iter_mut().filter(|span| span.id == *fault) {
+            if matches!(event.event, EventKind::FaultInjected { .. }) {
+                span.injected_seq = Some(event.seq);
+            } else {
+                span.healed_seq = Some(event.seq);
+            }
+        }
+    }
+}
+
+/// The timeline is for readers; a drill does not fail because a note of it could not be made.
+async fn note(rig: &dyn Rig, kind: EventKind) {
+    if let Err(cause) = rig.note(kind).await {
+        tracing::debug!(cause, "drill not noted in the timeline");
+    }
+}
+
+impl Place {
+    fn target(&self, endpoint: &Endpoint, patience: Duration) -> Target {
+        let port = self.ports.real(endpoint.port);
+        Target {
+            resolver: self.resolver,
+            name: endpoint.name.clone(),
+            port,
+            patience,
+        }
+    }
+
+    fn sql_config(&self, endpoint: &Endpoint) -> Option<tokio_postgres::Config> {
+        let (EndpointKind::RdsWriter(id)
+        | EndpointKind::RdsInstance(id)
+        | EndpointKind::RdsReader(id)) = &endpoint.kind
+        else {
+            return None;
+        };
+        let mut databases = self.plan.topology.db_instances.iter();
+        let db = databases
+            .find(|db| db.id == *id || db.read_replicas.iter().any(|replica| replica.id == *id))?;
+        let mut config = tokio_postgres::Config::new();
+        config
+            .user(&db.master_username)
+            .dbname(&db.db_name)
+            .application_name("localaws-drill");
+        config.password(self.secrets.databases.get(&db.id)?.master.expose());
+        Some(config)
+    }
+
+    fn auth_token(&self, endpoint: &Endpoint) -> Option<String> {
+        let (EndpointKind::ElasticachePrimary(id) | EndpointKind::ElasticacheReader(id)) =
+            &endpoint.kind
+        else {
+            return None;
+        };
+        let group = self
+            .plan
+            .topology
+            .replication_groups
+            .iter()
+            .find(|group| group.id == *id)?;
+        group.auth_token.clone()
+    }
+}

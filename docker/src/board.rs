@@ -83,6 +83,7 @@ pub(crate) struct Board {
     state: Arc<Mutex<State>>,
     truth: broadcast::Sender<Observation>,
     reports: broadcast::Sender<Observation>,
+    harmed: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -101,6 +102,7 @@ impl Board {
             })),
             truth: broadcast::Sender::new(NEWS_KEPT),
             reports: broadcast::Sender::new(NEWS_KEPT),
+            harmed: watch::Sender::new(()),
         }
     }
 
@@ -111,7 +113,7 @@ impl Board {
         let news = self.tell(
             &mut state,
             &process.instance.clone(),
-            &process.zone.clone(),
+            &process.zone,
             testimony,
         );
         if news && let Some(former) = state.processes.insert(process.instance.clone(), process) {
@@ -154,7 +156,17 @@ impl Board {
 
     /// Asks or changes the harm in force. `change` must not call back.
     pub(crate) fn afflictions<T>(&self, change: impl FnOnce(&mut Afflictions) -> T) -> T {
-        change(&mut self.lock().afflictions)
+        let outcome = change(&mut self.lock().afflictions);
+        self.harmed.send_replace(());
+        outcome
+    }
+
+    /// Returns once the zone is without power.
+    pub(crate) async fn dark(&self, zone: &ZoneId) {
+        let mut harmed = self.harmed.subscribe();
+        let dark = |(): &()| self.lock().afflictions.dark(zone);
+        // The sender lives as long as this.
+        let _ = harmed.wait_for(dark).await;
     }
 
     /// Tells the control plane what it did not hear while the zone was silent.
@@ -345,5 +357,37 @@ mod tests {
         let mut truth = board.watch(View::Truth);
         drop(board);
         assert_eq!(truth.next().now_or_never(), Some(None));
+    }
+
+    #[test]
+    fn a_reader_who_comes_amid_changes_misses_none() {
+        const LIVES: u32 = 500;
+        let board = Board::new(Afflictions::default());
+        let writer = board.clone();
+        let changes = std::thread::spawn(move || {
+            for n in 1..=LIVES {
+                let life = Life {
+                    container: n.to_string(),
+                    ..process("db", n).life
+                };
+                writer.ended(&"db".into(), &"a".into(), life, n.to_string());
+            }
+        });
+        let mut readers: Vec<_> =
+            std::iter::from_fn(|| (!changes.is_finished()).then(|| board.watch(View::Truth)))
+                .take(50)
+                .collect();
+        changes.join().unwrap();
+        readers.push(board.watch(View::Truth));
+        for reader in &mut readers {
+            let seen: Vec<u32> = std::iter::from_fn(|| reader.next().now_or_never().flatten())
+                .filter_map(|o| match o.status {
+                    InstanceStatus::Exited { how } => how.parse().ok(),
+                    InstanceStatus::Running { .. } | InstanceStatus::Absent => None,
+                })
+                .collect();
+            let first = *seen.first().unwrap();
+            assert_eq!(seen, (first..=LIVES).collect::<Vec<_>>());
+        }
     }
 }

@@ -75,12 +75,19 @@ pub(crate) fn name(stack: &StackId, instance: &InstanceId) -> String {
         .collect()
 }
 
-/// Where the file for this instance's `/etc/resolv.conf` is written, and what is in it.
-pub(crate) fn resolver(plan: &InstancePlan) -> Option<(PathBuf, String)> {
+/// Where the file for this instance's `/etc/resolv.conf` is written, and what is in it. Not in the instance's directory: the
+/// instance could put a link there, which a daemon that is root would follow.
+pub(crate) fn resolver(
+    plan: &InstancePlan,
+    around: &Surroundings<'_>,
+) -> Option<(PathBuf, String)> {
     match &plan.resolution {
         Resolution::Nameserver(address) => {
             let text = format!("nameserver {address}\noptions timeout:1 attempts:2\n");
-            Some((plan.directory.join("resolv.conf"), text))
+            Some((
+                Path::new(around.label).join(format!("{}.resolv.conf", plan.id)),
+                text,
+            ))
         }
         Resolution::Host | Resolution::HostsFile(_) => None,
     }
@@ -94,19 +101,23 @@ pub(crate) fn instance(
     around: &Surroundings<'_>,
 ) -> ContainerCreateBody {
     let mut mounts = vec![mount(&plan.directory, &plan.directory, false)];
-    if let Some((path, _)) = resolver(plan) {
+    if let Some((path, _)) = resolver(plan, around) {
         mounts.push(mount(&path, Path::new("/etc/resolv.conf"), true));
     }
     if let Resolution::HostsFile(path) = &plan.resolution {
+        // A mount is of the file, not of its name: whoever keeps it true has to write into it, not to replace it.
         mounts.push(mount(path, Path::new("/etc/hosts"), true));
     }
     let mut command = plan.command.clone();
     if let Some(program) = program {
-        let inside = Path::new("/opt/localaws").join(program.file_name().unwrap_or_default());
+        // The name is as asked for: some programs do by their name what they do.
+        let word = command.first().map_or("", String::as_str);
+        let inside =
+            Path::new("/opt/localaws").join(Path::new(word).file_name().unwrap_or_default());
+        mounts.push(mount(program, &inside, true));
         if let Some(word) = command.first_mut() {
             *word = inside.display().to_string();
         }
-        mounts.push(mount(program, &inside, true));
     }
     let privilege = Privilege::of(plan, around);
     let mut labels = labels(around.label, Some(&plan.zone));
@@ -323,5 +334,150 @@ impl Privilege {
             .chain(command)
             .collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn image(recipe: Option<&str>) -> Image {
+        Image {
+            reference: "localaws/postgres:15".to_owned(),
+            id: "sha256:5".to_owned(),
+            version: Some("15.20".to_owned()),
+            glibc: Some("2.36".to_owned()),
+            size: 1,
+            path: "/usr/lib/postgresql/15/bin:/usr/bin".to_owned(),
+            recipe: recipe.map(str::to_owned),
+        }
+    }
+
+    fn plan(software: Software, port: u16) -> InstancePlan {
+        InstancePlan {
+            id: "orders-1".into(),
+            zone: "ap-northeast-2a".into(),
+            software,
+            command: ["postgres", "-D", "data"].map(str::to_owned).to_vec(),
+            image: None,
+            listen: std::net::SocketAddrV4::new(Ipv4Addr::new(127, 64, 241, 4), port),
+            directory: "/state/shop/orders-1".into(),
+            environment: BTreeMap::from([("PGTZ".to_owned(), "UTC".to_owned())]),
+            resolution: Resolution::Nameserver(Ipv4Addr::new(127, 64, 16, 2)),
+        }
+    }
+
+    fn around(image: &Image) -> Surroundings<'_> {
+        Surroundings {
+            label: "/state/shop",
+            user: User::NOBODY,
+            image,
+            passwd: None,
+            unprivileged_from: 1024,
+        }
+    }
+
+    /// The body as stable text.
+    fn text(body: &ContainerCreateBody) -> String {
+        let mut value = serde_json::to_value(body).unwrap();
+        value.sort_all_objects();
+        serde_json::to_string_pretty(&value).unwrap()
+    }
+
+    #[test]
+    fn a_database_is_a_container() {
+        let image = image(Some("abc"));
+        let plan = plan(Software::Postgres { version: Some(15) }, 5432);
+        insta::assert_snapshot!(text(&instance(&plan, None, &around(&image))));
+    }
+
+    #[test]
+    fn a_tool_is_a_container() {
+        let image = image(Some("abc"));
+        let plan = ToolPlan {
+            software: Software::Postgres { version: Some(15) },
+            zone: None,
+            command: ["initdb", "-D", "data"].map(str::to_owned).to_vec(),
+            directories: vec!["/cache/golden".into(), "/state/shop/orders-1".into()],
+            environment: BTreeMap::new(),
+            timeout: std::time::Duration::from_secs(60),
+        };
+        insta::assert_snapshot!(text(&tool(&plan, &around(&image))));
+    }
+
+    #[test]
+    fn a_program_is_mounted_and_named_by_its_place_inside() {
+        let image = image(Some("abc"));
+        let body = instance(
+            &plan(Software::Program, 8080),
+            Some(Path::new("/home/me/target/shop")),
+            &around(&image),
+        );
+        assert_eq!(
+            body.entrypoint,
+            Some(vec!["/opt/localaws/postgres".to_owned()])
+        );
+        let mounts = body.host_config.unwrap().mounts.unwrap();
+        let program = mounts
+            .iter()
+            .find(|mount| mount.source.as_deref() == Some("/home/me/target/shop"))
+            .unwrap();
+        assert_eq!(
+            (program.target.as_deref(), program.read_only),
+            (Some("/opt/localaws/postgres"), Some(true))
+        );
+    }
+
+    #[test]
+    fn a_low_port_takes_a_privilege_and_only_that() {
+        let check = |recipe, port, user: &str, first: &str, capabilities: usize| {
+            let image = image(recipe);
+            let body = instance(&plan(Software::Program, port), None, &around(&image));
+            assert_eq!(body.user.as_deref(), Some(user));
+            assert_eq!(body.entrypoint, Some(vec![first.to_owned()]));
+            let host = body.host_config.unwrap();
+            assert_eq!(host.cap_add.unwrap().len(), capabilities);
+            assert_eq!(host.cap_drop, Some(vec!["ALL".to_owned()]));
+        };
+        check(Some("abc"), 8080, "65534:65534", "postgres", 0);
+        check(Some("abc"), 80, "0:0", "setpriv", 5);
+        check(None, 80, "0:0", "postgres", 2);
+        check(None, 1024, "65534:65534", "postgres", 0);
+    }
+
+    #[test]
+    fn the_hash_tells_plans_images_and_users_apart() {
+        let (one, mut other) = (image(None), image(None));
+        other.id = "sha256:6".to_owned();
+        let hash = |plan: &InstancePlan, around: &Surroundings<'_>| plan_hash(plan, None, around);
+        let first = plan(Software::Program, 8080);
+        let base = hash(&first, &around(&one));
+        assert_eq!(base, hash(&plan(Software::Program, 8080), &around(&one)));
+        assert_ne!(base, hash(&plan(Software::Program, 8081), &around(&one)));
+        assert_ne!(base, hash(&first, &around(&other)));
+        let user = User {
+            uid: 1000,
+            gid: 1000,
+        };
+        assert_ne!(
+            base,
+            hash(
+                &first,
+                &Surroundings {
+                    user,
+                    ..around(&one)
+                }
+            )
+        );
+    }
+
+    #[test]
+    fn names_are_such_as_engines_take() {
+        assert_eq!(
+            name(&"tier-10k".into(), &"web/1 é".into()),
+            "localaws-tier-10k-web-1--"
+        );
     }
 }

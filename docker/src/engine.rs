@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bollard::Docker;
+use bollard::models::SystemInfo;
 use topologies::runtime::RuntimeError;
 
 /// An engine that is there answers within milliseconds; one that hangs must not hold up `--runtime auto`.
@@ -35,16 +36,25 @@ impl Engine {
         }
         let api = Docker::connect_with_local_defaults()
             .map_err(|error| unanswered(&error.to_string()))?;
+        Self::greet(api).await
+    }
+
+    async fn greet(api: Docker) -> Result<Self, RuntimeError> {
         let answer = async {
             let api = api.negotiate_version().await?;
-            let version = api.version().await?.version.unwrap_or_default();
-            Ok::<_, bollard::errors::Error>((api, version))
+            let info = api.info().await?;
+            Ok::<_, bollard::errors::Error>((api, info))
         };
         match tokio::time::timeout(ANSWER_LIMIT, answer).await {
-            Ok(Ok((api, version))) => Ok(Self {
-                api: api.with_timeout(Duration::from_secs(CALL_LIMIT_S)),
-                version,
-            }),
+            Ok(Ok((api, info))) => {
+                if let Some(apart) = apart(&info) {
+                    return Err(missing(apart, "use `--runtime process` here"));
+                }
+                Ok(Self {
+                    api: api.with_timeout(Duration::from_secs(CALL_LIMIT_S)),
+                    version: info.server_version.unwrap_or_default(),
+                })
+            }
             Ok(Err(error)) => Err(unanswered(&error.to_string())),
             Err(_) => Err(unanswered(&format!(
                 "it did not answer within {ANSWER_LIMIT:?}"
@@ -65,6 +75,23 @@ impl Engine {
     pub(crate) fn patient(&self, limit: Duration) -> Docker {
         self.api.clone().with_timeout(limit)
     }
+}
+
+/// Why containers of this engine cannot share the host's loopback addresses, if so.
+fn apart(info: &SystemInfo) -> Option<String> {
+    let security = info.security_options.as_deref().unwrap_or_default();
+    if security.iter().any(|option| option.contains("rootless")) {
+        return Some(
+            "a container engine with the host's network (this one is rootless)".to_owned(),
+        );
+    }
+    let system = info.operating_system.as_deref().unwrap_or_default();
+    if system.contains("Docker Desktop") || info.os_type.as_deref() != Some("linux") {
+        return Some(format!(
+            "a container engine on this machine's own kernel (this one runs on {system})"
+        ));
+    }
+    None
 }
 
 /// What the engine answered to an order.
@@ -120,4 +147,46 @@ fn unanswered(cause: &str) -> RuntimeError {
         format!("a container engine ({cause})"),
         "start Docker, make its socket accessible to this user, or use `--runtime process`",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_engines_that_share_the_loopback_will_do() {
+        let check = |system: &str, security: &str, fits: bool| {
+            let info = SystemInfo {
+                operating_system: Some(system.to_owned()),
+                os_type: Some("linux".to_owned()),
+                security_options: Some(vec![security.to_owned()]),
+                ..SystemInfo::default()
+            };
+            assert_eq!(apart(&info).is_none(), fits, "{system} {security}");
+        };
+        check(
+            "Debian GNU/Linux 12 (bookworm)",
+            "name=seccomp,profile=default",
+            true,
+        );
+        check("Debian GNU/Linux 12 (bookworm)", "name=rootless", false);
+        check("Docker Desktop", "name=seccomp,profile=unconfined", false);
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_does_not_answer_is_missing_soon() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("docker.sock");
+        let _silent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let api =
+            Docker::connect_with_unix(socket.to_str().unwrap(), 120, bollard::API_DEFAULT_VERSION)
+                .unwrap();
+        let begun = std::time::Instant::now();
+        let missing = Engine::greet(api).await.unwrap_err();
+        assert!(begun.elapsed() < ANSWER_LIMIT + Duration::from_secs(1));
+        assert!(
+            missing.to_string().contains("did not answer within 3s"),
+            "{missing}"
+        );
+    }
 }

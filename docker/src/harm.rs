@@ -21,13 +21,8 @@ pub(crate) async fn kill(engine: &Engine, processes: &[Process]) -> Result<(), R
     let mut rest = Vec::new();
     for process in processes {
         process.note_killed();
-        let direct = process
-            .pidfd
-            .as_ref()
-            .map(|fd| pidfd_send_signal(fd, Signal::KILL));
-        match direct {
-            Some(Ok(()) | Err(rustix::io::Errno::SRCH)) => {}
-            Some(Err(_)) | None => rest.push(process),
+        if !directly(process, Signal::KILL) {
+            rest.push(process);
         }
     }
     for outcome in join_all(
@@ -50,7 +45,13 @@ pub(crate) async fn stop(
     process: &Process,
     grace: Duration,
 ) -> Result<(), RuntimeError> {
-    by_engine(engine, process, &process.stop_signal).await?;
+    let signal = match process.stop_signal.as_str() {
+        "SIGINT" => Signal::INT,
+        _ => Signal::TERM,
+    };
+    if !directly(process, signal) {
+        by_engine(engine, process, &process.stop_signal).await?;
+    }
     if tokio::time::timeout(grace, process.gone()).await.is_ok() {
         return Ok(());
     }
@@ -91,6 +92,18 @@ pub(crate) async fn thaw(engine: &Engine, container: &str) -> Result<(), Runtime
             message,
         }) if message.contains("is not paused") => Ok(()),
         outcome => accept(outcome, "thaw a container"),
+    }
+}
+
+/// Sends a signal past the engine, to the container's init process, which passes it on; whether that could be done.
+fn directly(process: &Process, signal: Signal) -> bool {
+    match process
+        .pidfd
+        .as_ref()
+        .map(|fd| pidfd_send_signal(fd, signal))
+    {
+        Some(Ok(()) | Err(rustix::io::Errno::SRCH)) => true,
+        Some(Err(_)) | None => false,
     }
 }
 

@@ -143,6 +143,11 @@ pub(crate) async fn at_hand(
     }
 }
 
+/// Whether an image is still there.
+pub(crate) async fn exists(engine: &Engine, id: &str) -> Result<bool, RuntimeError> {
+    Ok(inspect(engine, id).await?.is_some())
+}
+
 fn kind(software: &Software) -> Kind {
     match software {
         Software::Postgres { .. } => Kind::Postgres,

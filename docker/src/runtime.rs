@@ -1,17 +1,15 @@
 //! The runtime: instances of one stack as containers. Orders are idempotent; what is true comes from the [`Monitor`].
 
+mod launch;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::models::ContainerInspectResponse;
-use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
-    LogsOptionsBuilder, StartContainerOptions, WaitContainerOptionsBuilder,
-};
-use futures_util::future::join_all;
+use bollard::query_parameters::{ListContainersOptionsBuilder, LogsOptionsBuilder};
+use futures_util::future::{Either, join_all, select};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -19,23 +17,23 @@ use tokio_util::task::TaskTracker;
 use topologies::affliction::Afflictions;
 use topologies::id::{InstanceId, StackId, ZoneId};
 use topologies::runtime::{
-    Affliction, InstancePlan, Observation, Resolution, Runtime, RuntimeError, RuntimeKind,
-    Software, StopMode, ToolOutput, ToolPlan,
+    Affliction, InstancePlan, Observation, Runtime, RuntimeError, RuntimeKind, Software, StopMode,
+    ToolOutput, ToolPlan,
 };
 
 use crate::board::{Board, View};
-use crate::container::{self, PLAN, STACK, Surroundings, TOOL, User, ZONE};
-use crate::engine::{Engine, absent, failed};
-use crate::images::{self, Image, Progress};
-use crate::monitor::{Card, Monitor};
-use crate::{harm, program, tool};
+use crate::container::{self, STACK, TOOL, User, ZONE};
+use crate::engine::{Engine, failed};
+use crate::images::Image;
+use crate::monitor::Monitor;
+use crate::{harm, tool};
 
 /// Containers started at a time. Starting is work for the processor: more only makes each slower.
 const STARTS_AT_A_TIME: usize = 4;
 /// How long a stop fault leaves an instance to end by itself.
 const STOP_FAULT_GRACE: Duration = Duration::from_secs(5);
-/// How long the engine is waited for to know that a process has ended that the kernel has seen end.
-const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+/// How long removals may take that the engine has begun before.
+const CLEAR_LIMIT: Duration = Duration::from_secs(10);
 /// Lines of an instance's log that are shown before those to come.
 const LOG_LINES: &str = "200";
 
@@ -124,189 +122,9 @@ impl DockerRuntime {
         turn.lock_owned().await
     }
 
-    /// The image for software; found once, because images only change when they are built.
-    async fn image(
-        &self,
-        software: &Software,
-        progress: &Progress<'_>,
-    ) -> Result<Image, RuntimeError> {
-        let known = self
-            .images
-            .lock()
-            .expect("no holder panics")
-            .get(software)
-            .cloned();
-        if let Some(image) = known {
-            return Ok(image);
-        }
-        let image = images::provide(&self.engine, software, &self.options.cache, progress).await?;
-        self.images
-            .lock()
-            .expect("no holder panics")
-            .insert(software.clone(), image.clone());
-        Ok(image)
-    }
-
     fn may_start(&self, plan: &InstancePlan) -> Result<(), RuntimeError> {
         self.board
             .afflictions(|afflictions| afflictions.may_start(&plan.id, &plan.zone))
-    }
-
-    fn around<'a>(&'a self, image: &'a Image, passwd: Option<&'a Path>) -> Surroundings<'a> {
-        Surroundings {
-            label: &self.label,
-            user: self.options.user,
-            image,
-            passwd,
-            unprivileged_from: unprivileged_from(),
-        }
-    }
-
-    /// A password file that knows the user, if the images' own may not. PostgreSQL's tools refuse a user without a name.
-    fn passwd(&self) -> Result<Option<PathBuf>, RuntimeError> {
-        let User { uid, gid } = self.options.user;
-        if self.options.user == User::NOBODY {
-            return Ok(None);
-        }
-        let path = self.stack_dir.join("passwd");
-        let text = format!("root:x:0:0::/root:/bin/sh\nlocaws:x:{uid}:{gid}::/tmp:/bin/sh\n");
-        write(&path, &text)?;
-        Ok(Some(path))
-    }
-
-    /// The container of an instance, if there is one. One of another stack directory is in the way: it is removed if that
-    /// directory is gone.
-    async fn find(
-        &self,
-        instance: &InstanceId,
-    ) -> Result<Option<ContainerInspectResponse>, RuntimeError> {
-        let name = container::name(&self.stack, instance);
-        let found = match self
-            .engine
-            .api()
-            .inspect_container(&name, None::<InspectContainerOptions>)
-            .await
-        {
-            Ok(found) => found,
-            Err(error) if absent(&error) => return Ok(None),
-            Err(error) => return Err(failed(format!("inspect instance `{instance}`"), &error)),
-        };
-        let owner = label(&found, STACK).unwrap_or_default();
-        if owner == self.label {
-            return Ok(Some(found));
-        }
-        if owner.is_empty() || Path::new(owner).exists() {
-            return Err(RuntimeError::Failed {
-                action: format!("start instance `{instance}`"),
-                cause: format!("container `{name}` belongs to another stack (in `{owner}`)"),
-            });
-        }
-        tool::remove(&self.engine, found.id.as_deref().unwrap_or(&name)).await?;
-        Ok(None)
-    }
-
-    /// Waits until the engine has noticed what the kernel knows: it would not start what it believes to be running.
-    async fn settle(&self, container: &str) -> Result<(), RuntimeError> {
-        let options = WaitContainerOptionsBuilder::new()
-            .condition("not-running")
-            .build();
-        let mut answers =
-            std::pin::pin!(self.engine.api().wait_container(container, Some(options)));
-        match tokio::time::timeout(SETTLE_LIMIT, answers.next()).await {
-            Ok(_) => Ok(()),
-            Err(_) => Err(RuntimeError::TimedOut {
-                action: "the engine's notice of an end".to_owned(),
-                limit: SETTLE_LIMIT,
-            }),
-        }
-    }
-
-    /// The id of a container that is made by the plan and does not run; none if one runs already.
-    async fn prepared(&self, plan: &InstancePlan) -> Result<Option<String>, RuntimeError> {
-        let image = match &plan.image {
-            Some(reference) => images::named(&self.engine, reference, &quiet).await?,
-            None => self.image(&plan.software, &quiet).await?,
-        };
-        let program = match (&plan.software, &plan.image, plan.command.first()) {
-            (Software::Program, None, Some(word)) => {
-                let found = program::find(word)?;
-                program::check(&found, &image)?;
-                Some(found)
-            }
-            _ => None,
-        };
-        let passwd = self.passwd()?;
-        let body = container::instance(
-            plan,
-            program.as_deref(),
-            &self.around(&image, passwd.as_deref()),
-        );
-        let wanted = body
-            .labels
-            .as_ref()
-            .and_then(|labels| labels.get(PLAN))
-            .cloned();
-        if let Some(found) = self.find(&plan.id).await? {
-            let id = found.id.clone().unwrap_or_default();
-            if label(&found, PLAN) == wanted.as_deref() {
-                self.monitor.hear(&found);
-                let running = Card::of(&found).is_some_and(|card| card.running);
-                if running
-                    && self
-                        .board
-                        .process(&plan.id)
-                        .is_some_and(|process| process.life.container == id)
-                {
-                    return Ok(None);
-                }
-                if running {
-                    self.settle(&id).await?;
-                }
-                return Ok(Some(id));
-            }
-            tool::remove(&self.engine, &id).await?;
-        }
-        let options = CreateContainerOptionsBuilder::new()
-            .name(&container::name(&self.stack, &plan.id))
-            .build();
-        let created = self
-            .engine
-            .api()
-            .create_container(Some(options), body)
-            .await;
-        let created =
-            created.map_err(|error| failed(format!("create instance `{}`", plan.id), &error))?;
-        Ok(Some(created.id))
-    }
-
-    /// Starts a container and makes its life known. Harm that came meanwhile has missed it: it is done now.
-    async fn launch(&self, plan: &InstancePlan, container: &str) -> Result<(), RuntimeError> {
-        let started = self
-            .engine
-            .api()
-            .start_container(container, None::<StartContainerOptions>)
-            .await;
-        started.map_err(|error| failed(format!("start instance `{}`", plan.id), &error))?;
-        let found = self
-            .engine
-            .api()
-            .inspect_container(container, None::<InspectContainerOptions>)
-            .await;
-        let found =
-            found.map_err(|error| failed(format!("inspect instance `{}`", plan.id), &error))?;
-        // A new process is not the frozen one.
-        self.note(|afflictions| afflictions.relieve(&Affliction::Freeze(plan.id.clone())))?;
-        self.monitor.hear(&found);
-        match self.may_start(plan) {
-            // An isolated zone's host goes on with what it began.
-            Ok(()) | Err(RuntimeError::ZoneUnreachable(_)) => Ok(()),
-            Err(harm) => {
-                if let Some(process) = self.board.process(&plan.id) {
-                    harm::kill(&self.engine, &[process]).await?;
-                }
-                Err(harm)
-            }
-        }
     }
 
     /// Changes the harm in force and stores it, so that the next daemon knows.
@@ -410,20 +228,13 @@ impl Runtime for DockerRuntime {
     async fn ensure(&self, plan: &InstancePlan) -> Result<(), RuntimeError> {
         self.may_start(plan)?;
         let _turn = self.turn(&plan.id).await;
-        if let Some((path, text)) = container::resolver(plan) {
-            write(&path, &text)?;
-        }
-        if let Resolution::HostsFile(path) = &plan.resolution
-            && !path.exists()
-        {
-            write(path, "127.0.0.1 localhost\n")?;
-        }
+        let body = Box::pin(self.order(plan)).await?;
         let _start = self.starts.acquire().await.expect("never closed");
-        let Some(container) = self.prepared(plan).await? else {
+        let Some(container) = Box::pin(self.place(plan, body)).await? else {
             return Ok(());
         };
         self.may_start(plan)?;
-        self.launch(plan, &container).await
+        Box::pin(self.launch(plan, &container)).await
     }
 
     async fn stop(&self, instance: &InstanceId, mode: StopMode) -> Result<(), RuntimeError> {
@@ -475,10 +286,25 @@ impl Runtime for DockerRuntime {
         let passwd = self.passwd()?;
         let body = container::tool(plan, &self.around(&image, passwd.as_deref()));
         let name = plan.command.first().map_or("", String::as_str);
-        let output = tool::run(&self.engine, &self.tasks, body, name, plan.timeout).await?;
+        let run = tool::run(&self.engine, &self.tasks, body, name, plan.timeout);
+        let dark = async {
+            match &plan.zone {
+                Some(zone) => self.board.dark(zone).await,
+                None => std::future::pending().await,
+            }
+        };
+        let output = match select(std::pin::pin!(run), std::pin::pin!(dark)).await {
+            Either::Left((output, _)) => Some(output),
+            Either::Right(((), _)) => None,
+        };
         // A host that lost its power or its line meanwhile has told nobody how the tool ended.
         allowed()?;
-        Ok(output)
+        output.unwrap_or_else(|| {
+            Err(RuntimeError::Failed {
+                action: format!("run `{name}`"),
+                cause: "the power failed for a moment".to_owned(),
+            })
+        })
     }
 
     async fn afflict(&self, affliction: &Affliction) -> Result<(), RuntimeError> {
@@ -517,7 +343,7 @@ impl Runtime for DockerRuntime {
 
     async fn clear(&self) -> Result<(), RuntimeError> {
         harm::kill(&self.engine, &self.board.processes(None)).await?;
-        let deadline = tokio::time::Instant::now() + SETTLE_LIMIT;
+        let deadline = tokio::time::Instant::now() + CLEAR_LIMIT;
         loop {
             let left = self.containers(None).await?;
             if left.is_empty() {
@@ -533,7 +359,7 @@ impl Runtime for DockerRuntime {
             if tokio::time::Instant::now() > deadline {
                 return Err(RuntimeError::TimedOut {
                     action: "remove containers".to_owned(),
-                    limit: SETTLE_LIMIT,
+                    limit: CLEAR_LIMIT,
                 });
             }
             // A removal that was under way is not ours to wait for otherwise.
@@ -564,30 +390,6 @@ impl Runtime for DockerRuntime {
 
 fn quiet(line: &str) {
     tracing::info!(line, "preparing an image");
-}
-
-fn label<'a>(found: &'a ContainerInspectResponse, name: &str) -> Option<&'a str> {
-    found
-        .config
-        .as_ref()?
-        .labels
-        .as_ref()?
-        .get(name)
-        .map(String::as_str)
-}
-
-fn write(path: &Path, text: &str) -> Result<(), RuntimeError> {
-    std::fs::write(path, text).map_err(|error| RuntimeError::Failed {
-        action: format!("write `{}`", path.display()),
-        cause: error.to_string(),
-    })
-}
-
-/// The first port that needs no privilege on this host.
-fn unprivileged_from() -> u16 {
-    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start")
-        .unwrap_or_default();
-    text.trim().parse().unwrap_or(1024)
 }
 
 /// `Redis server v=7.0.15 sha=...` and `postgres (PostgreSQL) 15.20` as their versions.

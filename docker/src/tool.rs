@@ -9,6 +9,7 @@ use bollard::query_parameters::{
     StartContainerOptions, WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
+use futures_util::future::{Either, select};
 use tokio_util::task::TaskTracker;
 use topologies::runtime::{RuntimeError, ToolOutput};
 
@@ -16,6 +17,9 @@ use crate::engine::{Engine, failed};
 
 /// Of a tool's output, this much of the end is kept.
 const OUTPUT_KEPT: usize = 64 << 10;
+
+/// What was written before the end arrives within this time after it.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Runs a tool to its end; whatever ends this future ends the container too.
 pub(crate) async fn run(
@@ -84,7 +88,15 @@ async fn to_its_end(engine: &Engine, id: &str, name: &str) -> Result<ToolOutput,
             keep(&mut output, frame);
         }
     };
-    let ((), answer) = tokio::join!(read, answers.next());
+    // Either may come first; an engine whose container was removed by force does not always end the other.
+    let answer = match select(std::pin::pin!(read), answers.next()).await {
+        Either::Left(((), answer)) => answer.await,
+        Either::Right((answer, read)) => {
+            let _ = tokio::time::timeout(LAST_WORDS, read).await;
+            answer
+        }
+    };
+    output.drain(..output.len().saturating_sub(OUTPUT_KEPT));
     let code = match answer {
         Some(Ok(answer)) => answer.status_code,
         Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => code,

@@ -3,5 +3,31 @@
 //! It serves from immutable snapshots, [`routes::Routes`] (what the control plane wants) and
 //! [`topologies::network::Network`] (what the emulated network is physically able to do), and never asks the control plane
 //! about a connection.
+//!
+//! ```text
+//!  set_routes, set_network ─► plane ─► core 0..N (a thread each)
+//!                                        │ entrance (pure): which addresses, open, refused or dark
+//!                                        ├─ door ──► eni | nlb | alb | dns   one task per connection
+//!                                        └─ flow: what an open connection meets now (dark, slow, doomed)
+//! ```
+//! What decides is pure: `entrance`, `targets`, `nlb::route`, `alb::{rules, headers, errors}`, `dns::{select, zone, answer}`.
 
+pub mod dns;
+pub mod plane;
+pub mod probe;
 pub mod routes;
+pub mod traffic;
+
+mod alb;
+mod buffers;
+mod core;
+mod door;
+mod eni;
+mod entrance;
+mod flow;
+mod linked;
+mod nlb;
+mod relay;
+mod targets;
+
+pub use entrance::Ports;

@@ -169,3 +169,19 @@ pub enum Value {
     /// An alias to another name of ours: answered with what that name answers, under the asked name.
     Alias(String),
 }
+
+impl RecordSet {
+    /// A set of one record.
+    pub fn simple(ttl: Duration, values: Vec<Value>) -> Self {
+        let candidate = Candidate {
+            healthy: true,
+            failover: None,
+            values,
+        };
+        Self {
+            ttl,
+            policy: Policy::Simple,
+            candidates: vec![candidate],
+        }
+    }
+}

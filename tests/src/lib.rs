@@ -1,1 +1,1 @@
-//! placeholder
+//! What is promised, tested from outside: see `tests/`.

@@ -93,13 +93,22 @@ mod tests {
         InstanceId::from("web-1")
     }
 
-    fn check(harm: &[Affliction], orders: Result<(), RuntimeError>, starts: Result<(), RuntimeError>, reports: bool) {
+    fn check(
+        harm: &[Affliction],
+        orders: Result<(), RuntimeError>,
+        starts: Result<(), RuntimeError>,
+        reports: bool,
+    ) {
         let mut afflictions = Afflictions::default();
         for affliction in harm {
             afflictions.afflict(affliction);
         }
         assert_eq!(afflictions.may_order(&zone()), orders, "{harm:?}");
-        assert_eq!(afflictions.may_start(&instance(), &zone()), starts, "{harm:?}");
+        assert_eq!(
+            afflictions.may_start(&instance(), &zone()),
+            starts,
+            "{harm:?}"
+        );
         assert_eq!(afflictions.reports(&zone()), reports, "{harm:?}");
         // Another zone and another instance never suffer.
         assert_eq!(afflictions.may_start(&"web-2".into(), &"b".into()), Ok(()));
@@ -112,9 +121,24 @@ mod tests {
         let unreachable = || Err(RuntimeError::ZoneUnreachable(zone()));
         let held = || Err(RuntimeError::HeldStopped(instance()));
         check(&[], Ok(()), Ok(()), true);
-        check(&[Affliction::PowerLoss(zone())], no_power(), no_power(), false);
-        check(&[Affliction::Isolation(zone())], unreachable(), unreachable(), false);
-        check(&[Affliction::Isolation(zone()), Affliction::PowerLoss(zone())], no_power(), no_power(), false);
+        check(
+            &[Affliction::PowerLoss(zone())],
+            no_power(),
+            no_power(),
+            false,
+        );
+        check(
+            &[Affliction::Isolation(zone())],
+            unreachable(),
+            unreachable(),
+            false,
+        );
+        check(
+            &[Affliction::Isolation(zone()), Affliction::PowerLoss(zone())],
+            no_power(),
+            no_power(),
+            false,
+        );
         check(&[Affliction::Stop(instance())], Ok(()), held(), true);
         check(&[Affliction::Freeze(instance())], Ok(()), Ok(()), true);
         check(&[Affliction::Kill(instance())], Ok(()), Ok(()), true);
@@ -129,7 +153,10 @@ mod tests {
         assert!(afflictions.relieve(&harm));
         assert!(!afflictions.relieve(&harm));
         assert_eq!(afflictions, Afflictions::default());
-        assert!(!afflictions.afflict(&Affliction::Kill(instance())), "a kill does not last");
+        assert!(
+            !afflictions.afflict(&Affliction::Kill(instance())),
+            "a kill does not last"
+        );
     }
 
     #[test]
@@ -139,6 +166,9 @@ mod tests {
         afflictions.afflict(&Affliction::Freeze(instance()));
         let text = serde_json::to_string(&afflictions).unwrap();
         assert_eq!(text, r#"[{"power-loss":"a"},{"freeze":"web-1"}]"#);
-        assert_eq!(serde_json::from_str::<Afflictions>(&text).unwrap(), afflictions);
+        assert_eq!(
+            serde_json::from_str::<Afflictions>(&text).unwrap(),
+            afflictions
+        );
     }
 }

@@ -8,6 +8,7 @@ mod caches;
 mod databases;
 mod identifiers;
 mod instances;
+mod read_replicas;
 mod record_sets;
 mod records;
 mod references;
@@ -132,6 +133,7 @@ impl<'s> Checker<'s> {
         let hint = match spec::nearest(&written.value, declared) {
             Some(near) => format!("did you mean `{near}`?"),
             None if declared.is_empty() => format!("this file declares no {what}"),
+            None if declared.len() > 20 => format!("this file declares {} of them", declared.len()),
             None => format!("declared: {}", declared.join(", ")),
         };
         self.error_with(written.span, message, hint);

@@ -87,8 +87,6 @@ pub const DEREGISTRATION_DELAY_RANGE: (Duration, Duration) = (seconds(0), second
 
 /// RDS: PostgreSQL's port (USER_ConnectToInstance).
 pub const DB_PORT: u16 = 5_432;
-/// RDS: the lowest port of a DB instance (CreateDBInstance).
-pub const DB_PORT_MIN: u16 = 1_150;
 /// PostgreSQL's own database, which RDS creates when no name is given (CreateDBInstance).
 pub const DB_NAME: &str = "postgres";
 /// The master user that the RDS console proposes (CHAP_GettingStarted.CreatingConnecting.PostgreSQL).

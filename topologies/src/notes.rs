@@ -214,7 +214,7 @@ mod tests {
             "zone `x1` is not declared",
         )
         .hint("declared: a, b");
-        insta::assert_snapshot!(render(&[note.clone()], text, "t.yaml", Style::Plain), @"
+        insta::assert_snapshot!(render(std::slice::from_ref(&note), text, "t.yaml", Style::Plain), @"
         error: zone `x1` is not declared
          --> t.yaml:2:8
           |

@@ -13,14 +13,20 @@ const TIERS: [(&str, &str); 2] = [
 ];
 
 fn planned(name: &str) -> Plan {
-    let (file, text) = TIERS.iter().find(|(file, _)| *file == name).unwrap();
+    let (file, text) = TIERS
+        .iter()
+        .find(|(file, _)| *file == name)
+        .expect("a tier's name");
     let (topology, notes) = check(text, file);
     assert!(
         notes.is_empty(),
         "{}",
         render(&notes, text, file, Style::Plain)
     );
-    plan(&topology.unwrap(), Slot::new(64).unwrap())
+    plan(
+        &topology.expect("there are no notes"),
+        Slot::new(64).expect("64 is the first slot"),
+    )
 }
 
 fn outline(plan: &Plan) -> String {

@@ -16,7 +16,16 @@ fn a_zone_takes_everything_in_it_along() {
         zone: zone("a"),
         mode: ZoneLoss::Power,
     };
-    insta::assert_snapshot!(check(&fault, &Presence::initial(&plan())), @"");
+    insta::assert_snapshot!(check(&fault, &Presence::initial(&plan())), @"
+    instance orders-1 in ap-northeast-2a is killed
+    instance sessions-001 in ap-northeast-2a is killed
+    instance web-1 in ap-northeast-2a is killed
+    DB instance orders loses its primary orders-1; standby orders-2 is left
+    replication group sessions loses its primary sessions-001; 2 left to promote, writes not yet replicated are gone
+    target group web loses web-1; targets left: 2
+    load balancer site loses its node in ap-northeast-2a; nodes left: 2
+    clients and resolver in ap-northeast-2a are gone
+    ");
 }
 
 #[test]
@@ -29,7 +38,14 @@ fn roles_of_the_moment_count_and_the_dead_do_not_die_again() {
         zone: zone("b"),
         mode: ZoneLoss::Network,
     };
-    insta::assert_snapshot!(check(&fault, &presence), @"");
+    insta::assert_snapshot!(check(&fault, &presence), @"
+    instance orders-2 in ap-northeast-2b is cut off
+    instance sessions-002 in ap-northeast-2b is cut off
+    DB instance orders loses its primary orders-2 and has no standby: no writes until it is back
+    replication group sessions loses its replica sessions-002
+    load balancer site loses its node in ap-northeast-2b; nodes left: 2
+    clients and resolver in ap-northeast-2b reach nothing outside of it
+    ");
 }
 
 #[test]
@@ -41,20 +57,31 @@ fn a_link_parts_primaries_from_their_followers() {
         jitter: Duration::from_millis(50),
         direction: Direction::BothWays,
     };
-    insta::assert_snapshot!(check(&fault, &Presence::initial(&plan())), @"");
+    insta::assert_snapshot!(check(&fault, &Presence::initial(&plan())), @"
+    packets ap-northeast-2a <-> ap-northeast-2b come 200ms to 250ms late
+    orders: replication from orders-1 to orders-2 passes this link; writes wait for it
+    sessions: replication from sessions-001 to sessions-002 passes this link
+    ");
     let fault = Fault::Partition {
         from: zone("a"),
         to: zone("c"),
         direction: Direction::OneWay,
     };
-    insta::assert_snapshot!(check(&fault, &Presence::initial(&plan())), @"");
+    insta::assert_snapshot!(check(&fault, &Presence::initial(&plan())), @"
+    packets ap-northeast-2a -> ap-northeast-2c vanish
+    orders: replication from orders-1 to orders-replica-1 passes this link
+    sessions: replication from sessions-001 to sessions-003 passes this link
+    ");
 }
 
 #[test]
 fn an_instance_alone() {
     let instance = "sessions-001".into();
     let fault = Fault::Freeze { instance };
-    insta::assert_snapshot!(check(&fault, &Presence::initial(&plan())), @"");
+    insta::assert_snapshot!(check(&fault, &Presence::initial(&plan())), @"
+    instance sessions-001 in ap-northeast-2a hangs
+    replication group sessions loses its primary sessions-001; 2 left to promote, writes not yet replicated are gone
+    ");
 }
 
 #[test]
@@ -64,7 +91,7 @@ fn consequences_are_recorded_as_data() {
     };
     let consequences = blast_radius(&fault, &plan(), &Presence::initial(&plan()));
     let json = serde_json::to_string(&consequences).unwrap();
-    insta::assert_snapshot!(json, @"");
+    insta::assert_snapshot!(json, @r#"[{"instance-lost":{"instance":"orders-1","zone":"ap-northeast-2a","how":"frozen"}},{"db-primary-lost":{"db":"orders","instance":"orders-1","standby":"orders-2"}}]"#);
     let back: Vec<Consequence> = serde_json::from_str(&json).unwrap();
     assert_eq!(back, consequences);
 }

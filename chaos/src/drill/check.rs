@@ -84,6 +84,9 @@ impl Check {
                 format!("a drill lasts at most {longest}"),
             );
         }
+        if length.is_zero() && duration::parse(&spec.duration.value).is_some() {
+            self.error(spec.duration.referenced, "a drill needs some time");
+        }
         let settle = spec
             .settle
             .as_ref()

@@ -66,6 +66,13 @@ pub enum Action {
         /// Its source; none for a primary.
         source: Option<InstanceId>,
     },
+    /// Stop a node that was primary and start it as a replica; what it alone held goes.
+    RejoinCache {
+        /// The node.
+        instance: InstanceId,
+        /// Its source.
+        source: InstanceId,
+    },
     /// Make a replica the primary.
     PromoteCache {
         /// The node.
@@ -84,7 +91,11 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DbRole {
     /// Accepts writes.
-    Primary,
+    Primary {
+        /// The standby that commits wait for from the first one on: the one recorded in sync, so that a restart does not let the
+        /// primary acknowledge alone what a promotion would then lose.
+        synchronous_standby: Option<InstanceId>,
+    },
     /// Streams from another host.
     Standby {
         /// That host.
@@ -124,6 +135,7 @@ impl Action {
             | Self::Rejoin { instance, .. }
             | Self::StartCache { instance, .. }
             | Self::PromoteCache { instance }
+            | Self::RejoinCache { instance, .. }
             | Self::FollowCache { instance, .. } => instance,
         }
     }
@@ -136,7 +148,7 @@ impl fmt::Display for Action {
             Self::StartApp { instance } => write!(f, "start {instance}"),
             Self::StartDatabase {
                 instance,
-                role: DbRole::Primary,
+                role: DbRole::Primary { .. },
             } => write!(f, "start {instance} as primary"),
             Self::StartDatabase {
                 instance,
@@ -162,7 +174,9 @@ impl fmt::Display for Action {
             Self::Follow { instance, source } | Self::FollowCache { instance, source } => {
                 write!(f, "point {instance} to {source}")
             }
-            Self::Rejoin { instance, source } => write!(f, "rejoin {instance} to {source}"),
+            Self::Rejoin { instance, source } | Self::RejoinCache { instance, source } => {
+                write!(f, "rejoin {instance} to {source}")
+            }
             Self::StartCache {
                 instance,
                 source: None,

@@ -116,6 +116,10 @@ impl CacheMachine {
         {
             node.status = Some((sent, status.clone()));
         }
+        if *probe == CacheProbe::Loading {
+            // What it had is gone or about to go: its last account is none to elect it by.
+            node.status = None;
+        }
         announce(desk, instance, change);
     }
 
@@ -138,7 +142,10 @@ impl CacheMachine {
             }
             node.started = true;
             node.status = None;
-            if matches!(action, Action::StartCache { .. }) {
+            if matches!(
+                action,
+                Action::StartCache { .. } | Action::RejoinCache { .. }
+            ) {
                 node.liveness.forget(desk.now);
             }
             let primary = desk
@@ -330,7 +337,9 @@ impl CacheMachine {
             };
             if fenced {
                 if !desk.planted(Bug::ForgetOldCachePrimary) {
-                    node.order.issue(desk, start);
+                    let instance = instance.clone();
+                    node.order
+                        .issue(desk, Action::RejoinCache { instance, source });
                 }
             } else if node.liveness.lost().is_some() || (!node.started && !node.liveness.alive()) {
                 node.order.issue(desk, start);

@@ -307,9 +307,13 @@ impl DatabaseMachine {
             let Some(host) = self.hosts.get_mut(&database.primary) else {
                 return;
             };
+            let in_sync = database.standby.as_ref().filter(|standby| standby.in_sync);
+            let role = DbRole::Primary {
+                synchronous_standby: in_sync.map(|standby| standby.instance.clone()),
+            };
             let action = Action::StartDatabase {
                 instance: database.primary.clone(),
-                role: DbRole::Primary,
+                role,
             };
             host.start(desk, action);
         } else if let Some(status) = self.status(&database.primary) {
@@ -564,7 +568,9 @@ fn rejoin(desk: &Desk<'_>, instance: &InstanceId, source: &InstanceId) -> Action
     if desk.planted(Bug::RestartOldPrimaryAsWriter) {
         return Action::StartDatabase {
             instance: instance.clone(),
-            role: DbRole::Primary,
+            role: DbRole::Primary {
+                synchronous_standby: None,
+            },
         };
     }
     Action::Rejoin {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, fchown, lchown};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _, fchown, lchown};
 use std::path::Path;
 
 use rustix::process::geteuid;
@@ -14,7 +14,8 @@ use super::EngineError;
 pub enum FileOwner {
     /// The daemon's own user, which also runs the engine.
     Ourselves,
-    /// The unprivileged user as which a daemon with root's rights runs engines: both refuse to work as root.
+    /// The unprivileged user as which a daemon with root's rights runs engines, in containers too: PostgreSQL refuses to
+    /// work as root.
     User {
         /// The user and, with the same number, the group.
         id: u32,
@@ -92,8 +93,13 @@ impl FileOwner {
             if entry.file_type()?.is_dir() {
                 self.copy_directory(&entry.path(), &target)?;
             } else {
-                fs::copy(entry.path(), &target)?;
-                self.give(&target)?;
+                let copy = OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(&target)?;
+                copy_file(&File::open(entry.path())?, &copy)?;
+                self.give_file(&copy)?;
             }
         }
         self.give(to)
@@ -142,6 +148,25 @@ pub async fn blocking<T: Send + 'static>(
     }
 }
 
+/// Copies a file and leaves holes where it has only zeros: a third of a new cluster, most of it log yet to be written. In user
+/// space, because `copy_file_range` between files of ext4 took five times as long.
+fn copy_file(from: &File, to: &File) -> io::Result<()> {
+    const CHUNK: usize = 64 * 1024;
+    static ZEROS: [u8; CHUNK] = [0; CHUNK];
+    let mut chunk = vec![0; CHUNK];
+    let mut position = 0;
+    loop {
+        let read = from.read_at(&mut chunk, position)?;
+        if read == 0 {
+            return to.set_len(position);
+        }
+        if chunk[..read] != ZEROS[..read] {
+            to.write_all_at(&chunk[..read], position)?;
+        }
+        position += read as u64;
+    }
+}
+
 fn remove_if_there(path: &Path) -> io::Result<()> {
     accept_absence(fs::remove_file(path))
 }
@@ -179,10 +204,13 @@ mod tests {
         let from = directory.path().join("from");
         fs::create_dir_all(from.join("base/1")).unwrap();
         fs::write(from.join("base/1/112"), "rows").unwrap();
+        let log = [vec![7; 100], vec![0; 200_000], vec![8; 3], vec![0; 70_000]].concat();
+        fs::write(from.join("log"), &log).unwrap();
         let to = directory.path().join("to");
         fs::create_dir_all(directory.path().join("to.partial/base")).unwrap();
         FileOwner::Ourselves.copy_tree(&from, &to).unwrap();
         assert_eq!(fs::read_to_string(to.join("base/1/112")).unwrap(), "rows");
+        assert!(fs::read(to.join("log")).unwrap() == log);
         assert!(!directory.path().join("to.partial").exists());
     }
 }

@@ -7,10 +7,10 @@
 //! What can not be guarded here: a client that cancels a commit while it waits for the standby is told that the commit
 //! succeeded, with a warning. Such a commit is not replicated. RDS replicates its storage and has no such hole.
 //!
-//! - [`state`]: what a host's directory holds, and what may be done with it
-//! - [`config`]: configuration files; [`golden`]: the cluster that all are copies of
-//! - [`session`]: connections; [`roles`]: users, passwords, the database; [`replication`]: promote, follow, wait for
-//! - [`rejoin`]: an old primary becomes a standby; [`probe`]: how is it?
+//! - `state`: what a host's directory holds, and what may be done with it; `start`: in a role, or not at all
+//! - `config`: configuration files; `golden`: the cluster that all are copies of
+//! - `session`: connections; `roles`: users, passwords, the database; `replication`: promote, follow, wait for
+//! - `rejoin`: an old primary becomes a standby; `probe`: how is it?
 
 mod config;
 mod golden;
@@ -19,19 +19,18 @@ mod rejoin;
 mod replication;
 mod roles;
 mod session;
+mod start;
 mod state;
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
 use topologies::id::InstanceId;
 use topologies::runtime::{
-    InstancePlan, InstanceStatus, Resolution, Runtime, RuntimeKind, Software, StopMode, ToolOutput,
-    ToolPlan,
+    InstancePlan, Resolution, Runtime, Software, StopMode, ToolOutput, ToolPlan,
 };
 use topologies::topology::DbInstance;
 
@@ -41,13 +40,13 @@ pub use rejoin::Rejoined;
 pub use replication::Promotion;
 pub use state::DataState;
 
-use self::config::Access;
-use self::probe::Probers;
+use self::probe::Prober;
 use self::session::{Session, SessionError};
 use self::state::HostDirectory;
-use super::files::{self, FileOwner, blocking};
+use super::files::FileOwner;
+use super::kept::Kept;
 use super::secrets::DbSecrets;
-use super::{EngineError, EngineHost, Upstream};
+use super::{Directories, EngineError, EngineHost, Upstream};
 
 /// The superuser with which the control plane commands an engine; RDS's name for it.
 pub const ADMIN: &str = "rdsadmin";
@@ -107,22 +106,6 @@ pub enum DbRole {
     },
 }
 
-/// Where engines keep files. Both must be open to the engine's user for passing through.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Directories {
-    /// The stack's; each instance has `instances/<id>` in it.
-    pub stack: PathBuf,
-    /// What stacks share.
-    pub cache: PathBuf,
-}
-
-impl Directories {
-    /// The directory of an instance.
-    pub fn instance(&self, instance: &InstanceId) -> PathBuf {
-        self.stack.join("instances").join(instance.as_str())
-    }
-}
-
 /// The PostgreSQL servers of one DB instance and its read replicas.
 pub struct Postgres {
     runtime: Arc<dyn Runtime>,
@@ -131,7 +114,7 @@ pub struct Postgres {
     secrets: DbSecrets,
     owner: FileOwner,
     major: OnceCell<u16>,
-    probers: Probers,
+    probers: Kept<Prober>,
 }
 
 impl Postgres {
@@ -150,7 +133,7 @@ impl Postgres {
             secrets,
             owner: FileOwner::of_this_process(),
             major: OnceCell::new(),
-            probers: Probers::default(),
+            probers: Kept::default(),
         })
     }
 
@@ -174,118 +157,10 @@ impl Postgres {
         }
     }
 
-    /// What a host's directory holds.
-    pub fn data_state(&self, host: &EngineHost) -> DataState {
-        self.directory(host).state()
-    }
-
-    /// Gives a host a copy of the golden cluster, unless it has data already.
-    pub async fn seed(&self, host: &EngineHost) -> Result<(), EngineError> {
-        let directory = self.directory(host);
-        if directory.state() != DataState::Empty {
-            return Ok(());
-        }
-        let golden = self.golden().await?;
-        let owner = self.owner;
-        blocking(move || {
-            owner.make_directory(directory.path())?;
-            files::remove_tree(&directory.data())?;
-            owner.copy_tree(&golden.data(), &directory.data())
-        })
-        .await
-    }
-
-    /// Starts a seeded host in a role. One that already runs in it goes on running, with the source and the synchronous
-    /// standby that it has: [`Postgres::follow`] and [`Postgres::set_synchronous_standby`] change those.
-    ///
-    /// Refused: a primary whose data are a follower's (promote it) or a demoted writer's (rejoin it), a follower whose data are a
-    /// writer's (demote it), and a host that runs in another role.
-    pub async fn start(&self, host: &EngineHost, role: &DbRole) -> Result<(), EngineError> {
-        let directory = self.directory(host);
-        let state = directory.state();
-        let action = role.admit(state).map_err(|action| EngineError::Refused {
-            instance: host.instance.clone(),
-            action,
-            state,
-        })?;
-        if self.running(&host.instance).await? {
-            let as_asked = matches!(
-                (role, state),
-                (DbRole::Primary { .. }, DataState::Writer)
-                    | (
-                        DbRole::Standby { .. } | DbRole::Replica { .. },
-                        DataState::Follower
-                    )
-            );
-            if !as_asked {
-                return Err(EngineError::Running {
-                    instance: host.instance.clone(),
-                    action,
-                });
-            }
-        } else {
-            self.write_files(host, role).await?;
-        }
-        Ok(self.runtime.ensure(&self.plan(host)).await?)
-    }
-
     /// Ends a host's server. Returns once its process is gone.
     pub async fn stop(&self, instance: &InstanceId, mode: StopMode) -> Result<(), EngineError> {
         self.probers.forget(instance);
         Ok(self.runtime.stop(instance, mode).await?)
-    }
-
-    /// Marks a host as one that may never again write what it has: to be called before another is promoted in its place.
-    /// The mark outlives every process. [`Postgres::rejoin`] takes it away. It does not stop a running server.
-    pub async fn demote(&self, host: &EngineHost) -> Result<(), EngineError> {
-        let directory = self.directory(host);
-        let owner = self.owner;
-        blocking(move || match directory.state() {
-            DataState::Follower | DataState::Demoted => Ok(()),
-            DataState::Empty | DataState::Fresh | DataState::Writer | DataState::Torn => {
-                owner.make_directory(directory.path())?;
-                owner.write(&directory.demoted_mark(), "")
-            }
-        })
-        .await
-    }
-
-    /// Asks a host how it is; returns within `deadline`. Costs one round trip on a session that is kept.
-    pub async fn probe(&self, host: &EngineHost, deadline: Duration) -> DbProbe {
-        self.probers
-            .probe(&host.instance, host.dial, &self.secrets.admin, deadline)
-            .await
-    }
-
-    async fn write_files(&self, host: &EngineHost, role: &DbRole) -> Result<(), EngineError> {
-        let directory = self.directory(host);
-        let owner = self.owner;
-        let data = directory.data();
-        let settings = config::settings(host, self.major().await?, &self.settings.parameters);
-        let role_settings = config::role_settings(host, role, &directory.password_file());
-        let rules = Access::of(role).rules();
-        let passwords = config::password_file(self.secrets.replication.expose());
-        let follows = !matches!(role, DbRole::Primary { .. });
-        // A container that is gone has left no process behind, but a file with a process id that means another one in the next.
-        let stale_lock =
-            (self.runtime.kind() == RuntimeKind::Docker).then(|| data.join("postmaster.pid"));
-        blocking(move || {
-            owner.write(&data.join("postgresql.conf"), &settings)?;
-            owner.write(&data.join("postgresql.auto.conf"), &role_settings)?;
-            owner.write(&data.join("pg_hba.conf"), &rules)?;
-            owner.write(&directory.password_file(), &passwords)?;
-            if let Some(lock) = stale_lock {
-                files::remove_file(&lock)?;
-            }
-            // The signal comes before the mark goes, so that no crash in between leaves what looks like a writer.
-            if follows {
-                owner.write(&directory.standby_signal(), "")?;
-            } else if directory.fresh_mark().exists() {
-                files::remove_file(&directory.standby_signal())?;
-            }
-            files::remove_file(&directory.fresh_mark())
-        })
-        .await
     }
 
     fn directory(&self, host: &EngineHost) -> HostDirectory {
@@ -326,34 +201,11 @@ impl Postgres {
         })
     }
 
-    async fn running(&self, instance: &InstanceId) -> Result<bool, EngineError> {
-        let observations = self.runtime.list().await?;
-        Ok(observations.iter().any(|observation| {
-            observation.instance == *instance
-                && matches!(observation.status, InstanceStatus::Running { .. })
-        }))
-    }
-
     /// Opens a session for a command.
     async fn session(&self, host: &EngineHost) -> Result<Session, EngineError> {
         Session::open(host.dial, &self.secrets.admin)
             .await
             .map_err(|error| connect_error(&host.instance, error))
-    }
-}
-
-impl DbRole {
-    /// What starting in this role is called; an error if data in this state do not allow it.
-    fn admit(&self, state: DataState) -> Result<&'static str, &'static str> {
-        use DataState::{Demoted, Empty, Follower, Fresh, Torn, Writer};
-        match (self, state) {
-            (Self::Primary { .. }, Fresh | Writer) => Ok("start as primary"),
-            (Self::Primary { .. }, Empty | Follower | Demoted | Torn) => Err("start as primary"),
-            (Self::Standby { .. }, Fresh | Follower) => Ok("start as standby"),
-            (Self::Standby { .. }, Empty | Writer | Demoted | Torn) => Err("start as standby"),
-            (Self::Replica { .. }, Fresh | Follower) => Ok("start as replica"),
-            (Self::Replica { .. }, Empty | Writer | Demoted | Torn) => Err("start as replica"),
-        }
     }
 }
 

@@ -1,1 +1,172 @@
-//! Not written yet.
+//! Redis (or Valkey) as the nodes of an ElastiCache replication group run it: one primary, asynchronous replicas, no
+//! persistence. A node that restarts is empty, as on AWS (ElastiCache, AutoFailover: "reboot the primary").
+//!
+//! - `config`: the configuration file; `session`: connections; `probe`: how is it?
+
+mod config;
+mod probe;
+mod session;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::redis::{Cmd, cmd};
+use topologies::id::InstanceId;
+use topologies::runtime::{InstancePlan, Resolution, Runtime, Software, StopMode};
+
+pub use probe::{CacheProbe, CacheReplica, NodeRole, RedisStatus};
+
+use self::session::{Session, SessionError};
+use super::files::{self, FileOwner, blocking};
+use super::kept::Kept;
+use super::secrets::Secret;
+use super::{Directories, EngineError, EngineHost, Upstream};
+
+/// How long a command may take.
+const COMMAND_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a replication group asks of its engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// The major version; any if absent.
+    pub version: Option<u16>,
+    /// The AUTH token.
+    pub auth_token: Option<Secret>,
+}
+
+impl CacheSettings {
+    /// The settings of a topology's replication group.
+    pub fn of(group: &topologies::topology::ReplicationGroup) -> Self {
+        Self {
+            version: group.engine_version,
+            auth_token: group.auth_token.as_deref().map(Secret::new),
+        }
+    }
+}
+
+/// The role in which a node is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheRole {
+    /// Accepts writes.
+    Primary,
+    /// Follows the primary and serves reads.
+    Replica {
+        /// What it follows.
+        of: Upstream,
+    },
+}
+
+/// The Redis servers of one replication group.
+pub struct Redis {
+    runtime: Arc<dyn Runtime>,
+    directories: Directories,
+    settings: CacheSettings,
+    owner: FileOwner,
+    probers: Kept<Session>,
+}
+
+impl Redis {
+    /// The servers of a replication group.
+    pub fn new(
+        runtime: Arc<dyn Runtime>,
+        directories: Directories,
+        settings: CacheSettings,
+    ) -> Self {
+        Self {
+            runtime,
+            directories,
+            settings,
+            owner: FileOwner::of_this_process(),
+            probers: Kept::default(),
+        }
+    }
+
+    /// What the runtime is to start. Constant for a node: its role is in its configuration file.
+    pub fn plan(&self, host: &EngineHost) -> InstancePlan {
+        let directory = self.directories.instance(&host.instance);
+        let configuration = directory.join(config::FILE).display().to_string();
+        InstancePlan {
+            id: host.instance.clone(),
+            zone: host.zone.clone(),
+            software: Software::Redis {
+                version: self.settings.version,
+            },
+            command: vec!["redis-server".to_owned(), configuration],
+            image: None,
+            listen: host.listen(),
+            directory,
+            environment: BTreeMap::new(),
+            resolution: Resolution::Host,
+        }
+    }
+
+    /// Starts a node, empty, in a role. One that runs goes on running in the role and with the data that it has:
+    /// [`Redis::promote`] and [`Redis::follow`] change the role. A replica whose source does not listen yet tries again only
+    /// after a second, so the source is better started before.
+    pub async fn start(&self, host: &EngineHost, role: &CacheRole) -> Result<(), EngineError> {
+        if !super::runs(&*self.runtime, &host.instance).await? {
+            let directory = self.directories.instance(&host.instance);
+            let text = config::configuration(host, role, &directory, &self.settings);
+            let owner = self.owner;
+            blocking(move || {
+                owner.make_directory(&directory)?;
+                owner.write(&directory.join(config::FILE), &text)?;
+                // A replica killed in the middle of a synchronization leaves one, which it would load.
+                files::remove_file(&directory.join(config::DUMP))
+            })
+            .await?;
+        }
+        Ok(self.runtime.ensure(&self.plan(host)).await?)
+    }
+
+    /// Ends a node's server. Returns once its process is gone.
+    pub async fn stop(&self, instance: &InstanceId, mode: StopMode) -> Result<(), EngineError> {
+        self.probers.forget(instance);
+        Ok(self.runtime.stop(instance, mode).await?)
+    }
+
+    /// Makes a replica the primary. What the old primary had and this one had not received is lost.
+    pub async fn promote(&self, host: &EngineHost) -> Result<(), EngineError> {
+        let mut command = cmd("REPLICAOF");
+        command.arg("NO").arg("ONE");
+        self.command(host, "promote", &command).await
+    }
+
+    /// Makes a node follow another; its own data go once it has synchronized.
+    pub async fn follow(&self, host: &EngineHost, source: &Upstream) -> Result<(), EngineError> {
+        let mut command = cmd("REPLICAOF");
+        command
+            .arg(source.address.ip().to_string())
+            .arg(source.address.port());
+        self.command(host, "follow another source", &command).await
+    }
+
+    /// A command that is in force when it is answered.
+    async fn command(
+        &self,
+        host: &EngineHost,
+        action: &'static str,
+        command: &Cmd,
+    ) -> Result<(), EngineError> {
+        let work = async {
+            let mut session = Session::open(host.dial, self.settings.auth_token.as_ref()).await?;
+            session.query::<()>(command).await
+        };
+        let instance = host.instance.clone();
+        match tokio::time::timeout(COMMAND_LIMIT, work).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(SessionError::Io(cause))) => Err(EngineError::Unreachable { instance, cause }),
+            Ok(Err(SessionError::Redis(cause))) => Err(EngineError::Command {
+                instance,
+                action,
+                cause,
+            }),
+            Err(_elapsed) => Err(EngineError::Unconfirmed {
+                instance,
+                action,
+                limit: COMMAND_LIMIT,
+            }),
+        }
+    }
+}

@@ -1,11 +1,9 @@
 //! Passwords of a stack's engines. Where they are kept (a file with mode 0600) is the caller's business.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
-use topologies::id::{DbInstanceId, ReplicationGroupId};
 
 /// A password or token. Its debug form hides it, so that it reaches no log by accident.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,16 +65,6 @@ impl DbSecrets {
             },
         }
     }
-}
-
-/// The passwords of a stack.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Secrets {
-    /// Of its DB instances.
-    pub databases: BTreeMap<DbInstanceId, DbSecrets>,
-    /// The AUTH tokens of its replication groups; one without is open.
-    pub caches: BTreeMap<ReplicationGroupId, Secret>,
 }
 
 #[cfg(test)]

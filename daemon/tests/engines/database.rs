@@ -4,11 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use daemon::engines::postgres::{
-    DataState, DbProbe, DbRole, DbSettings, Directories, PgStatus, Postgres,
-};
+use daemon::engines::postgres::{DataState, DbProbe, DbRole, DbSettings, PgStatus, Postgres};
 use daemon::engines::secrets::{DbSecrets, Secret};
-use daemon::engines::{EngineError, EngineHost, Upstream};
+use daemon::engines::{Directories, EngineError, EngineHost, Upstream};
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
@@ -33,6 +31,10 @@ pub(crate) struct Database {
 impl Database {
     /// None if PostgreSQL is not installed. Each test has its own slot.
     pub(crate) fn on_slot(slot: u8) -> Option<Self> {
+        Self::with_parameter(slot, "work_mem", "2MB")
+    }
+
+    fn with_parameter(slot: u8, name: &str, value: &str) -> Option<Self> {
         let processes = Processes::with("postgres")?;
         let place = workplace();
         let directories = Directories {
@@ -43,7 +45,7 @@ impl Database {
             version: None,
             db_name: "shop".to_owned(),
             master_username: "shopkeeper".to_owned(),
-            parameters: [("work_mem".to_owned(), "2MB".to_owned())].into(),
+            parameters: [(name.to_owned(), value.to_owned())].into(),
         };
         let secrets = DbSecrets {
             admin: Secret::new("admin:\\'s"),
@@ -124,6 +126,7 @@ impl Database {
             (peer.state == "streaming").then_some(())
         })
         .await;
+        self.status(follower).await;
     }
 
     pub(crate) async fn synchronous(&self, primary: &EngineHost, standby: &EngineHost) {
@@ -233,8 +236,8 @@ async fn three_hosts_stream_and_serve_by_role() {
     let turned_away = db
         .client(standby)
         .await
-        .err()
-        .expect("the standby serves nobody");
+        .map(drop)
+        .expect_err("the standby serves nobody");
     assert_eq!(turned_away.code().unwrap().code(), "28000");
 
     let (one, two) = (db.status(primary).await, db.status(standby).await);
@@ -254,6 +257,29 @@ async fn three_hosts_stream_and_serve_by_role() {
         .await
         .unwrap();
     assert_eq!(db.status(primary).await.synchronous_standby_names, "");
+}
+
+#[tokio::test]
+async fn an_unknown_parameter_is_named_before_anything_starts() {
+    for (name, value) in [("work_mem", "a lot"), ("wark_mem", "2MB")] {
+        let Some(db) = Database::with_parameter(100, name, value) else {
+            return;
+        };
+        let primary = &db.hosts[0];
+        let role = DbRole::Primary {
+            synchronous_standby: None,
+        };
+        db.engine.seed(primary).await.unwrap();
+        let error = db
+            .engine
+            .start(primary, &role)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(name), "{error}");
+        assert_eq!(db.engine.data_state(primary), DataState::Fresh);
+        assert_eq!(db.engine.probe(primary, PROBE).await, DbProbe::Refused);
+    }
 }
 
 #[tokio::test]
@@ -282,6 +308,8 @@ async fn a_demoted_writer_never_writes_again() {
 
     db.engine.demote(primary).await.unwrap();
     refused(db.engine.start(primary, &writer).await, DataState::Demoted);
+    let rejoined = db.engine.rejoin(primary, standby, &follower).await;
+    assert!(matches!(rejoined, Err(EngineError::Running { .. })));
     db.engine
         .stop(&primary.instance, StopMode::Immediate)
         .await

@@ -56,7 +56,9 @@ async fn fail_over(db: &Database) -> (BTreeSet<i32>, Promotion) {
     };
     let (acknowledged, killed) = tokio::join!(write_until_it_breaks(db, primary), kill);
     db.engine.demote(primary).await.unwrap();
+    let begin = Instant::now();
     let promotion = db.engine.promote(standby, SOON).await.unwrap();
+    eprintln!("promotion: {:?}", begin.elapsed());
     let writer = db.client(standby).await.unwrap();
     writer
         .execute("INSERT INTO orders VALUES (-1)", &[])
@@ -141,7 +143,7 @@ async fn a_host_that_can_not_be_rewound_is_copied() {
     let begin = Instant::now();
     match db.engine.rejoin(old, new, &role).await.unwrap() {
         Rejoined::Copied { because } => assert!(because.contains("pg_rewind"), "{because}"),
-        other => panic!("{other:?}"),
+        other @ (Rejoined::Rewound | Rejoined::InLine) => panic!("{other:?}"),
     }
     db.streaming(new, old).await;
     eprintln!("old primary copied and streaming: {:?}", begin.elapsed());
@@ -180,6 +182,61 @@ async fn a_source_that_is_away_costs_no_fresh_copy() {
         Rejoined::Rewound
     );
     db.streaming(new, old).await;
+}
+
+#[tokio::test]
+async fn a_replica_that_is_ahead_of_the_fork_is_brought_in_line() {
+    let Some(db) = Database::on_slot(99) else {
+        return;
+    };
+    let [old, new, replica] = &db.hosts;
+    db.start_all().await;
+    let client = db.client(old).await.unwrap();
+    client
+        .batch_execute("CREATE TABLE orders (id int)")
+        .await
+        .unwrap();
+    // The standby has lost its way, nobody waits for it, and the replica alone has the next write.
+    let before = db.status(old).await.written;
+    eventually("the standby has the table", SOON, async || {
+        (db.answer(new).await?.applied >= before).then_some(())
+    })
+    .await;
+    let mut nowhere = direct(old);
+    nowhere.address.set_port(1);
+    db.engine.follow(new, &nowhere).await.unwrap();
+    eventually("the standby's stream has ended", SOON, async || {
+        db.answer(new).await?.receiver.is_none().then_some(())
+    })
+    .await;
+    client
+        .batch_execute("INSERT INTO orders VALUES (1)")
+        .await
+        .unwrap();
+    let after = db.status(old).await.written;
+    eventually("the replica has the row", SOON, async || {
+        (db.answer(replica).await?.written >= after).then_some(())
+    })
+    .await;
+    db.processes.kill("orders-1");
+    db.engine.demote(old).await.unwrap();
+    let promotion = db.engine.promote(new, SOON).await.unwrap();
+    assert!(db.status(replica).await.written > promotion.forked_at);
+
+    db.engine
+        .stop(&replica.instance, StopMode::Graceful(SOON))
+        .await
+        .unwrap();
+    let role = DbRole::Replica { of: direct(new) };
+    let rejoined = db.engine.rejoin(replica, new, &role).await.unwrap();
+    assert_eq!(rejoined, Rejoined::Rewound);
+    db.streaming(new, replica).await;
+    let written = db.status(new).await.written;
+    eventually("the replica has all", SOON, async || {
+        (db.answer(replica).await?.applied >= written).then_some(())
+    })
+    .await;
+    assert_eq!(rows(&db, replica).await, rows(&db, new).await);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A runtime for tests: plain child processes, no zones, no faults. Dropping it kills what it started.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use daemon::engines::files::FileOwner;
 use futures_util::stream::{self, BoxStream};
+use rustix::fs::statvfs;
 use rustix::process::{Pid, Signal, kill_process};
 use topologies::id::InstanceId;
 use topologies::runtime::{
@@ -26,20 +27,18 @@ const POSTGRES_HOME: &str = "/usr/lib/postgresql";
 pub(crate) struct Processes {
     postgres: PathBuf,
     children: Mutex<BTreeMap<InstanceId, Child>>,
+    directories: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Processes {
     /// None, with a word, if the machine has no such software; fails instead if the caller insists on live tests.
     pub(crate) fn with(program: &str) -> Option<Arc<Self>> {
         let postgres = newest_postgres().unwrap_or_default();
-        let there = match program {
-            "postgres" => postgres.join("postgres").exists(),
-            other => Command::new(other)
-                .arg("--version")
-                .stdout(Stdio::null())
-                .status()
-                .is_ok(),
-        };
+        let there = Command::new(find(&postgres, program))
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status()
+            .is_ok();
         if !there {
             let insisted = std::env::var("LOCALAWS_LIVE").is_ok_and(|kind| kind == "process");
             assert!(
@@ -52,6 +51,7 @@ impl Processes {
         Some(Arc::new(Self {
             postgres,
             children: Mutex::default(),
+            directories: Mutex::default(),
         }))
     }
 
@@ -69,13 +69,7 @@ impl Processes {
     }
 
     fn command(&self, words: &[String], environment: &BTreeMap<String, String>) -> Command {
-        let own = self.postgres.join(&words[0]);
-        let program = if own.exists() {
-            own
-        } else {
-            PathBuf::from(&words[0])
-        };
-        let mut command = Command::new(program);
+        let mut command = Command::new(find(&self.postgres, &words[0]));
         command
             .args(&words[1..])
             .env_clear()
@@ -87,6 +81,18 @@ impl Processes {
             command.uid(id).gid(id);
         }
         command
+    }
+}
+
+/// Where a program is: among the preferred ones, in PostgreSQL's home, or in `PATH`.
+fn find(postgres: &Path, program: &str) -> PathBuf {
+    let preferred =
+        std::env::var_os("LOCALAWS_TEST_BINARIES").map(|path| PathBuf::from(path).join(program));
+    let own = postgres.join(program);
+    match preferred.filter(|path| path.exists()) {
+        Some(path) => path,
+        None if own.exists() => own,
+        None => PathBuf::from(program),
     }
 }
 
@@ -134,6 +140,20 @@ impl Drop for Processes {
                 child.wait().unwrap();
             }
         }
+        for directory in self.directories.get_mut().unwrap().iter() {
+            remove_shared_memory(directory);
+        }
+    }
+}
+
+/// A killed PostgreSQL leaves the segment of System V memory by which it would know its own survivors. Its number ends the
+/// seventh line of the file with its process id.
+fn remove_shared_memory(directory: &Path) {
+    let lock = fs::read_to_string(directory.join("data/postmaster.pid")).unwrap_or_default();
+    let line = lock.lines().nth(6).unwrap_or_default();
+    if let Some(segment) = line.split_whitespace().nth(1) {
+        // Its last process may be about to leave it, which removes it too.
+        Command::new("ipcrm").args(["-m", segment]).output().ok();
     }
 }
 
@@ -156,11 +176,16 @@ pub(crate) async fn eventually<T>(
         .unwrap_or_else(|_| panic!("not within {limit:?}: {what}"))
 }
 
-/// A directory that the engine's user can pass through.
+/// A directory that the engine's user can pass through. In memory if there is room: making thousands of files soon after
+/// others were removed takes ext4 seconds.
 pub(crate) fn workplace() -> tempfile::TempDir {
+    const ROOM: u64 = 2 << 30;
+    let memory = Path::new("/dev/shm");
+    let roomy = statvfs(memory).is_ok_and(|disk| disk.f_bavail * disk.f_frsize > ROOM);
+    let parent = if roomy { memory } else { Path::new("/tmp") };
     let place = tempfile::Builder::new()
         .prefix("localaws-engines-")
-        .tempdir_in("/tmp")
+        .tempdir_in(parent)
         .unwrap();
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
     place
@@ -213,6 +238,10 @@ impl Runtime for Processes {
             .spawn()
             .unwrap();
         children.insert(plan.id.clone(), child);
+        self.directories
+            .lock()
+            .unwrap()
+            .insert(plan.directory.clone());
         Ok(())
     }
 

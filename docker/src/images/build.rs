@@ -1,13 +1,16 @@
 //! Builds an image, or pulls one. A build is a stream: packages are unpacked into the engine as they are read, and the tag
 //! appears only when all of it has arrived, so that nothing half-built is left by a build that is dropped.
 
+use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bollard::body_try_stream;
-use bollard::query_parameters::CreateImageOptionsBuilder;
+use bollard::query_parameters::{
+    CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptions,
+};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
@@ -60,6 +63,7 @@ pub async fn build(
         packages.len()
     ));
     import(engine, &tag, &recipe, packages, major).await?;
+    sweep(engine).await?;
     drop((workshop, lock));
     let image = inspect(engine, &tag)
         .await?
@@ -211,6 +215,23 @@ async fn import(
         action: format!("unpack packages for image `{tag}`"),
         cause: error.to_string(),
     })
+}
+
+/// Removes the images of ours that lost their tags to new ones. Those that containers use stay; the engine refuses.
+async fn sweep(engine: &Engine) -> Result<(), RuntimeError> {
+    let filters = HashMap::from([("label", vec![RECIPE_LABEL]), ("dangling", vec!["true"])]);
+    let options = ListImagesOptionsBuilder::new().filters(&filters).build();
+    let former = engine.api().list_images(Some(options)).await;
+    for image in former.map_err(|error| failed("list images", &error))? {
+        let removed = engine
+            .api()
+            .remove_image(&image.id, None::<RemoveImageOptions>, None)
+            .await;
+        if let Err(error) = removed {
+            tracing::debug!(%error, image = image.id, "a former image stays");
+        }
+    }
+    Ok(())
 }
 
 /// A writer into a body that is sent meanwhile.

@@ -214,14 +214,16 @@ async fn run(command: &mut Command) -> Result<String, RuntimeError> {
             action: format!("run {program}"),
             limit: FETCH_LIMIT,
         })?
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => RuntimeError::Missing {
+        .map_err(|error| {
+            if error.kind() != io::ErrorKind::NotFound {
+                return failed(&format!("run {program}"), error);
+            }
+            RuntimeError::Missing {
                 what: program.clone(),
                 hint: "images are built from the packages of Debian or Ubuntu; elsewhere, name an `image:` that Docker can \
                        pull, or use `--runtime process`"
                     .to_owned(),
-            },
-            _ => failed(&format!("run {program}"), error),
+            }
         })?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());

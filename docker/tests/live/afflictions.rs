@@ -129,6 +129,20 @@ async fn a_killed_instance_is_reported_at_once_and_may_start_again() {
             },
             "by a stranger's hand"
         );
+        let strange = |verb: &str| {
+            let containers = super::stack::containers(&stack.directory);
+            let done = std::process::Command::new("docker")
+                .args([verb, &containers])
+                .output()
+                .unwrap();
+            assert!(done.status.success());
+        };
+        strange("start");
+        until(&mut watch, runs("cache-1")).await;
+        strange("stop");
+        until(&mut watch, exited("cache-1")).await;
+        strange("rm");
+        until(&mut watch, |seen| seen.status == InstanceStatus::Absent).await;
     })
     .await;
 }

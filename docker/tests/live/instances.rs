@@ -195,8 +195,13 @@ async fn what_cannot_start_says_why() {
 
         plan.image = None;
         plan.command = vec!["no-such-server".to_owned()];
-        let refused = stack.runtime.ensure(&plan).await.unwrap_err();
-        assert!(matches!(&refused, RuntimeError::Failed { action, .. } if action == "start instance `cache-1`"), "{refused}");
+        let mut watch = stack.runtime.watch();
+        stack.runtime.ensure(&plan).await.unwrap();
+        let (end, _) = until(&mut watch, exited("cache-1")).await;
+        let how = "exit code 127".to_owned();
+        assert_eq!(end.status, InstanceStatus::Exited { how });
+        let log: Vec<String> = stack.runtime.logs(&plan.id, true).collect().await;
+        assert!(log.iter().any(|line| line.contains("no-such-server")), "{log:?}");
         plan.command = stack.redis("cache-1", "a", 1).command;
         stack.runtime.ensure(&plan).await.unwrap();
     })

@@ -4,6 +4,7 @@
     clippy::print_stderr,
     reason = "tests say what they skip and what they measured"
 )]
+#![expect(clippy::unwrap_used, reason = "all of this is tests")]
 
 mod afflictions;
 mod images;

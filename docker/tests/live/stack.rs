@@ -2,7 +2,6 @@
 //! that fails.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};

@@ -1,9 +1,11 @@
 //! One-shot programs run to their end, or to their limit, and leave nothing.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
-use topologies::runtime::{Affliction, Runtime, RuntimeError, Software, ToolPlan};
+use futures_util::StreamExt;
+use topologies::runtime::{Affliction, Runtime, RuntimeError, Software, StopMode, ToolPlan};
 
 use super::stack::{Stack, containers, with_stack};
 
@@ -89,7 +91,7 @@ async fn a_tool_ends_with_its_time_its_zone_and_its_caller() {
 }
 
 #[tokio::test]
-async fn initdb_makes_a_cluster() {
+async fn initdb_makes_a_cluster_that_serves() {
     with_stack(23, async |stack| {
         let plan = tool(
             stack,
@@ -121,6 +123,21 @@ async fn initdb_makes_a_cluster() {
             .await
             .unwrap();
         assert!(version.contains('.'), "{version}");
+
+        let listen = SocketAddrV4::new(Ipv4Addr::new(127, 90, 23, 1), 5432);
+        let command = ["postgres", "-D", "data", "-h", "127.90.23.1", "-k", ""].map(str::to_owned);
+        let mut server = stack.plan("tool", "a", plan.software.clone(), command.to_vec(), listen);
+        server.id = "orders-1".into();
+        stack.runtime.ensure(&server).await.unwrap();
+        let ask = "until psql -h 127.90.23.1 -U nobody -Atc 'select 6 * 7' postgres 2>/dev/null; do sleep 0.05; done";
+        let client = tool(stack, plan.software.clone(), &["sh", "-c", ask]);
+        let answer = stack.runtime.run(&client).await.unwrap();
+        assert_eq!(answer.output.trim(), "42");
+        let begun = Instant::now();
+        stack.runtime.stop(&server.id, StopMode::Graceful(Duration::from_secs(10))).await.unwrap();
+        eprintln!("fast shutdown took {:?}", begun.elapsed());
+        let log: Vec<String> = stack.runtime.logs(&server.id, false).collect().await;
+        assert!(log.iter().any(|line| line.contains("received fast shutdown request")), "{log:?}");
     })
     .await;
 }

@@ -10,6 +10,9 @@ use crate::plan;
 use crate::spec::{At, ReplicationGroupSpec};
 use crate::topology::ReplicationGroup;
 
+/// The most nodes of a replication group: a primary and 5 replicas (CreateReplicationGroup).
+const NODES_MAX: u32 = 6;
+
 pub(super) fn replication_groups(checker: &mut Checker<'_>) -> Vec<ReplicationGroup> {
     let spec = checker.spec;
     let mut groups = Vec::new();
@@ -75,7 +78,7 @@ fn placement(
     let Some(written) = &group.preferred_cache_cluster_azs else {
         let what = format!("replication group `{}`", name.value);
         let zones = checker.default_zones(&what, name.span, "preferred-cache-cluster-azs")?;
-        let count = count.map_or(1, |count| count.value as usize);
+        let count = count.map_or(1, |count| count.value.clamp(1, NODES_MAX) as usize);
         return Some(zones.into_iter().cycle().take(count).collect());
     };
     if let Some(count) = count
@@ -92,7 +95,7 @@ fn placement(
             "give one zone per node, the primary's first",
         );
     }
-    if written.value.len() > 6 {
+    if written.value.len() > NODES_MAX as usize {
         checker.error(
             written.span,
             "a replication group has a primary and at most 5 replicas",

@@ -1,13 +1,13 @@
 //! RDS DB instances and their read replicas.
 
-use super::{Checker, identifiers};
+use super::{Checker, identifiers, read_replicas};
 use crate::defaults;
 use crate::id::{DbInstanceId, RegionId, ZoneId};
 use crate::notes::Span;
 use crate::plan;
 use crate::spec::values::Version;
 use crate::spec::{At, DbInstanceSpec};
-use crate::topology::{DbInstance, ReadReplica};
+use crate::topology::DbInstance;
 
 /// Master user names that RDS or the engine keeps for itself.
 const RESERVED_USERS: [&str; 8] = [
@@ -44,101 +44,11 @@ pub(super) fn db_instances(checker: &mut Checker<'_>) -> Vec<DbInstance> {
     for (name, db) in spec.db_instances.iter() {
         identifiers::name(checker, &identifiers::DB_INSTANCE, name);
         match &db.source_db_instance_identifier {
-            Some(source) => replica_shape(checker, name, db, source),
+            Some(source) => read_replicas::beside_source(checker, name, db, source),
             None => instances.extend(primary(checker, name, db)),
         }
     }
     instances
-}
-
-/// A replica that is declared beside its source says where it is and nothing else.
-fn replica_shape(
-    checker: &mut Checker<'_>,
-    name: &At<String>,
-    db: &DbInstanceSpec,
-    source: &At<String>,
-) {
-    let spec = checker.spec;
-    let sources: Vec<&str> = spec
-        .db_instances
-        .iter()
-        .filter(|(_, db)| db.source_db_instance_identifier.is_none())
-        .map(|(name, _)| name.value.as_str())
-        .collect();
-    if !sources.contains(&source.value.as_str()) {
-        if spec
-            .db_instances
-            .iter()
-            .any(|(name, _)| name.value == source.value)
-        {
-            checker.error_with(
-                source.span,
-                format!("`{}` is a read replica itself", source.value),
-                format!(
-                    "replicas of replicas are not supported; sources: {}",
-                    sources.join(", ")
-                ),
-            );
-        } else {
-            checker.undeclared("DB instance", source, &sources);
-        }
-    }
-    let DbInstanceSpec {
-        engine: _,
-        engine_version,
-        multi_az,
-        availability_zone: _,
-        secondary_availability_zone,
-        port,
-        db_name,
-        master_username,
-        master_user_password,
-        parameters,
-        read_replicas,
-        source_db_instance_identifier: _,
-    } = db;
-    let of_source = [
-        ("engine-version", engine_version.as_ref().map(|at| at.span)),
-        (
-            "multi-az",
-            multi_az.as_ref().filter(|on| on.value).map(|at| at.span),
-        ),
-        (
-            "secondary-availability-zone",
-            secondary_availability_zone.as_ref().map(|at| at.span),
-        ),
-        ("port", port.as_ref().map(|at| at.span)),
-        ("db-name", db_name.as_ref().map(|at| at.span)),
-        (
-            "master-username",
-            master_username.as_ref().map(|at| at.span),
-        ),
-        (
-            "master-user-password",
-            master_user_password.as_ref().map(|at| at.span),
-        ),
-        (
-            "parameters",
-            parameters.0.first().map(|(name, _)| name.span),
-        ),
-        (
-            "read-replicas",
-            read_replicas.0.first().map(|(name, _)| name.span),
-        ),
-    ];
-    for (field, span) in of_source {
-        if let Some(span) = span {
-            let hint = format!(
-                "it is as its source `{}` says; leave the field out",
-                source.value
-            );
-            checker.error_with(
-                span,
-                format!("read replica `{}` can not have `{field}`", name.value),
-                hint,
-            );
-        }
-    }
 }
 
 fn primary(
@@ -173,7 +83,7 @@ fn primary(
     );
     account(checker, db);
     let places = places(checker, name, db);
-    let replicas = replicas(checker, name, db, places.as_ref());
+    let replicas = read_replicas::of(checker, name, db, places.as_ref());
     let Places {
         region,
         primary,
@@ -191,7 +101,10 @@ fn primary(
         engine_version: version,
         availability_zone: primary,
         secondary_availability_zone: standby,
-        port: port(checker, db),
+        port: db
+            .port
+            .as_ref()
+            .map_or(defaults::DB_PORT, |port| port.value),
         db_name: text(&db.db_name, defaults::DB_NAME),
         master_username: text(&db.master_username, defaults::MASTER_USERNAME),
         master_user_password: db.master_user_password.as_ref().map(|at| at.value.clone()),
@@ -204,10 +117,11 @@ fn primary(
     })
 }
 
-struct Places {
-    region: RegionId,
-    primary: ZoneId,
-    standby: Option<ZoneId>,
+/// Where the hosts of a DB instance stand at first.
+pub(super) struct Places {
+    pub(super) region: RegionId,
+    pub(super) primary: ZoneId,
+    pub(super) standby: Option<ZoneId>,
 }
 
 fn places(checker: &mut Checker<'_>, name: &At<String>, db: &DbInstanceSpec) -> Option<Places> {
@@ -237,137 +151,80 @@ fn places(checker: &mut Checker<'_>, name: &At<String>, db: &DbInstanceSpec) -> 
             standby: None,
         });
     }
-    if let Some(secondary) = secondary {
-        let standby = standby?;
-        if standby == primary {
-            checker.error_with(
-                secondary.span,
-                format!(
-                    "primary and standby of `{}` are both in {primary}",
-                    name.value
-                ),
-                "a standby survives the loss of a zone only in another one",
-            );
-        } else if checker.region_of(&standby) != region {
-            checker.error_with(
-                secondary.span,
-                format!("primary and standby of `{}` are in different regions", name.value),
-                "a Multi-AZ standby is in its primary's region; elsewhere there can be a read replica",
-            );
+    let standby = match secondary {
+        Some(secondary) => {
+            let standby = standby?;
+            standby_apart(checker, name, (&primary, &standby), secondary);
+            Some(standby)
         }
-        return Some(Places {
-            region,
-            primary,
-            standby: Some(standby),
-        });
+        None => next_zone(
+            checker,
+            &what,
+            (&region, &primary),
+            multi_az.map_or(name.span, |on| on.span),
+        ),
+    };
+    Some(Places {
+        region,
+        primary,
+        standby,
+    })
+}
+
+/// Notes a standby beside its primary, or in another region.
+fn standby_apart(
+    checker: &mut Checker<'_>,
+    name: &At<String>,
+    (primary, standby): (&ZoneId, &ZoneId),
+    written: &At<String>,
+) {
+    if standby == primary {
+        checker.error_with(
+            written.span,
+            format!(
+                "primary and standby of `{}` are both in {primary}",
+                name.value
+            ),
+            "a standby survives the loss of a zone only in another one",
+        );
+    } else if checker.region_of(standby) != checker.region_of(primary) {
+        checker.error_with(
+            written.span,
+            format!(
+                "primary and standby of `{}` are in different regions",
+                name.value
+            ),
+            "a Multi-AZ standby is in its primary's region; elsewhere there can be a read replica",
+        );
     }
-    let zones = checker.zones_of(&region);
+}
+
+/// The zone after the primary's, for a standby.
+fn next_zone(
+    checker: &mut Checker<'_>,
+    what: &str,
+    (region, primary): (&RegionId, &ZoneId),
+    span: Span,
+) -> Option<ZoneId> {
+    let zones = checker.zones_of(region);
     let own = zones
         .iter()
-        .position(|zone| *zone == primary)
+        .position(|zone| zone == primary)
         .unwrap_or_default();
     let next = zones
         .iter()
         .cycle()
-        .skip(own + 1)
-        .take(zones.len().saturating_sub(1))
-        .next()
+        .nth(own + 1)
+        .filter(|zone| *zone != primary)
         .cloned();
     if next.is_none() {
-        let span = multi_az.map_or(name.span, |on| on.span);
         checker.error_with(
             span,
             format!("{what} is Multi-AZ, but {region} has only one zone"),
             "declare a second zone",
         );
     }
-    Some(Places {
-        region,
-        primary,
-        standby: next,
-    })
-}
-
-/// The replicas of `read-replicas`, then those that name `source` as theirs.
-fn replicas(
-    checker: &mut Checker<'_>,
-    source: &At<String>,
-    db: &DbInstanceSpec,
-    places: Option<&Places>,
-) -> Vec<ReadReplica> {
-    let spec = checker.spec;
-    let nested = db
-        .read_replicas
-        .iter()
-        .map(|(name, replica)| (name, replica.availability_zone.as_ref(), true));
-    let beside = spec
-        .db_instances
-        .iter()
-        .filter(|(_, db)| {
-            db.source_db_instance_identifier
-                .as_ref()
-                .is_some_and(|id| id.value == source.value)
-        })
-        .map(|(name, db)| (name, db.availability_zone.as_ref(), false));
-    let written: Vec<_> = nested.chain(beside).collect();
-    if let Some((name, ..)) = written.get(defaults::READ_REPLICAS_MAX) {
-        let message = format!("`{}` has {} read replicas", source.value, written.len());
-        checker.error_with(
-            name.span,
-            message,
-            format!("AWS allows {}", defaults::READ_REPLICAS_MAX),
-        );
-    }
-    let mut replicas = Vec::new();
-    for (index, (name, zone, check_name)) in written.into_iter().enumerate() {
-        if check_name {
-            identifiers::name(checker, &identifiers::DB_INSTANCE, name);
-        }
-        let id = DbInstanceId::from(name.value.as_str());
-        checker.take(
-            name.value.clone(),
-            &format!("the read replica `{id}`"),
-            name.span,
-        );
-        let zone = match zone {
-            Some(zone) => checker.zone(zone),
-            None => places.and_then(|places| turn(checker, places, index)),
-        };
-        replicas.extend(zone.map(|availability_zone| ReadReplica {
-            id,
-            availability_zone,
-        }));
-    }
-    replicas
-}
-
-/// The zone of the replica with this index: in turn, after those of primary and standby.
-fn turn(checker: &Checker<'_>, places: &Places, index: usize) -> Option<ZoneId> {
-    let zones = checker.zones_of(&places.region);
-    let last = places.standby.as_ref().unwrap_or(&places.primary);
-    let start = zones.iter().position(|zone| zone == last)?;
-    zones
-        .iter()
-        .cycle()
-        .nth(start % zones.len() + 1 + index % zones.len())
-        .cloned()
-}
-
-fn port(checker: &mut Checker<'_>, db: &DbInstanceSpec) -> u16 {
-    let Some(port) = &db.port else {
-        return defaults::DB_PORT;
-    };
-    if port.value < defaults::DB_PORT_MIN {
-        checker.error(
-            port.span,
-            format!(
-                "port {} is out of range: AWS allows {} to 65535",
-                port.value,
-                defaults::DB_PORT_MIN
-            ),
-        );
-    }
-    port.value
+    next
 }
 
 fn account(checker: &mut Checker<'_>, db: &DbInstanceSpec) {

@@ -126,7 +126,7 @@ fn failover_pair(checker: &mut Checker<'_>, name: &str, kind: &str, set: &[&Writ
             checker.error_with(
                 set[0].0.name.span,
                 format!("the failover pair for `{name}` has no {role} record"),
-                format!("add a {kind} record with this name and `failover: {role}`"),
+                format!("add another {kind} record with this name and `failover: {role}`"),
             );
         }
     }
@@ -153,21 +153,26 @@ fn evaluates(value: &RecordValue) -> bool {
     }
 }
 
-/// The record names that a name's aliases lead to.
-fn targets<'r>(records: &'r [Written<'_>], name: &str) -> Vec<&'r str> {
-    let of_name = records.iter().filter(|(_, record)| record.name == name);
-    of_name
-        .filter_map(|(_, record)| match &record.value {
-            RecordValue::AliasRecord { name, .. } => Some(name.as_str()),
-            RecordValue::A(_)
-            | RecordValue::Cname(_)
-            | RecordValue::Txt(_)
-            | RecordValue::AliasLoadBalancer { .. } => None,
-        })
-        .collect()
+/// The record names that each name's aliases lead to.
+type Targets<'r> = BTreeMap<&'r str, Vec<&'r str>>;
+
+fn targets<'r>(records: &'r [Written<'_>]) -> Targets<'r> {
+    let mut targets = Targets::new();
+    for (_, record) in records {
+        if let RecordValue::AliasRecord { name, .. } = &record.value {
+            targets.entry(record.name.as_str()).or_default().push(name);
+        }
+    }
+    targets
 }
 
 fn aliases(checker: &mut Checker<'_>, records: &[Written<'_>]) {
+    let targets = targets(records);
+    let addresses: BTreeSet<&str> = records
+        .iter()
+        .filter(|(_, record)| type_of(&record.value) == "A")
+        .map(|(_, record)| record.name.as_str())
+        .collect();
     for (written, record) in records {
         let RecordValue::AliasRecord { name: target, .. } = &record.value else {
             continue;
@@ -175,9 +180,7 @@ fn aliases(checker: &mut Checker<'_>, records: &[Written<'_>]) {
         let Some(alias) = &written.alias else {
             continue;
         };
-        let exists = records
-            .iter()
-            .any(|(_, other)| other.name == *target && type_of(&other.value) == "A");
+        let exists = addresses.contains(target.as_str());
         if !exists {
             let spec = checker.spec;
             let balancers = spec
@@ -199,7 +202,7 @@ fn aliases(checker: &mut Checker<'_>, records: &[Written<'_>]) {
                 format!("alias `{}` leads to nothing", alias.value),
                 hint,
             );
-        } else if cycle(records, &record.name) {
+        } else if cycle(&targets, &record.name) {
             checker.error_with(
                 alias.span,
                 format!("alias `{}` leads back to `{}`", alias.value, record.name),
@@ -210,15 +213,16 @@ fn aliases(checker: &mut Checker<'_>, records: &[Written<'_>]) {
 }
 
 /// Whether aliases that begin at `start` come back to it.
-fn cycle(records: &[Written<'_>], start: &str) -> bool {
+fn cycle(targets: &Targets<'_>, start: &str) -> bool {
+    let next = |name: &str| targets.get(name).into_iter().flatten().copied();
     let mut seen = BTreeSet::new();
-    let mut open = targets(records, start);
+    let mut open: Vec<&str> = next(start).collect();
     while let Some(name) = open.pop() {
         if name == start {
             return true;
         }
         if seen.insert(name) {
-            open.extend(targets(records, name));
+            open.extend(next(name));
         }
     }
     false
@@ -230,21 +234,21 @@ pub(super) fn with_alias_ttls(
     load_balancer_ttl: Duration,
 ) -> Vec<Record> {
     let records: Vec<Record> = records.into_iter().map(|(_, record)| record).collect();
+    let mut first: BTreeMap<&str, &Record> = BTreeMap::new();
+    for record in records.iter().filter(|one| type_of(&one.value) == "A") {
+        first.entry(&record.name).or_insert(record);
+    }
     let ttl = |record: &Record| {
         let mut at = record;
+        // An alias that leads back to itself is refused elsewhere; here it must only end.
         for _ in 0..=records.len() {
             match &at.value {
                 RecordValue::AliasLoadBalancer { .. } => return load_balancer_ttl,
-                RecordValue::A(_) | RecordValue::Cname(_) | RecordValue::Txt(_) => return at.ttl,
-                RecordValue::AliasRecord { name, .. } => {
-                    match records
-                        .iter()
-                        .find(|other| other.name == *name && type_of(&other.value) == "A")
-                    {
-                        Some(next) => at = next,
-                        None => return at.ttl,
-                    }
-                }
+                RecordValue::A(_) | RecordValue::Cname(_) | RecordValue::Txt(_) => break,
+                RecordValue::AliasRecord { name, .. } => match first.get(name.as_str()) {
+                    Some(next) => at = next,
+                    None => break,
+                },
             }
         }
         at.ttl

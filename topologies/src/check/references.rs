@@ -103,6 +103,7 @@ fn unknown_reference(
                 None if known.is_empty() => {
                     "this file has no database, cache or load balancer to refer to".to_owned()
                 }
+                None if known.len() > 20 => format!("nothing is called `{name}`"),
                 None => format!(
                     "nothing is called `{name}`; there are {}, instance, stack",
                     known.join(", ")

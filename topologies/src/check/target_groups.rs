@@ -30,7 +30,7 @@ pub(super) fn target_groups(checker: &mut Checker<'_>, services: &[Service]) -> 
             .map(|(name, _)| name.value.as_str())
             .collect();
         if !declared.contains(&group.targets.value.as_str()) {
-            checker.undeclared("instances", &group.targets, &declared);
+            checker.undeclared("group of instances", &group.targets, &declared);
         }
         let protocol = group
             .protocol

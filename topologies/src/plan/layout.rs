@@ -4,7 +4,7 @@
 //! databases first, then caches, load balancers, and applications last: what is added to one zone moves nothing in another,
 //! and a group of instances that grows at the end of the file moves nothing at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Endpoint, EndpointKind, Instance, InstanceKind, LoadBalancerNode, Plan};
 use crate::address::{HostAddress, Slot, ZoneNumber};
@@ -255,47 +255,50 @@ pub(super) fn first_port(balancer: &LoadBalancer) -> u16 {
 
 /// The names of a hosted zone that lead to an endpoint of the stack, once each. What leads elsewhere has no port to connect to.
 fn record_endpoints(topology: &Topology, zone: &HostedZone, own: &[Endpoint]) -> Vec<Endpoint> {
-    let mut endpoints: Vec<Endpoint> = Vec::new();
+    let mut first: BTreeMap<&str, &Record> = BTreeMap::new();
     for record in &zone.records {
-        let port = record_port(topology, zone, record, own, zone.records.len());
-        if let Some(port) = port
-            && !endpoints.iter().any(|endpoint| endpoint.id == record.name)
-        {
-            endpoints.push(Endpoint {
-                id: record.name.clone(),
-                kind: EndpointKind::Record,
-                name: record.name.clone(),
-                port,
-            });
+        if !matches!(record.value, RecordValue::Txt(_)) {
+            first.entry(&record.name).or_insert(record);
         }
     }
-    endpoints
+    let mut seen = BTreeSet::new();
+    let names = zone.records.iter().map(|record| record.name.as_str());
+    names
+        .filter(|name| seen.insert(*name))
+        .filter_map(|name| {
+            Some(Endpoint {
+                id: name.to_owned(),
+                kind: EndpointKind::Record,
+                name: name.to_owned(),
+                port: record_port(topology, &first, name, own)?,
+            })
+        })
+        .collect()
 }
 
-/// The port behind a record, through at most `steps` aliases.
+/// The port behind a name, at the end of its aliases.
 fn record_port(
     topology: &Topology,
-    zone: &HostedZone,
-    record: &Record,
+    first: &BTreeMap<&str, &Record>,
+    name: &str,
     own: &[Endpoint],
-    steps: usize,
 ) -> Option<u16> {
-    match &record.value {
-        RecordValue::AliasLoadBalancer { load_balancer, .. } => {
-            let balancer = topology
-                .load_balancers
-                .iter()
-                .find(|balancer| balancer.id == *load_balancer)?;
-            Some(first_port(balancer))
+    let mut record = first.get(name)?;
+    for _ in 0..first.len() {
+        match &record.value {
+            RecordValue::AliasLoadBalancer { load_balancer, .. } => {
+                let mut balancers = topology.load_balancers.iter();
+                return balancers
+                    .find(|balancer| balancer.id == *load_balancer)
+                    .map(first_port);
+            }
+            RecordValue::AliasRecord { name, .. } => record = first.get(name.as_str())?,
+            RecordValue::Cname(name) => {
+                let endpoint = own.iter().find(|endpoint| endpoint.name == *name);
+                return endpoint.map(|endpoint| endpoint.port);
+            }
+            RecordValue::A(_) | RecordValue::Txt(_) => return None,
         }
-        RecordValue::AliasRecord { name, .. } => {
-            let next = zone.records.iter().find(|other| other.name == *name)?;
-            record_port(topology, zone, next, own, steps.checked_sub(1)?)
-        }
-        RecordValue::Cname(name) => own
-            .iter()
-            .find(|endpoint| endpoint.name == *name)
-            .map(|endpoint| endpoint.port),
-        RecordValue::A(_) | RecordValue::Txt(_) => None,
     }
+    None
 }

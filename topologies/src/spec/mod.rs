@@ -38,10 +38,22 @@ pub fn read(text: &str) -> Read {
         }
     };
     let shape::Verdict { mut notes, usable } = shape::hold_against(&mut tree, &schema());
-    let spec = usable
-        .then(|| decode::decode(&tree))
-        .and_then(|decoded| decoded.map_err(|note| notes.push(note)).ok());
-    Read { spec, notes }
+    if !usable {
+        return Read { spec: None, notes };
+    }
+    match decode::decode(&tree) {
+        Ok(spec) => Read {
+            spec: Some(spec),
+            notes,
+        },
+        Err(note) => {
+            // A number out of range was told already; it may not fit its type either.
+            if notes.is_empty() {
+                notes.push(note);
+            }
+            Read { spec: None, notes }
+        }
+    }
 }
 
 /// The JSON schema of topology files, for editors.
@@ -315,6 +327,7 @@ pub struct DbInstanceSpec {
     /// The zone of the standby at first; the next one if absent.
     pub secondary_availability_zone: Option<At<String>>,
     /// The port; 5432 if absent.
+    #[schemars(range(min = 1150))]
     pub port: Option<At<u16>>,
     /// The database created at first; `postgres` if absent.
     pub db_name: Option<At<String>>,

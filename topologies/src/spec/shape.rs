@@ -3,11 +3,16 @@
 //! The schema comes from the types, so that the file's description exists once. Only what those types' schemas use is
 //! understood: references, kinds, enumerations, ranges, properties, items and alternatives.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value as Json;
 
 use super::tree::{Node, Value};
 use super::values;
-use crate::notes::Note;
+use crate::notes::{Note, Span};
+
+/// What is told of a file that has nothing of a topology.
+const BEGINNING: &str = "a topology begins with `region` and `availability-zones`";
 
 /// What the comparison found.
 pub(super) struct Verdict {
@@ -26,10 +31,7 @@ pub(super) fn hold_against(tree: &mut Node, schema: &Json) -> Verdict {
         usable: true,
     };
     if tree.value == Value::Null {
-        walk.refuse(
-            Note::error(tree.span, "this file is empty")
-                .hint("a topology begins with `region` and `availability-zones`"),
-        );
+        walk.refuse(Note::error(Span::START, "this file is empty").hint(BEGINNING));
     } else {
         walk.visit(tree, schema, "");
     }
@@ -65,6 +67,7 @@ impl<'s> Walk<'s> {
             let form = schema["format"].as_str().unwrap_or_default();
             self.refuse(match values::problem(form, "") {
                 Some(hint) => note.hint(hint),
+                None if at.is_empty() => note.hint(BEGINNING),
                 None => note,
             });
             return;
@@ -110,8 +113,9 @@ impl<'s> Walk<'s> {
         let any_of = |admits: &dyn Fn(&str) -> bool| match &schema["type"] {
             Json::String(one) => admits(one),
             Json::Array(several) => several.iter().filter_map(Json::as_str).any(admits),
-            _ if !words(schema).is_empty() => admits("string"),
-            _ => true,
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => {
+                words(schema).is_empty() || admits("string")
+            }
         };
         let named = match &node.value {
             Value::Null => any_of(&|kind| kind == "null"),
@@ -148,7 +152,9 @@ impl<'s> Walk<'s> {
         let kinds: Vec<&str> = match &schema["type"] {
             Json::String(one) => vec![word(one)],
             Json::Array(several) => several.iter().filter_map(Json::as_str).map(word).collect(),
-            _ => vec!["something else"],
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => {
+                vec!["something else"]
+            }
         };
         let kinds: Vec<&str> = kinds.into_iter().filter(|kind| !kind.is_empty()).collect();
         kinds.join(" or ")
@@ -164,7 +170,8 @@ impl<'s> Walk<'s> {
                     (Some(least), None) => format!("{least} or more"),
                     (None, _) => "a smaller number".to_owned(),
                 };
-                self.refuse(Note::error(
+                // The number itself can be decoded, unless it is beyond its type.
+                self.notes.push(Note::error(
                     node.span,
                     format!("{number} is out of range: allowed is {range}"),
                 ));
@@ -192,7 +199,7 @@ impl<'s> Walk<'s> {
         };
         let fields = schema["properties"].as_object();
         let free = &schema["additionalProperties"];
-        let mut seen: Vec<(String, u32)> = Vec::new();
+        let mut seen: BTreeMap<String, u32> = BTreeMap::new();
         let mut kept = Vec::with_capacity(entries.len());
         for (mut key, mut value) in entries.drain(..) {
             let Some(mut name) = key.text() else {
@@ -206,22 +213,21 @@ impl<'s> Walk<'s> {
                 self.notes
                     .push(unknown_field(&key, &name, at, near.as_deref(), &known));
                 // What was meant is looked at too, unless it is said elsewhere.
-                let Some(near) = near.filter(|near| !seen.iter().any(|(other, _)| other == near))
-                else {
+                let Some(near) = near.filter(|near| !seen.contains_key(near)) else {
                     continue;
                 };
                 field = fields.get(&near);
                 key.value = Value::Text(near.clone());
                 name = near;
             }
-            if let Some((_, line)) = seen.iter().find(|(other, _)| *other == name) {
+            if let Some(line) = seen.get(&name) {
                 self.notes.push(
                     Note::error(key.span, format!("`{name}` is here twice"))
                         .hint(format!("the first one is on line {line}")),
                 );
                 continue;
             }
-            seen.push((name.clone(), key.span.line));
+            seen.insert(name.clone(), key.span.line);
             let below = if at.is_empty() {
                 name
             } else {
@@ -235,7 +241,7 @@ impl<'s> Walk<'s> {
             let Some(required) = required.as_str() else {
                 continue;
             };
-            if !seen.iter().any(|(name, _)| name == required) {
+            if !seen.contains_key(required) {
                 let whose = if at.is_empty() {
                     "the file".to_owned()
                 } else {
@@ -305,12 +311,19 @@ fn list(words: &[&str]) -> String {
         .join(", ")
 }
 
+/// The most names among which a misspelt one is sought.
+const CANDIDATES_MAX: usize = 100;
+
 /// The candidate that `word` is a misspelling of, if one is near. `multi_az`, `MultiAZ` and `multiaz` are near `multi-az`.
 pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let bare = |text: &str| -> Vec<char> {
         let letters = text.chars().filter(|c| c.is_alphanumeric());
         letters.flat_map(char::to_lowercase).take(64).collect()
     };
+    // Among very many names a guess costs more than it helps.
+    if candidates.len() > CANDIDATES_MAX {
+        return None;
+    }
     let word = bare(word);
     let (distance, near) = candidates
         .iter()

@@ -17,8 +17,8 @@ pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// The deepest nesting that is read; a topology needs 8.
 const MAX_DEPTH: usize = 32;
-/// The most keys, values and collections; thrice what the largest possible stack needs.
-const MAX_NODES: usize = 100_000;
+/// The most keys, values and collections; several times what the largest possible stack needs.
+const MAX_NODES: usize = 30_000;
 /// The most that aliases may add.
 const MAX_REPLAYED: usize = 20_000;
 
@@ -118,6 +118,10 @@ fn complaint(error: &serde_saphyr::Error, text: &str) -> Note {
     let message = message
         .find(" at line ")
         .map_or(message, |at| &message[..at]);
+    if message.starts_with("multiple YAML documents") {
+        return Note::error(span, "a second YAML document begins here")
+            .hint("a topology is one document; take out the `---`");
+    }
     Note::error(span, format!("not valid YAML: {message}")).hint(
         "a topology is a YAML mapping; check indentation, quotes and brackets around this place",
     )

@@ -41,6 +41,8 @@ const SETTINGS: &[(&str, &str)] = &[
     // many servers share one without pain. A crash of the machine itself is out of scope; `fsync: on` in the topology brings it in.
     ("fsync", "off"),
     ("synchronous_commit", "on"),
+    // In the data directory: in /dev/shm a killed server would leave it behind.
+    ("dynamic_shared_memory_type", "mmap"),
     // Five servers fit on a laptop.
     ("max_connections", "100"),
     ("superuser_reserved_connections", "5"),
@@ -69,6 +71,7 @@ const OWNED: &[&str] = &[
     "cluster_name",
     "config_file",
     "data_directory",
+    "dynamic_shared_memory_type",
     "external_pid_file",
     "full_page_writes",
     "hba_file",

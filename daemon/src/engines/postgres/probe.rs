@@ -1,11 +1,6 @@
 //! Asks a database host how it is, over a session that is kept from one probe to the next.
-//!
-//! A probe has at most one session, and a session that fails or stalls is closed with the probe that noticed. So
-//! nothing piles up on a host that answers nothing.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -14,7 +9,10 @@ use tokio_postgres::types::PgLsn;
 use tokio_postgres::{Row, Statement};
 use topologies::id::InstanceId;
 
+use super::Postgres;
 use super::session::{Session, SessionError};
+use crate::engines::EngineHost;
+use crate::engines::kept::ProbeSession;
 use crate::engines::secrets::Secret;
 
 /// Everything in one statement, prepared once per session. Recovery may end while it runs, but never begin, so what it
@@ -173,86 +171,44 @@ impl PgStatus {
 }
 
 /// A session with the prepared question.
-struct Prober {
-    address: SocketAddr,
+pub(super) struct Prober {
     session: Session,
     question: Statement,
 }
 
-impl Prober {
+impl ProbeSession for Prober {
+    type Credentials = Secret;
+    type Answer = Row;
+    type Error = SessionError;
+
     async fn open(address: SocketAddr, password: &Secret) -> Result<Self, SessionError> {
         let mut session = Session::open(address, password).await?;
         let question = session.prepare(STATUS).await.map_err(SessionError::Sql)?;
-        Ok(Self {
-            address,
-            session,
-            question,
-        })
+        Ok(Self { session, question })
     }
 
     async fn ask(&mut self) -> Result<Row, SessionError> {
-        self.session
-            .row(&self.question)
-            .await
-            .map_err(SessionError::Sql)
+        let row = self.session.row(&self.question).await;
+        row.map_err(SessionError::Sql)
     }
 }
 
-/// One place per host for the session that is kept.
-type Place = Arc<tokio::sync::Mutex<Option<Prober>>>;
-
-/// The sessions kept for probes, one per host.
-#[derive(Default)]
-pub(super) struct Probers(Mutex<BTreeMap<InstanceId, Place>>);
-
-impl Probers {
-    /// Asks once; returns within `deadline`. Calls for one host wait for each other, each no longer than its deadline.
-    pub(super) async fn probe(
-        &self,
-        instance: &InstanceId,
-        address: SocketAddr,
-        password: &Secret,
-        deadline: Duration,
-    ) -> DbProbe {
-        let place = self.place(instance);
-        let asked = tokio::time::timeout(deadline, ask(&place, address, password)).await;
-        match asked {
-            Ok(Ok(row)) => PgStatus::read(&row).map_or_else(DbProbe::Failed, |status| {
+impl Postgres {
+    /// Asks a host how it is; returns within `deadline`. Costs one round trip on a session that is kept.
+    pub async fn probe(&self, host: &EngineHost, deadline: Duration) -> DbProbe {
+        let (instance, password) = (&host.instance, &self.secrets.admin);
+        match self
+            .probers
+            .ask(instance, host.dial, password, deadline)
+            .await
+        {
+            Some(Ok(row)) => PgStatus::read(&row).map_or_else(DbProbe::Failed, |status| {
                 DbProbe::Answered(Box::new(status))
             }),
-            Ok(Err(error)) => outcome(&error),
-            Err(_elapsed) => DbProbe::TimedOut,
+            Some(Err(error)) => outcome(&error),
+            None => DbProbe::TimedOut,
         }
     }
-
-    /// Closes the session to a host.
-    pub(super) fn forget(&self, instance: &InstanceId) {
-        self.places().remove(instance);
-    }
-
-    fn place(&self, instance: &InstanceId) -> Place {
-        Arc::clone(self.places().entry(instance.clone()).or_default())
-    }
-
-    fn places(&self) -> std::sync::MutexGuard<'_, BTreeMap<InstanceId, Place>> {
-        self.0.lock().expect("nothing panics while it is held")
-    }
-}
-
-/// Asks over the kept session, or a new one if that is broken. The session is out of its place while it is used: if the
-/// caller gives up, it is dropped.
-async fn ask(place: &Place, address: SocketAddr, password: &Secret) -> Result<Row, SessionError> {
-    let mut place = place.lock().await;
-    if let Some(mut prober) = place.take().filter(|prober| prober.address == address)
-        && let Ok(row) = prober.ask().await
-    {
-        *place = Some(prober);
-        return Ok(row);
-    }
-    let mut prober = Prober::open(address, password).await?;
-    let row = prober.ask().await?;
-    *place = Some(prober);
-    Ok(row)
 }
 
 fn outcome(error: &SessionError) -> DbProbe {

@@ -56,7 +56,7 @@ impl Postgres {
         let Some(upstream) = role.upstream() else {
             return Err(refused);
         };
-        if self.running(&host.instance).await? {
+        if crate::engines::runs(&*self.runtime, &host.instance).await? {
             return Err(EngineError::Running {
                 instance: host.instance.clone(),
                 action,

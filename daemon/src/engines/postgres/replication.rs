@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
+use tokio_postgres::error::SqlState;
 use topologies::id::InstanceId;
 
 use super::config::{self, Access};
 use super::probe::{Lsn, parse_lsn};
 use super::session::{Session, literal};
-use super::{COMMAND_LIMIT, DataState, Postgres, sql_error, within};
+use super::{COMMAND_LIMIT, DataState, Postgres, connect_error, sql_error, within};
 use crate::engines::files::blocking;
 use crate::engines::{EngineError, EngineHost, Upstream};
 
@@ -87,7 +88,7 @@ impl Postgres {
         }
         within(limit, &host.instance, action, async {
             let fail = sql_error(&host.instance, action);
-            let mut session = self.session(host).await?;
+            let mut session = self.patient_session(host).await?;
             let (owner, rules) = (self.owner, directory.data().join("pg_hba.conf"));
             blocking(move || owner.write(&rules, &Access::Clients.rules())).await?;
             if in_recovery(&mut session).await.map_err(&fail)? {
@@ -113,6 +114,20 @@ impl Postgres {
             })
         })
         .await
+    }
+}
+
+impl Postgres {
+    /// A session with a follower that may still be replaying what it already holds. It is in sync before it is open.
+    async fn patient_session(&self, host: &EngineHost) -> Result<Session, EngineError> {
+        loop {
+            match Session::open(host.dial, &self.secrets.admin).await {
+                Err(error) if error.code() == Some(&SqlState::CANNOT_CONNECT_NOW) => {
+                    sleep(CONFIRM_INTERVAL).await;
+                }
+                opened => return opened.map_err(|error| connect_error(&host.instance, error)),
+            }
+        }
     }
 }
 

@@ -82,7 +82,9 @@ impl Session {
         let messages = drive(driver, client.simple_query(sql)).await?;
         let rows = messages.into_iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
+            SimpleQueryMessage::CommandComplete(_) | SimpleQueryMessage::RowDescription(_) | _ => {
+                None
+            }
         });
         Ok(rows.collect())
     }

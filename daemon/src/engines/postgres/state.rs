@@ -7,6 +7,8 @@
 //!                      └─start as standby─► Follower ◄─────────────┘
 //!                                               └──promote──► Writer
 //! ```
+//! An interrupted rewind leaves `Torn`, which only a copy ends.
+//!
 //! The truth is in the directory itself, in files that PostgreSQL or we make and remove, so that no crash of the daemon
 //! leaves a record that says something else. PostgreSQL removes `standby.signal` at the moment of promotion.
 

@@ -1,0 +1,364 @@
+//! Probes: one loop for each database host, cache node, target as a load balancer node sees it, load balancer node and health
+//! check. Results go to Control's inbox with the moment they were sent.
+//!
+//! Probes take the emulated network: those of hosts come from outside of the zones, those of targets from the node's zone. A node
+//! without power or cut off reports nothing. A probe that timed out while this process itself was held up proves nothing and is
+//! dropped.
+
+mod sightings;
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::Duration;
+
+use proxies::Ports;
+use proxies::dns::client::lookup;
+use proxies::probe::{self, ProbeOutcome};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use topologies::address::ZoneNumber;
+use topologies::event::TargetHealth;
+use topologies::id::ZoneId;
+use topologies::network::Network;
+use topologies::plan::{InstanceKind, LoadBalancerNode, Plan};
+use topologies::topology::{HealthCheck, Protocol, TargetGroup};
+use topologies::world::World;
+
+use crate::control::Stimulus;
+use crate::control::probe::{CacheProbe, Check, DbProbe, Probe};
+use crate::driver::Clock;
+use crate::effects::Engines;
+use crate::engines::EngineHost;
+
+/// A target that has not passed a check yet is checked at least this often with intervals below AWS's: bring-up should not
+/// wait for a whole interval. With the `aws` profile the interval is the interval.
+const FIRST_CHECKS: Duration = Duration::from_millis(100);
+/// How often a load balancer's node is connected to.
+const NODE_INTERVAL: Duration = Duration::from_millis(250);
+/// A connection to a load balancer's node that takes longer has failed.
+const NODE_TIMEOUT: Duration = Duration::from_millis(200);
+/// AWS's reason code for a check that failed otherwise than by its answer or by silence.
+const CHECKER_REASON: &str = "Target.FailedHealthChecks";
+
+/// What probes need to know.
+#[derive(Clone)]
+pub struct Prober {
+    /// What was planned.
+    pub plan: Arc<Plan>,
+    /// The stack's clock.
+    pub clock: Clock,
+    /// The engines, which know how to ask.
+    pub engines: Engines,
+    /// Where ports really are.
+    pub ports: Ports,
+    /// The resolver as seen from outside.
+    pub resolver: SocketAddr,
+    /// The network, for nodes that can not report.
+    pub network: watch::Receiver<Arc<Network>>,
+    /// The world, for targets that were never checked.
+    pub world: watch::Receiver<Arc<World>>,
+    /// Where results go.
+    pub inbox: mpsc::Sender<Stimulus>,
+}
+
+impl Prober {
+    /// Starts every probe; they end with `cancelled`.
+    pub fn start(&self, tasks: &TaskTracker, cancelled: &CancellationToken) {
+        let spawn = |work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
+            let cancelled = cancelled.clone();
+            tasks.spawn(async move { cancelled.run_until_cancelled(work).await });
+        };
+        for instance in &self.plan.instances {
+            let host = EngineHost::of(instance);
+            match &instance.kind {
+                InstanceKind::DbHost(_) => spawn(Box::pin(
+                    self.clone().databases(host, instance.kind.clone()),
+                )),
+                InstanceKind::CacheNode(_) => {
+                    spawn(Box::pin(self.clone().caches(host, instance.kind.clone())))
+                }
+                InstanceKind::App(_) => {}
+            }
+        }
+        for node in &self.plan.nodes {
+            spawn(Box::pin(self.clone().nodes(node.clone())));
+            for group in crate::routes::forwards(&self.plan, &node.load_balancer) {
+                for target in self.plan.service_instances(&group.service) {
+                    let check = TargetCheck {
+                        instance: target.id.clone(),
+                        from: node.address.seen_from(ZoneNumber::OUTSIDE),
+                        address: self
+                            .ports
+                            .dial(target.address, node.address.zone, group.port),
+                        group: group.clone(),
+                        node: node.zone.clone(),
+                        view: node.address.zone,
+                    };
+                    spawn(Box::pin(self.clone().targets(check)));
+                }
+            }
+        }
+        for health_check in &self.plan.topology.health_checks {
+            spawn(Box::pin(self.clone().health_checks(health_check.clone())));
+        }
+    }
+
+    async fn databases(self, host: EngineHost, kind: InstanceKind) {
+        let InstanceKind::DbHost(db) = kind else {
+            return;
+        };
+        let Some(engine) = self.engines.postgres.get(&db).cloned() else {
+            return;
+        };
+        let hosts: Vec<_> = self
+            .plan
+            .instances
+            .iter()
+            .map(|instance| instance.id.clone())
+            .collect();
+        let timing = &self.plan.topology.timing;
+        let (interval, timeout) = (timing.probe_interval, timing.probe_timeout);
+        let mut ticks = ticks(interval);
+        loop {
+            ticks.tick().await;
+            let (sent, begun) = (self.clock.now(), Instant::now());
+            let result = sightings::database(engine.probe(&host, timeout).await, &hosts);
+            if result == DbProbe::TimedOut && held_up(begun, timeout) {
+                continue;
+            }
+            if !self
+                .report(sent, Probe::Database(host.instance.clone(), result))
+                .await
+            {
+                return;
+            }
+        }
+    }
+
+    async fn caches(self, node: EngineHost, kind: InstanceKind) {
+        let InstanceKind::CacheNode(group) = kind else {
+            return;
+        };
+        let Some(engine) = self.engines.redis.get(&group).cloned() else {
+            return;
+        };
+        let timing = &self.plan.topology.timing;
+        let (interval, timeout) = (timing.probe_interval, timing.probe_timeout);
+        let mut ticks = ticks(interval);
+        loop {
+            ticks.tick().await;
+            let (sent, begun) = (self.clock.now(), Instant::now());
+            let result = sightings::cache(engine.probe(&node, timeout).await);
+            if result == CacheProbe::TimedOut && held_up(begun, timeout) {
+                continue;
+            }
+            if !self
+                .report(sent, Probe::Cache(node.instance.clone(), result))
+                .await
+            {
+                return;
+            }
+        }
+    }
+
+    async fn targets(self, target: TargetCheck) {
+        let checks = &target.group.health_check;
+        let quick = self.plan.topology.timing.health_check_scale > 1;
+        let mut next_failure = Instant::now();
+        loop {
+            let (sent, begun) = (self.clock.now(), Instant::now());
+            let outcome = match checks.protocol {
+                Protocol::Http => {
+                    let host = target.address.ip().to_string();
+                    probe::http(
+                        target.from,
+                        target.address,
+                        &checks.path,
+                        &host,
+                        checks.timeout,
+                    )
+                    .await
+                }
+                Protocol::Tcp => probe::tcp(target.from, target.address, checks.timeout).await,
+            };
+            let check = judge(&outcome, &checks.matcher);
+            let first = quick && !self.checked(&target);
+            let late = outcome == ProbeOutcome::Timeout && held_up(begun, checks.timeout);
+            // First checks come faster than the interval; their failures count no faster than it.
+            let early = matches!(check, Check::Failed { .. }) && begun < next_failure;
+            if !late && !early && self.can_report(target.view) {
+                next_failure = begun + checks.interval;
+                let probe = Probe::Target {
+                    target_group: target.group.id.clone(),
+                    instance: target.instance.clone(),
+                    node: target.node.clone(),
+                    check,
+                };
+                if !self.report(sent, probe).await {
+                    return;
+                }
+            }
+            let pause = if first { FIRST_CHECKS } else { checks.interval };
+            // A late answer does not shift the schedule (aws-behaviour §4.4).
+            tokio::time::sleep(pause.saturating_sub(begun.elapsed())).await;
+        }
+    }
+
+    async fn nodes(self, node: LoadBalancerNode) {
+        let balancer = self
+            .plan
+            .topology
+            .load_balancers
+            .iter()
+            .find(|lb| lb.id == node.load_balancer);
+        let Some(port) = balancer
+            .and_then(|lb| lb.listeners.first())
+            .map(|listener| listener.port)
+        else {
+            return;
+        };
+        let address = self.ports.dial(node.address, ZoneNumber::OUTSIDE, port);
+        let mut ticks = ticks(NODE_INTERVAL);
+        loop {
+            ticks.tick().await;
+            let (sent, begun) = (self.clock.now(), Instant::now());
+            let outcome = probe::tcp(self.outside(), address, NODE_TIMEOUT).await;
+            if matches!(outcome, ProbeOutcome::Timeout) && held_up(begun, NODE_TIMEOUT) {
+                continue;
+            }
+            let check = judge(&outcome, &[]);
+            let (load_balancer, zone) = (node.load_balancer.clone(), node.zone.clone());
+            if !self
+                .report(
+                    sent,
+                    Probe::Node {
+                        load_balancer,
+                        zone,
+                        check,
+                    },
+                )
+                .await
+            {
+                return;
+            }
+        }
+    }
+
+    async fn health_checks(self, health_check: HealthCheck) {
+        let mut ticks = ticks(health_check.request_interval);
+        // Connect within 4 s, answer within 2 s more for HTTP (aws-behaviour §6.4), never longer than the interval.
+        let limit = health_check.request_interval.min(Duration::from_secs(6));
+        loop {
+            ticks.tick().await;
+            let sent = self.clock.now();
+            let check = self.check_endpoint(&health_check, limit).await;
+            if !self
+                .report(sent, Probe::HealthCheck(health_check.id.clone(), check))
+                .await
+            {
+                return;
+            }
+        }
+    }
+
+    async fn check_endpoint(&self, health_check: &HealthCheck, limit: Duration) -> Check {
+        let name = &health_check.fully_qualified_domain_name;
+        let found = lookup(self.resolver, name, limit)
+            .await
+            .ok()
+            .and_then(|answer| answer.addresses.first().copied());
+        let Some(address) = found else {
+            return Check::Failed {
+                reason: CHECKER_REASON,
+                detail: format!("{name} does not resolve"),
+            };
+        };
+        let address = SocketAddrV4::new(address, self.ports.real(health_check.port));
+        let from = self.outside();
+        let outcome = match health_check.protocol {
+            Protocol::Http => {
+                probe::http(from, address, &health_check.resource_path, name, limit).await
+            }
+            Protocol::Tcp => probe::tcp(from, address, limit).await,
+        };
+        // 2xx and 3xx are healthy (aws-behaviour §6.4).
+        judge(&outcome, &[(200, 399)])
+    }
+
+    /// The address from which the outside asks.
+    fn outside(&self) -> Ipv4Addr {
+        topologies::address::api(self.plan.slot, ZoneNumber::OUTSIDE)
+    }
+
+    /// A node that has no power or is cut off tells nobody what it sees.
+    fn can_report(&self, view: ZoneNumber) -> bool {
+        let network = self.network.borrow();
+        !network.dark.contains(&view) && !network.isolated.contains(&view)
+    }
+
+    fn checked(&self, target: &TargetCheck) -> bool {
+        let world = self.world.borrow();
+        let views = world
+            .targets
+            .get(&target.group.id)
+            .and_then(|targets| targets.get(&target.instance));
+        views
+            .and_then(|views| views.get(&target.node))
+            .is_some_and(|view| view.state != TargetHealth::Initial)
+    }
+
+    /// Whether somebody still listens.
+    async fn report(&self, sent: topologies::time::Time, probe: Probe) -> bool {
+        self.inbox.send(Stimulus::Probe(sent, probe)).await.is_ok()
+    }
+}
+
+struct TargetCheck {
+    instance: topologies::id::InstanceId,
+    /// The node's own address.
+    from: Ipv4Addr,
+    address: SocketAddrV4,
+    group: TargetGroup,
+    node: ZoneId,
+    view: ZoneNumber,
+}
+
+fn ticks(interval: Duration) -> tokio::time::Interval {
+    let mut ticks = interval_at(Instant::now(), interval.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Whether a time-out came so late that this process, not the host, was what did not run.
+fn held_up(begun: Instant, limit: Duration) -> bool {
+    begun.elapsed() > limit + limit / 2
+}
+
+/// A status within `matcher` passes, and a connection alone where no status was asked for. Reason codes: aws-behaviour §4.4.
+fn judge(outcome: &ProbeOutcome, matcher: &[(u16, u16)]) -> Check {
+    match outcome {
+        ProbeOutcome::Connected => Check::Passed("connected".to_owned()),
+        ProbeOutcome::Status(status)
+            if matcher
+                .iter()
+                .any(|(low, high)| (*low..=*high).contains(status)) =>
+        {
+            Check::Passed(status.to_string())
+        }
+        ProbeOutcome::Status(status) => Check::Failed {
+            reason: "Target.ResponseCodeMismatch",
+            detail: format!("Health checks failed with these codes: [{status}]"),
+        },
+        ProbeOutcome::Timeout => Check::Failed {
+            reason: "Target.Timeout",
+            detail: "Request timed out".to_owned(),
+        },
+        ProbeOutcome::Refused | ProbeOutcome::Closed | ProbeOutcome::Malformed => Check::Failed {
+            reason: CHECKER_REASON,
+            detail: "Health checks failed".to_owned(),
+        },
+    }
+}

@@ -1,0 +1,401 @@
+//! What the data plane is to serve: a pure function of the plan and the world.
+//!
+//! Names follow roles here: the endpoint of a DB instance answers with the host that the world calls primary, a load balancer's
+//! name with its nodes, a hosted zone's record with what its health checks leave.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proxies::routes::{
+    Apex, Candidate, Eni, Listener, LoadBalancer, Node, Policy, RecordSet, Routes, Target,
+    TargetGroup, TargetState, Value,
+};
+use topologies::event::TargetHealth;
+use topologies::id::{InstanceId, LoadBalancerId, ZoneId};
+use topologies::plan::{EndpointKind, Plan};
+use topologies::topology::{HostedZone, Record, RecordValue, RuleAction};
+use topologies::world::World;
+
+/// TTL of negative answers with AWS's timing: the minimum of Route 53's SOA records (aws-behaviour §6.1).
+const NEGATIVE_TTL: Duration = Duration::from_secs(900);
+
+/// The routes of a stack in this state.
+pub fn routes(plan: &Plan, world: &World) -> Routes {
+    let enis = plan.instances.iter().map(|instance| {
+        let eni = Eni {
+            address: instance.address,
+            port: instance.port,
+            fenced: world.fenced(&instance.id),
+        };
+        (instance.id.clone(), eni)
+    });
+    let mut names = BTreeMap::new();
+    for endpoint in &plan.endpoints {
+        if let Some(set) = endpoint_records(plan, world, &endpoint.kind) {
+            names.insert(endpoint.name.clone(), vec![set]);
+        }
+    }
+    for lb in &plan.topology.load_balancers {
+        zonal_names(plan, &lb.id, &mut names);
+    }
+    for zone in &plan.topology.hosted_zones {
+        hosted_zone_records(plan, world, zone, &mut names);
+    }
+    Routes {
+        enis: enis.collect(),
+        load_balancers: load_balancers(plan),
+        target_groups: target_groups(plan, world),
+        names,
+        apexes: apexes(plan),
+    }
+}
+
+fn endpoint_records(plan: &Plan, world: &World, kind: &EndpointKind) -> Option<RecordSet> {
+    let timing = &plan.topology.timing;
+    let host = |instance: &InstanceId| plan.instance(instance).map(|i| Value::Host(i.address));
+    let one = |ttl, instance: &InstanceId| Some(RecordSet::simple(ttl, vec![host(instance)?]));
+    match kind {
+        EndpointKind::RdsWriter(db) => one(timing.rds_ttl, &world.databases.get(db)?.primary),
+        EndpointKind::RdsInstance(db) => one(timing.rds_ttl, &world.replicas.get(db)?.instance),
+        EndpointKind::RdsReader(db) => {
+            let replicas = world.replicas.values().filter(|replica| replica.of == *db);
+            let candidates = replicas.filter_map(|r| {
+                let streams = r.replication == topologies::event::ReplicationStatus::Replicating;
+                Some(Candidate {
+                    healthy: streams,
+                    failover: None,
+                    values: vec![host(&r.instance)?],
+                })
+            });
+            let candidates = candidates.collect();
+            Some(RecordSet {
+                ttl: timing.rds_ttl,
+                policy: Policy::OneInTurn,
+                candidates,
+            })
+        }
+        EndpointKind::ElasticachePrimary(group) => {
+            one(timing.elasticache_ttl, &world.caches.get(group)?.primary)
+        }
+        EndpointKind::ElasticacheReader(group) => {
+            let replicas = world.caches.get(group)?.replicas.iter();
+            let candidates = replicas.filter_map(|(instance, up)| {
+                Some(Candidate {
+                    healthy: *up,
+                    failover: None,
+                    values: vec![host(instance)?],
+                })
+            });
+            let candidates = candidates.collect();
+            Some(RecordSet {
+                ttl: timing.elasticache_ttl,
+                policy: Policy::OneInTurn,
+                candidates,
+            })
+        }
+        EndpointKind::ElasticacheNode(instance) => one(timing.elasticache_ttl, instance),
+        EndpointKind::Alb(lb) | EndpointKind::Nlb(lb) => {
+            let nodes = plan.nodes.iter().filter(|node| node.load_balancer == *lb);
+            let candidates = nodes.map(|node| Candidate {
+                healthy: zone_healthy(plan, world, lb, &node.zone),
+                failover: None,
+                values: vec![Value::Host(node.address)],
+            });
+            let candidates = candidates.collect();
+            Some(RecordSet {
+                ttl: timing.load_balancer_ttl,
+                policy: Policy::HealthyNodes,
+                candidates,
+            })
+        }
+        EndpointKind::Record => None,
+    }
+}
+
+/// `<zone>.<name>`: the address of one node, healthy or not (aws-behaviour §4.1, §5).
+fn zonal_names(plan: &Plan, lb: &LoadBalancerId, names: &mut BTreeMap<String, Vec<RecordSet>>) {
+    let of_this = |kind: &EndpointKind| matches!(kind, EndpointKind::Alb(id) | EndpointKind::Nlb(id) if id == lb);
+    let Some(endpoint) = plan
+        .endpoints
+        .iter()
+        .find(|endpoint| of_this(&endpoint.kind))
+    else {
+        return;
+    };
+    for node in plan.nodes.iter().filter(|node| node.load_balancer == *lb) {
+        let set = RecordSet::simple(
+            plan.topology.timing.load_balancer_ttl,
+            vec![Value::Host(node.address)],
+        );
+        names.insert(format!("{}.{}", node.zone, endpoint.name), vec![set]);
+    }
+}
+
+/// Whether a node's address belongs into DNS: it answers, and at least one of its target groups has a healthy target as it
+/// sees them (aws-behaviour §4.5). With cross-zone off only targets of its own zone count.
+fn zone_healthy(plan: &Plan, world: &World, lb: &LoadBalancerId, zone: &ZoneId) -> bool {
+    let answers = world
+        .nodes
+        .get(lb)
+        .and_then(|nodes| nodes.get(zone))
+        .copied()
+        .unwrap_or(true);
+    answers && forwards(plan, lb).any(|group| group_healthy(plan, world, lb, group, zone))
+}
+
+fn group_healthy(
+    plan: &Plan,
+    world: &World,
+    lb: &LoadBalancerId,
+    group: &topologies::topology::TargetGroup,
+    zone: &ZoneId,
+) -> bool {
+    let balancer = plan
+        .topology
+        .load_balancers
+        .iter()
+        .find(|balancer| balancer.id == *lb);
+    let cross_zone = group
+        .cross_zone
+        .unwrap_or(balancer.is_some_and(|balancer| balancer.cross_zone));
+    plan.service_instances(&group.service)
+        .filter(|target| cross_zone || target.zone == *zone)
+        .any(|target| {
+            let views = world
+                .targets
+                .get(&group.id)
+                .and_then(|targets| targets.get(&target.id));
+            views
+                .and_then(|views| views.get(zone))
+                .is_some_and(|view| view.state == TargetHealth::Healthy)
+        })
+}
+
+/// The target groups that a load balancer forwards to.
+pub fn forwards<'a>(
+    plan: &'a Plan,
+    lb: &LoadBalancerId,
+) -> impl Iterator<Item = &'a topologies::topology::TargetGroup> {
+    let balancer = plan
+        .topology
+        .load_balancers
+        .iter()
+        .find(|balancer| balancer.id == *lb);
+    let actions = balancer
+        .into_iter()
+        .flat_map(|balancer| &balancer.listeners)
+        .flat_map(|listener| {
+            listener
+                .rules
+                .iter()
+                .map(|rule| &rule.action)
+                .chain([&listener.default_action])
+        });
+    let groups: Vec<_> = actions
+        .filter_map(|action| match action {
+            RuleAction::Forward(group) => Some(group),
+            RuleAction::FixedResponse { .. } => None,
+        })
+        .collect();
+    plan.topology
+        .target_groups
+        .iter()
+        .filter(move |group| groups.contains(&&group.id))
+}
+
+fn hosted_zone_records(
+    plan: &Plan,
+    world: &World,
+    zone: &HostedZone,
+    names: &mut BTreeMap<String, Vec<RecordSet>>,
+) {
+    let mut sets: BTreeMap<(&str, &str), Vec<&Record>> = BTreeMap::new();
+    for record in &zone.records {
+        sets.entry((&record.name, record_type(&record.value)))
+            .or_default()
+            .push(record);
+    }
+    for ((name, _), records) in sets {
+        let failover = records.iter().any(|record| record.failover.is_some());
+        let candidates = records.iter().map(|record| Candidate {
+            healthy: record_healthy(plan, world, zone, record, 0),
+            failover: record.failover,
+            values: record_values(plan, &record.value),
+        });
+        let set = RecordSet {
+            ttl: records
+                .iter()
+                .map(|record| record.ttl)
+                .min()
+                .unwrap_or_default(),
+            policy: if failover {
+                Policy::Failover
+            } else {
+                Policy::Simple
+            },
+            candidates: candidates.collect(),
+        };
+        names.entry(name.to_owned()).or_default().push(set);
+    }
+}
+
+fn record_type(value: &RecordValue) -> &'static str {
+    match value {
+        RecordValue::A(_)
+        | RecordValue::AliasLoadBalancer { .. }
+        | RecordValue::AliasRecord { .. } => "A",
+        RecordValue::Cname(_) => "CNAME",
+        RecordValue::Txt(_) => "TXT",
+    }
+}
+
+fn record_values(plan: &Plan, value: &RecordValue) -> Vec<Value> {
+    match value {
+        RecordValue::A(addresses) => addresses
+            .iter()
+            .map(|address| Value::Address(*address))
+            .collect(),
+        RecordValue::Cname(name) => vec![Value::Cname(name.clone())],
+        RecordValue::Txt(texts) => texts.iter().map(|text| Value::Text(text.clone())).collect(),
+        RecordValue::AliasRecord { name, .. } => vec![Value::Alias(name.clone())],
+        RecordValue::AliasLoadBalancer { load_balancer, .. } => {
+            let of_this = |kind: &EndpointKind| matches!(kind, EndpointKind::Alb(id) | EndpointKind::Nlb(id) if id == load_balancer);
+            let endpoint = plan
+                .endpoints
+                .iter()
+                .find(|endpoint| of_this(&endpoint.kind));
+            endpoint
+                .map(|endpoint| Value::Alias(endpoint.name.clone()))
+                .into_iter()
+                .collect()
+        }
+    }
+}
+
+/// A record is healthy while its health check is and, where asked for, its alias's target is (aws-behaviour §6.3). `depth` bounds
+/// aliases of aliases; the topology has no cycle.
+fn record_healthy(
+    plan: &Plan,
+    world: &World,
+    zone: &HostedZone,
+    record: &Record,
+    depth: usize,
+) -> bool {
+    let checked = record
+        .health_check
+        .as_ref()
+        .and_then(|id| world.health_checks.get(id))
+        .copied()
+        .unwrap_or(true);
+    let target = match &record.value {
+        RecordValue::AliasLoadBalancer {
+            load_balancer,
+            evaluate_target_health: true,
+        } => {
+            let nodes = plan
+                .nodes
+                .iter()
+                .filter(|node| node.load_balancer == *load_balancer);
+            let mut zones = nodes.map(|node| &node.zone);
+            zones.any(|zone| zone_healthy(plan, world, load_balancer, zone))
+        }
+        RecordValue::AliasRecord {
+            name,
+            evaluate_target_health: true,
+        } if depth < zone.records.len() => {
+            let mut targets = zone.records.iter().filter(|target| target.name == *name);
+            targets.any(|target| record_healthy(plan, world, zone, target, depth + 1))
+        }
+        RecordValue::AliasLoadBalancer { .. }
+        | RecordValue::AliasRecord { .. }
+        | RecordValue::A(_)
+        | RecordValue::Cname(_)
+        | RecordValue::Txt(_) => true,
+    };
+    checked && target
+}
+
+fn load_balancers(plan: &Plan) -> BTreeMap<LoadBalancerId, LoadBalancer> {
+    let balancers = plan.topology.load_balancers.iter().map(|lb| {
+        let nodes = plan.nodes.iter().filter(|node| node.load_balancer == lb.id);
+        let listeners = lb.listeners.iter().map(|listener| Listener {
+            port: listener.port,
+            protocol: listener.protocol,
+            rules: listener.rules.clone(),
+            default_action: listener.default_action.clone(),
+        });
+        let balancer = LoadBalancer {
+            kind: lb.kind,
+            cross_zone: lb.cross_zone,
+            idle_timeout: lb.idle_timeout,
+            nodes: nodes
+                .map(|node| Node {
+                    zone: node.zone.clone(),
+                    address: node.address,
+                })
+                .collect(),
+            listeners: listeners.collect(),
+        };
+        (lb.id.clone(), balancer)
+    });
+    balancers.collect()
+}
+
+fn target_groups(
+    plan: &Plan,
+    world: &World,
+) -> BTreeMap<topologies::id::TargetGroupId, TargetGroup> {
+    let groups = plan.topology.target_groups.iter().map(|group| {
+        let targets = plan.service_instances(&group.service).map(|instance| {
+            let views = world
+                .targets
+                .get(&group.id)
+                .and_then(|targets| targets.get(&instance.id));
+            let health = views
+                .into_iter()
+                .flatten()
+                .map(|(zone, view)| (zone.clone(), state(view.state)));
+            Target {
+                instance: instance.id.clone(),
+                zone: instance.zone.clone(),
+                address: instance.address,
+                port: group.port,
+                health: health.collect(),
+            }
+        });
+        (
+            group.id.clone(),
+            TargetGroup {
+                cross_zone: group.cross_zone,
+                targets: targets.collect(),
+            },
+        )
+    });
+    groups.collect()
+}
+
+fn state(health: TargetHealth) -> TargetState {
+    match health {
+        TargetHealth::Initial => TargetState::Initial,
+        TargetHealth::Healthy => TargetState::Healthy,
+        TargetHealth::Unhealthy => TargetState::Unhealthy,
+    }
+}
+
+fn apexes(plan: &Plan) -> Vec<Apex> {
+    let timing = &plan.topology.timing;
+    let negative_ttl = if timing.profile == "aws" {
+        NEGATIVE_TTL
+    } else {
+        timing.load_balancer_ttl
+    };
+    let hosted = plan
+        .topology
+        .hosted_zones
+        .iter()
+        .map(|zone| zone.name.clone());
+    hosted
+        .chain([plan.topology.suffix.clone()])
+        .map(|name| Apex { name, negative_ttl })
+        .collect()
+}

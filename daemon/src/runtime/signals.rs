@@ -1,0 +1,116 @@
+//! Ending, stopping and waking all processes of what we started. Blocking: for a thread that may wait.
+//!
+//! A leader is stopped before its processes are counted, so that it starts no more of them meanwhile; then it is counted again
+//! until nobody new is found.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::processes::{Body, Identity, Snapshot};
+
+/// How long killed processes may take to go: one that waits for a disk does not end before that answers.
+const KILL_WAIT_MAX: Duration = Duration::from_secs(20);
+/// How often processes are counted again at most; a program that starts new ones faster than they are stopped is hopeless.
+const ROUNDS_MAX: usize = 1000;
+
+/// Kills all processes of `bodies` at once, and returns when none is left.
+pub(super) fn kill(bodies: &[Body]) -> io::Result<()> {
+    for body in bodies {
+        body.leader.signal(Signal::STOP)?;
+    }
+    kill_found(|snapshot| {
+        bodies
+            .iter()
+            .flat_map(|body| snapshot.members(body))
+            .collect()
+    })
+}
+
+/// Kills everything that carries the mark of the stack in directory `stack`.
+pub(super) fn kill_marked(stack: &str) -> io::Result<()> {
+    kill_found(|snapshot| snapshot.marked(stack))
+}
+
+/// Stops all processes of `body`.
+pub(super) fn freeze(body: &Body) -> io::Result<()> {
+    body.leader.signal(Signal::STOP)?;
+    let mut stopped = BTreeSet::from([body.leader]);
+    for _ in 0..ROUNDS_MAX {
+        let members = Snapshot::take()?.members(body);
+        let fresh: Vec<Identity> = members.difference(&stopped).copied().collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        signal_all(&fresh, Signal::STOP)?;
+        stopped.extend(fresh);
+    }
+    Err(too_many())
+}
+
+/// Lets all processes of `body` go on, the leader last.
+pub(super) fn thaw(body: &Body) -> io::Result<()> {
+    let mut members = Snapshot::take()?.members(body);
+    members.remove(&body.leader);
+    signal_all(&members, Signal::CONT)?;
+    body.leader.signal(Signal::CONT)
+}
+
+/// Asks the processes of `body` to end.
+pub(super) fn request_end(body: &Body, signal: Signal, whom: Whom) -> io::Result<()> {
+    match whom {
+        Whom::Leader => body.leader.signal(signal),
+        Whom::All => signal_all(&Snapshot::take()?.members(body), signal),
+    }
+}
+
+/// Who is asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// The leader, which ends its children in the right order.
+    Leader,
+    /// Everyone, as Ctrl-C does: a shell passes nothing on.
+    All,
+}
+
+fn kill_found(find: impl Fn(&Snapshot) -> BTreeSet<Identity>) -> io::Result<()> {
+    let started = Instant::now();
+    loop {
+        let members = find(&Snapshot::take()?);
+        if members.is_empty() {
+            return Ok(());
+        }
+        if started.elapsed() > KILL_WAIT_MAX {
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("{} processes do not die of SIGKILL", members.len()),
+            ));
+        }
+        signal_all(&members, Signal::KILL)?;
+        wait_for_end(&members, Duration::from_millis(200));
+    }
+}
+
+/// Returns once all have ended, or after `limit`.
+fn wait_for_end(members: &BTreeSet<Identity>, limit: Duration) {
+    let started = Instant::now();
+    while members.iter().any(|member| member.runs()) && started.elapsed() < limit {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn signal_all<'a>(
+    members: impl IntoIterator<Item = &'a Identity>,
+    signal: Signal,
+) -> io::Result<()> {
+    members
+        .into_iter()
+        .try_for_each(|member| member.signal(signal))
+}
+
+fn too_many() -> io::Error {
+    io::Error::other("it starts processes faster than they can be stopped")
+}

@@ -1,0 +1,78 @@
+//! A stack's passwords: generated once, kept in a file that only its owner reads.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+use serde::{Deserialize, Serialize};
+use topologies::id::DbInstanceId;
+use topologies::topology::Topology;
+
+use crate::engines::secrets::DbSecrets;
+
+/// Where they are kept, in the stack's directory.
+const FILE: &str = "secrets.json";
+
+/// A stack's passwords.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Secrets {
+    /// Those of DB instances; read replicas have those of the DB instance they belong to.
+    pub databases: BTreeMap<DbInstanceId, DbSecrets>,
+}
+
+impl Secrets {
+    /// Those in the stack's directory, completed by new ones for what the topology has and the file has not.
+    ///
+    /// # Errors
+    /// When the file can not be read or written, or the operating system gives no random numbers.
+    pub fn open(directory: &Path, topology: &Topology) -> io::Result<Self> {
+        let path = directory.join(FILE);
+        let mut secrets = match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)?,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Self::default(),
+            Err(cause) => return Err(cause),
+        };
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(io::Error::other)?;
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let before = secrets.clone();
+        for db in &topology.db_instances {
+            let given = db.master_user_password.as_deref();
+            let known = secrets.databases.entry(db.id.clone());
+            known.or_insert_with(|| DbSecrets::generate(&mut rng, given));
+        }
+        if secrets != before {
+            secrets.save(&path)?;
+        }
+        Ok(secrets)
+    }
+
+    /// What an application's environment is made with.
+    pub fn for_environment(&self) -> topologies::plan::Secrets {
+        let masters = self
+            .databases
+            .iter()
+            .map(|(db, secrets)| (db.clone(), secrets.master.expose().to_owned()));
+        topologies::plan::Secrets {
+            master_passwords: masters.collect(),
+        }
+    }
+
+    fn save(&self, path: &Path) -> io::Result<()> {
+        let unfinished = path.with_extension("new");
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&unfinished)?;
+        file.write_all(&serde_json::to_vec_pretty(self)?)?;
+        file.sync_all()?;
+        fs::rename(unfinished, path)
+    }
+}

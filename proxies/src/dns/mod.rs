@@ -1,0 +1,8 @@
+//! Names: a resolver for every view, as a VPC has one, and a client for those who look up as applications do.
+
+pub mod client;
+
+pub(crate) mod answer;
+pub(crate) mod select;
+pub(crate) mod serve;
+pub(crate) mod zone;

@@ -1,0 +1,60 @@
+//! A flow through a Network Load Balancer's node.
+//!
+//! Missing: UDP and TLS listeners, client IP preservation, proxy protocol, source IP stickiness.
+
+use std::io;
+use std::rc::Rc;
+
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::core::Visit;
+use crate::eni::forward;
+use crate::entrance::{NodePort, Stake, target_health};
+use crate::nlb::route::{flow_hash, target_group};
+use crate::targets::pick;
+use crate::traffic::Count;
+
+/// Serves one flow.
+pub(crate) async fn serve(visit: Visit, client: TcpStream, node: NodePort) {
+    let snapshot = visit.core.snapshot();
+    let load_balancer = snapshot.routes.load_balancers.get(&node.load_balancer);
+    let idle = load_balancer.map(|it| it.idle_timeout);
+    drop(snapshot);
+    forward(visit, client, idle, async |visit: &Visit| {
+        connect(visit, &node).await
+    })
+    .await;
+}
+
+/// Connects to the flow's target, through the links of the node's zone. The target's refusal is the client's.
+async fn connect(visit: &Visit, node: &NodePort) -> io::Result<TcpStream> {
+    let target = {
+        let snapshot = Rc::clone(&visit.core.snapshot());
+        let hash = flow_hash(visit.peer, visit.local, visit.core.seed);
+        let routes = &snapshot.routes;
+        let target = routes
+            .load_balancers
+            .get(&node.load_balancer)
+            .and_then(|it| {
+                let group = target_group(it, node.port, routes)?;
+                Some((it, pick(it, group, &node.zone, hash)?))
+            });
+        let Some((load_balancer, target)) = target else {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        };
+        visit.set_stake(Stake::Flow {
+            node: node.clone(),
+            target: target.instance.clone(),
+            health: target_health(load_balancer, node, &target.instance, routes),
+        });
+        visit
+            .core
+            .ports
+            .dial(target.address, node.host.zone, target.port)
+    };
+    let connected = TcpSocket::new_v4()?.connect(target.into()).await;
+    if connected.is_err() {
+        visit.count(Count::TargetConnectionErrors);
+    }
+    connected
+}

@@ -1,0 +1,158 @@
+//! A small stack for a test: a data plane on its own slot, engines that echo, clients with deadlines.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proxies::Ports;
+use proxies::plane::{Config, DataPlane};
+use proxies::routes::{Eni, Routes};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use topologies::address::{HostAddress, Slot, ZoneNumber};
+use topologies::network::Network;
+
+/// Long enough for anything that is to happen.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+/// Long enough to believe that something does not happen: several times what it takes when it does.
+pub(crate) const NEVER: Duration = Duration::from_millis(300);
+/// Where the resolvers of the tests listen.
+pub(crate) const DNS_PORT: u16 = 5353;
+
+pub(crate) fn zone(number: usize) -> ZoneNumber {
+    ZoneNumber::zone(number).unwrap()
+}
+
+/// A data plane and the world it serves.
+pub(crate) struct Stack {
+    pub(crate) slot: Slot,
+    pub(crate) plane: DataPlane,
+    pub(crate) routes: Routes,
+    pub(crate) network: Network,
+}
+
+impl Stack {
+    /// Zones 1 to 3 and outside, two cores.
+    pub(crate) fn start(slot: u8) -> Self {
+        let slot = Slot::new(slot).unwrap();
+        let config = Config {
+            cores: NonZeroUsize::new(2),
+            slot,
+            views: vec![ZoneNumber::OUTSIDE, zone(1), zone(2), zone(3)],
+            dns_port: DNS_PORT,
+            ports: Ports::default(),
+            seed: 1,
+        };
+        Self {
+            slot,
+            plane: DataPlane::start(config).unwrap(),
+            routes: Routes::default(),
+            network: Network::default(),
+        }
+    }
+
+    /// Host `host` of zone `zone_number`.
+    pub(crate) fn host(&self, zone_number: usize, host: u8) -> HostAddress {
+        HostAddress {
+            slot: self.slot,
+            zone: zone(zone_number),
+            host,
+        }
+    }
+
+    /// Adds the network interface of an instance.
+    pub(crate) fn add_eni(&mut self, name: &str, address: HostAddress, port: u16) {
+        let eni = Eni {
+            address,
+            port,
+            fenced: false,
+        };
+        self.routes.enis.insert(name.into(), eni);
+    }
+
+    /// Has the data plane follow the changed routes and network.
+    pub(crate) async fn apply(&self) {
+        let routes = self.plane.set_routes(Arc::new(self.routes.clone()));
+        routes.everywhere().await.unwrap();
+        let network = self.plane.set_network(Arc::new(self.network.clone()));
+        network.everywhere().await.unwrap();
+    }
+
+    pub(crate) async fn shutdown(self) {
+        self.plane.shutdown(Duration::ZERO).await;
+    }
+}
+
+/// An engine that sends back what it gets and ends when its client does; dropped, it is gone with all its connections.
+pub(crate) struct Echo {
+    _tasks: JoinSet<()>,
+}
+
+impl Echo {
+    pub(crate) async fn listen(address: (Ipv4Addr, u16)) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                connections.spawn(async move {
+                    let (mut read, mut write) = stream.split();
+                    let _ended = tokio::io::copy(&mut read, &mut write).await;
+                    let _gone = write.shutdown().await;
+                });
+            }
+        });
+        Self { _tasks: tasks }
+    }
+}
+
+/// What became of an attempt to connect.
+pub(crate) async fn connect(address: impl Into<SocketAddr>) -> io::Result<TcpStream> {
+    let address = address.into();
+    tokio::time::timeout(NEVER, TcpStream::connect(address))
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// Why connecting fails.
+pub(crate) async fn refusal(address: impl Into<SocketAddr>) -> io::ErrorKind {
+    connect(address).await.unwrap_err().kind()
+}
+
+/// Sends `text` and expects it back.
+pub(crate) async fn ping(stream: &mut TcpStream, text: &str) {
+    stream.write_all(text.as_bytes()).await.unwrap();
+    assert_eq!(receive(stream, text.len()).await.unwrap(), text);
+}
+
+/// The next `length` bytes.
+pub(crate) async fn receive(stream: &mut TcpStream, length: usize) -> io::Result<String> {
+    let mut bytes = vec![0; length];
+    tokio::time::timeout(SOON, stream.read_exact(&mut bytes)).await??;
+    Ok(String::from_utf8(bytes).unwrap())
+}
+
+/// What the next read of a silent connection finds: its end, an error, or nothing for a while.
+pub(crate) async fn next(
+    stream: &mut TcpStream,
+    patience: Duration,
+) -> Result<usize, io::ErrorKind> {
+    let mut byte = [0; 1];
+    match tokio::time::timeout(patience, stream.read(&mut byte)).await {
+        Ok(read) => read.map_err(|error| error.kind()),
+        Err(_) => Err(io::ErrorKind::TimedOut),
+    }
+}
+
+/// The zones' names of the tests.
+pub(crate) fn nothing_wrong() -> Network {
+    Network {
+        links: BTreeMap::new(),
+        ..Network::default()
+    }
+}
