@@ -25,7 +25,7 @@ use topologies::network::Network;
 use crate::alb::pool::Pool;
 use crate::buffers::Buffers;
 use crate::door::{Door, bind};
-use crate::entrance::{Entrance, Ports, Service, Stake, door_state};
+use crate::entrance::{Entrance, Ports, Service, Stake, door_state, stricken};
 use crate::flow::{Flow, Weather};
 use crate::plane::BindError;
 use crate::routes::Routes;
@@ -171,7 +171,7 @@ pub(crate) async fn run(parts: Parts) {
         number,
         ports,
         buffers: Buffers::new(),
-        pool: Rc::new(Pool::new()),
+        pool: Rc::new(Pool::default()),
         turns: RefCell::default(),
         rotation: RefCell::default(),
         tasks: TaskTracker::new(),
@@ -187,6 +187,7 @@ pub(crate) async fn run(parts: Parts) {
         random: RefCell::new(ChaCha8Rng::seed_from_u64(seed ^ number as u64)),
     });
     core.open_resolvers(resolvers, udp);
+    core.tasks.spawn_local(Rc::clone(&core.pool).sweep());
     loop {
         // Both are cancel-safe: what was not received stays in its channel.
         let next = tokio::select! {
@@ -255,6 +256,7 @@ impl Core {
             *self.posts.borrow_mut() = posts;
         }
         let errors = self.set_doors();
+        self.pool.follow(&self.snapshot().network);
         self.set_flows();
         errors
     }
@@ -298,6 +300,9 @@ impl Core {
             let weather = Weather::between(&snapshot.network, entrance.from, entrance.to);
             if registered.stake.lost(&snapshot.routes, &snapshot.network) {
                 registered.flow.doom();
+            }
+            if weather.dark && stricken(entrance, &snapshot.network) {
+                registered.flow.strike();
             }
             registered.flow.set_weather(&weather);
         }

@@ -66,9 +66,8 @@ pub(crate) async fn forward(
     }
     // A reset does not pass a dark link either.
     flow.passable().await;
-    reset(client.get_ref());
-    drop(client);
     visit.count(Count::Resets);
+    reset(client.get_ref());
 }
 
 /// The time that the handshake takes on a slow link; the kernel completes it at once.

@@ -184,6 +184,15 @@ impl Stake {
     }
 }
 
+/// Whether the server behind `entrance` has no power or its process is gone.
+pub(crate) fn stricken(entrance: &Entrance, network: &Network) -> bool {
+    network.dark.contains(&entrance.to)
+        || match &entrance.service {
+            Service::Eni { instance, .. } => network.closed.contains(instance),
+            Service::Node(_) | Service::Resolver => false,
+        }
+}
+
 /// A node that loses power knows none of its connections when it is back; neither does one that is gone.
 fn node_lost(node: &NodePort, routes: &Routes, network: &Network) -> bool {
     let there = routes
@@ -258,9 +267,11 @@ mod tests {
         );
         let engines: BTreeSet<_> = found
             .values()
-            .map(|entrance| match &entrance.service {
-                Service::Eni { engine, .. } => engine.to_string(),
-                other => panic!("{other:?}"),
+            .map(|entrance| {
+                let Service::Eni { engine, .. } = &entrance.service else {
+                    panic!("{entrance:?}")
+                };
+                engine.to_string()
             })
             .collect();
         assert_eq!(engines, BTreeSet::from(["127.100.242.10:8080".to_owned()]));

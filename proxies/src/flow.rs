@@ -17,6 +17,9 @@ use topologies::network::{Network, Path};
 const DARK: u8 = 1;
 const SLOW: u8 = 2;
 const DOOMED: u8 = 4;
+const STRICKEN: u8 = 8;
+/// What a change of weather leaves as it is.
+const LASTING: u8 = DOOMED | STRICKEN;
 
 /// The delay of one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,7 +63,7 @@ impl Weather {
 /// A connection's condition.
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
-    /// `DARK | SLOW | DOOMED`; zero is the common case.
+    /// `DARK | SLOW | DOOMED | STRICKEN`; zero is the common case.
     condition: AtomicU8,
     delays: Mutex<(Delay, Delay)>,
     severed: AtomicBool,
@@ -87,8 +90,8 @@ impl Flow {
         let bits = if weather.dark { DARK } else { 0 } | if weather.slow() { SLOW } else { 0 };
         let before = self.condition.load(Ordering::Acquire);
         self.condition
-            .store(before & DOOMED | bits, Ordering::Release);
-        if before & !DOOMED != bits || delays_changed {
+            .store(before & LASTING | bits, Ordering::Release);
+        if before & !LASTING != bits || delays_changed {
             self.waker.wake();
         }
     }
@@ -97,6 +100,18 @@ impl Flow {
     pub(crate) fn doom(&self) {
         self.condition.fetch_or(DOOMED, Ordering::AcqRel);
         self.waker.wake();
+    }
+
+    /// Records that the server lost power or its process while nothing could pass: if its end of the connection is closed
+    /// when the link is back, that was no farewell.
+    pub(crate) fn strike(&self) {
+        self.condition.fetch_or(STRICKEN, Ordering::AcqRel);
+    }
+
+    /// Whether the server was struck since this was last asked.
+    pub(crate) fn take_stricken(&self) -> bool {
+        let before = self.condition.fetch_and(!STRICKEN, Ordering::AcqRel);
+        before & STRICKEN != 0
     }
 
     pub(crate) fn dark(&self) -> bool {

@@ -31,3 +31,4 @@ mod relay;
 mod targets;
 
 pub use entrance::Ports;
+pub use plane::{Applied, BindError, BindErrors, Config, DataPlane};

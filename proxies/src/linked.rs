@@ -14,6 +14,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use crate::flow::{Delay, Flow};
@@ -25,8 +26,8 @@ const CHUNK: usize = 16 << 10;
 
 /// The client's end of a connection behind the emulated link.
 #[derive(Debug)]
-pub(crate) struct Linked<S> {
-    io: S,
+pub(crate) struct Linked {
+    io: TcpStream,
     flow: Arc<Flow>,
     seed: u64,
     /// Only while there is, or just was, a delay.
@@ -124,9 +125,9 @@ impl Slow {
     }
 
     /// Takes what the client has sent on its way.
-    fn poll_take_in<S: AsyncRead + Unpin>(
+    fn poll_take_in(
         &mut self,
-        io: &mut S,
+        io: &mut TcpStream,
         delay: Delay,
         cx: &mut Context<'_>,
     ) -> io::Result<()> {
@@ -150,11 +151,7 @@ impl Slow {
     }
 
     /// Delivers what is due to the client; ready when nothing is on its way.
-    fn poll_deliver<S: AsyncWrite + Unpin>(
-        &mut self,
-        io: &mut S,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_deliver(&mut self, io: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(parcel) = ready!(self.outbound.poll_due(cx)) {
             match parcel {
                 Parcel::Data(bytes) => {
@@ -181,9 +178,9 @@ impl Slow {
     }
 }
 
-impl<S> Linked<S> {
+impl Linked {
     /// Puts `io` behind the link whose condition `flow` tells. `seed` draws the jitter.
-    pub(crate) fn new(io: S, flow: Arc<Flow>, seed: u64) -> Self {
+    pub(crate) fn new(io: TcpStream, flow: Arc<Flow>, seed: u64) -> Self {
         Self {
             io,
             flow,
@@ -193,7 +190,7 @@ impl<S> Linked<S> {
     }
 
     /// The connection itself.
-    pub(crate) fn get_ref(&self) -> &S {
+    pub(crate) fn get_ref(&self) -> &TcpStream {
         &self.io
     }
 
@@ -209,7 +206,17 @@ impl<S> Linked<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Linked<S> {
+impl Drop for Linked {
+    /// A condemned connection ends with a reset, whoever lets go of it.
+    fn drop(&mut self) {
+        if self.flow.doomed() {
+            // It fails only if the connection is already gone.
+            let _gone = self.io.set_zero_linger();
+        }
+    }
+}
+
+impl AsyncRead for Linked {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -243,7 +250,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Linked<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linked<S> {
+impl AsyncWrite for Linked {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

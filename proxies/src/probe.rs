@@ -68,10 +68,13 @@ async fn connect(from: Ipv4Addr, target: SocketAddrV4) -> io::Result<TcpStream> 
 }
 
 fn failed(error: &io::Error) -> ProbeOutcome {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => ProbeOutcome::Refused,
-        io::ErrorKind::TimedOut => ProbeOutcome::Timeout,
-        _ => ProbeOutcome::Closed,
+    let kind = error.kind();
+    if kind == io::ErrorKind::ConnectionRefused {
+        ProbeOutcome::Refused
+    } else if kind == io::ErrorKind::TimedOut {
+        ProbeOutcome::Timeout
+    } else {
+        ProbeOutcome::Closed
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) enum End {
 pub(crate) struct Relay<'a> {
     buffers: &'a Buffers,
     flow: &'a Flow,
-    client: &'a mut Linked<TcpStream>,
+    client: &'a mut Linked,
     server: &'a mut TcpStream,
     up: Half,
     down: Half,
@@ -167,7 +167,7 @@ impl<'a> Relay<'a> {
     pub(crate) fn new(
         buffers: &'a Buffers,
         flow: &'a Flow,
-        client: &'a mut Linked<TcpStream>,
+        client: &'a mut Linked,
         server: &'a mut TcpStream,
         idle: Option<Duration>,
     ) -> Self {
@@ -200,7 +200,7 @@ impl<'a> Relay<'a> {
             self.was_dark = true;
             return Poll::Pending;
         }
-        if std::mem::take(&mut self.was_dark) && self.server_gone() {
+        if std::mem::take(&mut self.was_dark) && self.flow.take_stricken() && self.server_gone() {
             return Poll::Ready(End::ServerReset);
         }
         let mut moved = false;
@@ -239,8 +239,8 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Whether the server ended while nothing could pass: to the client, whose packets it does not know any more, that
-    /// is a reset.
+    /// Whether the server's end of the connection is closed. If it was struck while nothing could pass, it does not know
+    /// the client's packets any more, and that is a reset.
     fn server_gone(&self) -> bool {
         if self.down.stage != Stage::Flowing {
             return false;

@@ -6,7 +6,7 @@
 //! - [`spec`]: a topology file as written; [`mod@check`]: `Spec` to [`topology`], every mistake at once; [`notes`]: mistakes shown
 //! - [`topology`]: the stack as meant, references resolved, AWS's defaults filled
 //! - [`defaults`]: AWS's defaults and limits; [`explain`]: a topology written out with all of them
-//! - [`mod@plan`]: what will run where, at which address, under which name; [`names`], [`reference`]: those names and `${...}`
+//! - [`mod@plan`]: what will run where, at which address, under which name; [`names`], [`mod@reference`]: those names and `${...}`
 //! - [`event`], [`world`]: the vocabulary of everything that happens, and its fold
 //! - [`runtime`]: the trait that starts, stops and watches instances; [`affliction`]: what harm forbids and hides
 //! - [`network`]: the physical state of the emulated network

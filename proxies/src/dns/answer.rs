@@ -138,12 +138,7 @@ fn fill(
         response.add_answers(records?);
         return Some(());
     }
-    let wanted = match question.query_type() {
-        RecordType::A => Type::A,
-        RecordType::CNAME => Type::Cname,
-        RecordType::TXT => Type::Txt,
-        _ => Type::Other,
-    };
+    let wanted = wanted(question.query_type());
     let (found, negative) = match resolve(routes, view, name, wanted, rotation) {
         Resolution::Found(found) => (found, None),
         Resolution::NoData(found, apex) => (found, Some((ResponseCode::NoError, apex))),
@@ -165,22 +160,29 @@ fn fill(
     Some(())
 }
 
+fn wanted(asked: RecordType) -> Type {
+    let types = [
+        (RecordType::A, Type::A),
+        (RecordType::CNAME, Type::Cname),
+        (RecordType::TXT, Type::Txt),
+    ];
+    let known = types.into_iter().find(|(it, _)| *it == asked);
+    known.map_or(Type::Other, |(_, wanted)| wanted)
+}
+
 /// The SOA or NS records of an apex, if that is the question.
 fn of_apex(routes: &Routes, name: &str, question: &Query) -> Option<Option<Vec<Record>>> {
     let apex = apex_of(routes, name).filter(|apex| apex.name == name)?;
-    match question.query_type() {
-        RecordType::SOA => Some(soa(apex, question.name().clone(), SOA_TTL).map(|soa| vec![soa])),
-        RecordType::NS => Some(
-            NAME_SERVERS
-                .iter()
-                .map(|server| {
-                    let data = RData::NS(NS(Name::from_ascii(server).ok()?));
-                    Some(Record::from_rdata(question.name().clone(), NS_TTL, data))
-                })
-                .collect(),
-        ),
-        _ => None,
+    let owner = question.name();
+    if question.query_type() == RecordType::SOA {
+        return Some(soa(apex, owner.clone(), SOA_TTL).map(|soa| vec![soa]));
     }
+    let name_server = |server: &&str| {
+        let data = RData::NS(NS(Name::from_ascii(server).ok()?));
+        Some(Record::from_rdata(owner.clone(), NS_TTL, data))
+    };
+    (question.query_type() == RecordType::NS)
+        .then(|| NAME_SERVERS.iter().map(name_server).collect())
 }
 
 /// The SOA record of a private hosted zone; the last number is the TTL of negative answers.

@@ -129,16 +129,16 @@ async fn ask(server: SocketAddr, name: &str) -> Result<Answer, LookupError> {
 }
 
 fn read(server: SocketAddr, name: &str, response: &Message) -> Result<Answer, LookupError> {
-    match response.metadata.response_code {
-        ResponseCode::NoError => {}
-        ResponseCode::NXDomain => return Err(LookupError::NoSuchName { name: name.into() }),
-        code => {
-            return Err(LookupError::Failed {
-                server,
-                name: name.into(),
-                code: code.to_string(),
-            });
-        }
+    let code = response.metadata.response_code;
+    if code == ResponseCode::NXDomain {
+        return Err(LookupError::NoSuchName { name: name.into() });
+    }
+    if code != ResponseCode::NoError {
+        return Err(LookupError::Failed {
+            server,
+            name: name.into(),
+            code: code.to_string(),
+        });
     }
     if response.metadata.truncation {
         return Err(LookupError::Truncated { name: name.into() });
@@ -146,9 +146,12 @@ fn read(server: SocketAddr, name: &str, response: &Message) -> Result<Answer, Lo
     let addresses: Vec<Ipv4Addr> = response
         .answers
         .iter()
-        .filter_map(|record| match &record.data {
-            RData::A(address) => Some(address.0),
-            _ => None,
+        .filter_map(|record| {
+            if let RData::A(address) = &record.data {
+                Some(address.0)
+            } else {
+                None
+            }
         })
         .collect();
     if addresses.is_empty() {

@@ -98,9 +98,11 @@ mod tests {
         for (turn, expected) in expected.iter().enumerate() {
             let octets: Vec<u8> = select(&set, turn)
                 .into_iter()
-                .map(|value| match value {
-                    Value::Address(address) => address.octets()[3],
-                    other => panic!("{other:?}"),
+                .map(|value| {
+                    let Value::Address(address) = value else {
+                        panic!("{value:?}")
+                    };
+                    address.octets()[3]
                 })
                 .collect();
             assert_eq!(octets, *expected, "{policy:?}, turn {turn}");

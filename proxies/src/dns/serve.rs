@@ -46,16 +46,7 @@ pub(crate) async fn udp(
             continue;
         }
         counters.add(core.number, Count::Requests);
-        let question = &packet[..length];
-        let mut rotation = core.rotation.borrow_mut();
-        let answer = answer(
-            &snapshot.routes,
-            view,
-            question,
-            Transport::Udp,
-            &mut rotation,
-        );
-        drop(rotation);
+        let answer = answered(&core, view, &packet[..length], Transport::Udp);
         if let Some(answer) = answer {
             // An asker that does not take its answer asks again.
             let _lost = socket.try_send_to(&answer, asker);
@@ -82,16 +73,7 @@ pub(crate) async fn tcp(visit: Visit, client: TcpStream, view: ZoneNumber) {
             Ok(Ok(Err(_)) | Err(_)) | Err(_) => break,
         }
         visit.count(Count::Requests);
-        let snapshot = visit.core.snapshot();
-        let mut rotation = visit.core.rotation.borrow_mut();
-        let answer = answer(
-            &snapshot.routes,
-            view,
-            &question,
-            Transport::Tcp,
-            &mut rotation,
-        );
-        drop(rotation);
+        let answer = answered(&visit.core, view, &question, Transport::Tcp);
         let Some(answer) = answer else { break };
         let Ok(length) = u16::try_from(answer.len()) else {
             break;
@@ -111,4 +93,15 @@ pub(crate) async fn tcp(visit: Visit, client: TcpStream, view: ZoneNumber) {
         }
     }
     visit.flow.sever();
+}
+
+fn answered(
+    core: &Core,
+    view: ZoneNumber,
+    question: &[u8],
+    transport: Transport,
+) -> Option<Vec<u8>> {
+    let snapshot = core.snapshot();
+    let mut rotation = core.rotation.borrow_mut();
+    answer(&snapshot.routes, view, question, transport, &mut rotation)
 }

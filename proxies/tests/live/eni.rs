@@ -178,6 +178,30 @@ async fn who_died_in_the_dark_is_a_reset_in_the_light() {
 }
 
 #[tokio::test]
+async fn who_says_farewell_over_a_cut_link_is_heard_when_it_is_back() {
+    let mut stack = Stack::start_at(113, 5354);
+    let address = stack.host(1, 10);
+    stack.add_eni("db", address, PORT);
+    let listener = tokio::net::TcpListener::bind((address.engine(), PORT))
+        .await
+        .unwrap();
+    stack.apply().await;
+    let mut client = connect(db(&stack, zone(2))).await.unwrap();
+    let (mut engine, _) = listener.accept().await.unwrap();
+    stack.network.isolated = BTreeSet::from([zone(1)]);
+    stack.apply().await;
+    engine.write_all(b"bye").await.unwrap();
+    drop(engine);
+    assert_eq!(next(&mut client, NEVER).await, Err(ErrorKind::TimedOut));
+    stack.network = nothing_wrong();
+    stack.apply().await;
+    let mut rest = String::new();
+    client.read_to_string(&mut rest).await.unwrap();
+    assert_eq!(rest, "bye");
+    stack.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_fence_does_not_reach_a_client_in_the_dark_before_the_light() {
     let (mut stack, _echo) = with_db(106).await;
     let mut client = connect(db(&stack, zone(2))).await.unwrap();
@@ -322,5 +346,37 @@ async fn an_address_in_use_is_named_and_the_rest_is_served() {
     ping(&mut client, "hello").await;
     drop(squatter);
     stack.plane.set_routes(routes).everywhere().await.unwrap();
+    stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_flickering_link_neither_refuses_nor_resets_a_client() {
+    let mut stack = Stack::start_at(112, 5354);
+    let address = stack.host(1, 10);
+    stack.add_eni("db", address, PORT);
+    let _echo = Echo::listen((address.engine(), PORT)).await;
+    stack.apply().await;
+    let (from, port) = db(&stack, zone(2));
+    let mut clients = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        clients.spawn(async move {
+            for round in 0..10 {
+                let connect = TcpStream::connect((from, port));
+                let mut client = tokio::time::timeout(SOON, connect).await.unwrap().unwrap();
+                ping(&mut client, &format!("{number} {round}")).await;
+            }
+        });
+    }
+    for _ in 0..100 {
+        stack.network.isolated = BTreeSet::from([zone(1)]);
+        stack.apply().await;
+        stack.network = nothing_wrong();
+        stack.apply().await;
+    }
+    while let Some(client) = clients.join_next().await {
+        client.unwrap();
+    }
+    let traffic = stack.plane.traffic()[&Subject::Eni("db".into())];
+    assert_eq!((traffic.connections, traffic.resets), (200, 0));
     stack.shutdown().await;
 }

@@ -1,6 +1,5 @@
 //! A small stack for a test: a data plane on its own slot, engines that echo, clients with deadlines.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -9,12 +8,16 @@ use std::time::Duration;
 
 use proxies::Ports;
 use proxies::plane::{Config, DataPlane};
-use proxies::routes::{Eni, Routes};
+use proxies::routes::{
+    Eni, Listener, LoadBalancer, Node, Routes, Target, TargetGroup, TargetState,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use topologies::address::{HostAddress, Slot, ZoneNumber};
+use topologies::id::ZoneId;
 use topologies::network::Network;
+use topologies::topology::{LoadBalancerType, Protocol, RuleAction};
 
 /// Long enough for anything that is to happen.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
@@ -38,12 +41,17 @@ pub(crate) struct Stack {
 impl Stack {
     /// Zones 1 to 3 and outside, two cores.
     pub(crate) fn start(slot: u8) -> Self {
+        Self::start_at(slot, DNS_PORT)
+    }
+
+    /// The same on a slot that another test uses with other ports.
+    pub(crate) fn start_at(slot: u8, dns_port: u16) -> Self {
         let slot = Slot::new(slot).unwrap();
         let config = Config {
             cores: NonZeroUsize::new(2),
             slot,
             views: vec![ZoneNumber::OUTSIDE, zone(1), zone(2), zone(3)],
-            dns_port: DNS_PORT,
+            dns_port,
             ports: Ports::default(),
             seed: 1,
         };
@@ -149,10 +157,80 @@ pub(crate) async fn next(
     }
 }
 
-/// The zones' names of the tests.
+/// A sound network.
 pub(crate) fn nothing_wrong() -> Network {
-    Network {
-        links: BTreeMap::new(),
-        ..Network::default()
+    Network::default()
+}
+
+/// A zone's name.
+pub(crate) fn zone_id(number: usize) -> ZoneId {
+    format!("z{number}").into()
+}
+
+/// A target `name` on `address`, seen healthy or not by the nodes of zones 1 to 3.
+pub(crate) fn target(name: &str, address: HostAddress, port: u16, healthy: bool) -> Target {
+    let state = if healthy {
+        TargetState::Healthy
+    } else {
+        TargetState::Unhealthy
+    };
+    Target {
+        instance: name.into(),
+        zone: zone_id(address.zone.get().into()),
+        address,
+        port,
+        health: (1..=3).map(|node| (zone_id(node), state)).collect(),
+    }
+}
+
+impl Stack {
+    /// Adds a load balancer `lb` with nodes on host 100 of zones 1 and 2, which forwards to the group `group`.
+    pub(crate) fn add_load_balancer(&mut self, kind: LoadBalancerType, port: u16, idle: Duration) {
+        let node = |number| Node {
+            zone: zone_id(number),
+            address: self.host(number, 100),
+        };
+        let load_balancer = LoadBalancer {
+            kind,
+            cross_zone: kind == LoadBalancerType::Application,
+            idle_timeout: idle,
+            nodes: vec![node(1), node(2)],
+            listeners: vec![Listener {
+                port,
+                protocol: match kind {
+                    LoadBalancerType::Application => Protocol::Http,
+                    LoadBalancerType::Network => Protocol::Tcp,
+                },
+                rules: Vec::new(),
+                default_action: RuleAction::Forward("group".into()),
+            }],
+        };
+        self.routes
+            .load_balancers
+            .insert("lb".into(), load_balancer);
+        let group = TargetGroup {
+            cross_zone: None,
+            targets: Vec::new(),
+        };
+        self.routes.target_groups.insert("group".into(), group);
+    }
+
+    /// Adds a target on host `host` of a zone, with its network interface.
+    pub(crate) fn add_target(&mut self, name: &str, zone_number: usize, host: u8, port: u16) {
+        let address = self.host(zone_number, host);
+        self.add_eni(name, address, port);
+        self.targets().push(target(name, address, port, true));
+    }
+
+    pub(crate) fn targets(&mut self) -> &mut Vec<Target> {
+        &mut self.routes.target_groups.get_mut("group").unwrap().targets
+    }
+
+    /// Has every node see a target in this state.
+    pub(crate) fn set_health(&mut self, name: &str, state: TargetState) {
+        let targets = self.targets().iter_mut();
+        for target in targets.filter(|target| target.instance.as_str() == name) {
+            target.health.values_mut().for_each(|it| *it = state);
+        }
     }
 }

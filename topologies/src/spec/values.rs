@@ -1,7 +1,7 @@
 //! The scalar forms of a topology file: durations, status codes, words, versions.
 //!
 //! Each says in its JSON schema what it looks like; the forms that a schema can not check carry a `format` of ours, which
-//! [`problem`] knows.
+//! `problem` knows.
 
 use std::borrow::Cow;
 use std::fmt;
