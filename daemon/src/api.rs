@@ -16,7 +16,7 @@
 
 mod addresses;
 pub mod client;
-mod error;
+pub mod error;
 mod events;
 mod faults;
 mod guard;

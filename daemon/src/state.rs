@@ -18,7 +18,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use topologies::id::{StackId, ZoneId};
+use topologies::id::StackId;
 
 pub(crate) use claim::remove_socket;
 pub use claim::{Claim, Seizure, Wanted};
@@ -243,12 +243,6 @@ impl StackDirectory {
     /// The output of a daemon in the background.
     pub fn daemon_log(&self) -> PathBuf {
         self.path.join("daemon.log")
-    }
-
-    /// The hosts file as seen from a zone, or from outside; the daemon keeps it true where names can not be asked for on port 53.
-    pub fn hosts(&self, zone: Option<&ZoneId>) -> PathBuf {
-        let view = zone.map_or("outside", ZoneId::as_str);
-        self.path.join("hosts").join(view)
     }
 
     /// Its record; none if it has none.

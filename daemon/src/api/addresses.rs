@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use topologies::address::ZoneNumber;
 use topologies::id::{InstanceId, LoadBalancerId};
 use topologies::plan::{Endpoint, EndpointKind, Plan};
-use topologies::topology::{FailoverRole, LoadBalancer, Record, RecordValue};
+use topologies::topology::{FailoverRole, Record, RecordValue};
 use topologies::world::World;
 
 /// Aliases and CNAMEs followed for one name; `check` refuses cycles, this bounds what it may have missed.
@@ -16,18 +16,29 @@ pub(super) fn of_endpoint(plan: &Plan, world: &World, endpoint: &Endpoint) -> Ve
     Names { plan, world }.endpoint(endpoint, HOPS_MAX)
 }
 
-/// The load balancer that a record's name leads to in the end.
-pub(super) fn balancer_of<'a>(plan: &'a Plan, name: &str) -> Option<&'a LoadBalancer> {
+/// What a record's name leads to in the end: an endpoint of the stack, or nothing that it knows.
+pub(super) fn destination(plan: &Plan, name: &str) -> Option<EndpointKind> {
     let mut name = name.to_owned();
     for _ in 0..HOPS_MAX {
-        let record = records(plan, &name).next()?;
-        match &record.value {
+        let record = records(plan, &name).next();
+        match &record?.value {
             RecordValue::AliasLoadBalancer { load_balancer, .. } => {
-                let mut balancers = plan.topology.load_balancers.iter();
-                return balancers.find(|lb| lb.id == *load_balancer);
+                let balancer = |kind: &EndpointKind| {
+                    let (EndpointKind::Alb(id) | EndpointKind::Nlb(id)) = kind else {
+                        return false;
+                    };
+                    id == load_balancer
+                };
+                let mut kinds = plan.endpoints.iter().map(|endpoint| &endpoint.kind);
+                return kinds.find(|kind| balancer(kind)).cloned();
             }
             RecordValue::AliasRecord { name: next, .. } | RecordValue::Cname(next) => {
-                name.clone_from(next);
+                let mut endpoints = plan.endpoints.iter();
+                let own = endpoints.find(|endpoint| endpoint.name == *next);
+                match own.map(|endpoint| &endpoint.kind) {
+                    None | Some(EndpointKind::Record) => name.clone_from(next),
+                    Some(kind) => return Some(kind.clone()),
+                }
             }
             RecordValue::A(_) | RecordValue::Txt(_) => return None,
         }
@@ -35,7 +46,7 @@ pub(super) fn balancer_of<'a>(plan: &'a Plan, name: &str) -> Option<&'a LoadBala
     None
 }
 
-fn records<'a>(plan: &'a Plan, name: &str) -> impl Iterator<Item = &'a Record> {
+fn records<'a>(plan: &'a Plan, name: &str) -> impl Iterator<Item = &'a Record> + use<'a> {
     let zones = plan.topology.hosted_zones.iter();
     zones
         .flat_map(|zone| &zone.records)

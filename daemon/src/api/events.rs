@@ -79,12 +79,12 @@ impl Feed {
             match std::mem::replace(&mut self.source, Source::Ended) {
                 Source::Ended => return None,
                 Source::Live => {
-                    if let Some(line) = self.from_live().await {
+                    if let Some(line) = self.next_live().await {
                         return Some(line);
                     }
                 }
                 Source::File { held, rounds } => {
-                    if let Some(line) = self.from_file().await {
+                    if let Some(line) = self.next_in_file().await {
                         self.source = Source::File { held, rounds };
                         return Some(line);
                     }
@@ -98,9 +98,7 @@ impl Feed {
 
     /// What comes when the file has no more complete line.
     async fn after_file(&mut self, held: Option<Arc<Event>>, rounds: u32) -> Option<String> {
-        if self.live.is_none() {
-            return None;
-        }
+        self.live.as_ref()?;
         match held.filter(|event| event.seq > self.last) {
             None => self.source = Source::Live,
             Some(event) if event.seq == self.last + 1 || rounds >= BEHIND_ROUNDS => {
@@ -116,7 +114,7 @@ impl Feed {
         None
     }
 
-    async fn from_live(&mut self) -> Option<String> {
+    async fn next_live(&mut self) -> Option<String> {
         let live = self.live.as_mut()?;
         match live.recv().await {
             Ok(event) if event.seq <= self.last => self.source = Source::Live,
@@ -155,7 +153,7 @@ impl Feed {
     }
 
     /// The next complete line of an event beyond the last. A line that can not be read is no reason to keep the others back.
-    async fn from_file(&mut self) -> Option<String> {
+    async fn next_in_file(&mut self) -> Option<String> {
         loop {
             let line = self.read_line().await?;
             if let Ok(Numbered { seq }) = serde_json::from_str(&line)

@@ -2,10 +2,10 @@
 
 use topologies::address::{self, ZoneNumber};
 use topologies::event::DbInstanceStatus;
-use topologies::id::LoadBalancerId;
-use topologies::plan::{Endpoint, EndpointKind, Instance, InstanceKind, LoadBalancerNode, Plan};
+use topologies::id::{LoadBalancerId, ReplicationGroupId};
+use topologies::plan::{EndpointKind, Instance, InstanceKind, LoadBalancerNode, Plan};
 use topologies::runtime::RuntimeKind;
-use topologies::topology::{LoadBalancerType, Protocol};
+use topologies::topology::LoadBalancerType;
 use topologies::world::{InstanceState, ProcessState, StackPhase, World};
 
 use super::{
@@ -73,7 +73,7 @@ pub fn endpoints(stack: &Stack, world: &World) -> EndpointsView {
             name: endpoint.name.clone(),
             port,
             addresses: addresses::of_endpoint(plan, world, endpoint),
-            url: url(stack, endpoint, port),
+            url: url(stack, &endpoint.kind, &endpoint.name, port),
         }
     });
     EndpointsView {
@@ -260,10 +260,9 @@ fn endpoint_kind(kind: &EndpointKind) -> &'static str {
 }
 
 /// How a client is told to connect.
-fn url(stack: &Stack, endpoint: &Endpoint, port: u16) -> String {
+fn url(stack: &Stack, kind: &EndpointKind, name: &str, port: u16) -> String {
     let topology = &stack.plan.topology;
-    let name = &endpoint.name;
-    match &endpoint.kind {
+    match kind {
         EndpointKind::RdsWriter(db)
         | EndpointKind::RdsReader(db)
         | EndpointKind::RdsInstance(db) => {
@@ -293,23 +292,18 @@ fn url(stack: &Stack, endpoint: &Endpoint, port: u16) -> String {
         }
         EndpointKind::Alb(_) => http_url(name, port),
         EndpointKind::Nlb(_) => format!("tcp://{name}:{port}"),
-        EndpointKind::Record => match addresses::balancer_of(&stack.plan, name) {
-            Some(lb) if lb.listeners.iter().all(|l| l.protocol == Protocol::Tcp) => {
-                format!("tcp://{name}:{port}")
-            }
-            Some(_) | None => http_url(name, port),
+        EndpointKind::Record => match addresses::destination(&stack.plan, name) {
+            Some(kind) => url(stack, &kind, name, port),
+            None => format!("tcp://{name}:{port}"),
         },
     }
 }
 
-fn redis_url(
-    stack: &Stack,
-    group: Option<&topologies::id::ReplicationGroupId>,
-    name: &str,
-    port: u16,
-) -> String {
-    match group.and_then(|group| stack.secrets.caches.get(group)) {
-        Some(token) => format!("redis://:{}@{name}:{port}", escaped(token.expose())),
+fn redis_url(stack: &Stack, group: Option<&ReplicationGroupId>, name: &str, port: u16) -> String {
+    let mut groups = stack.plan.topology.replication_groups.iter();
+    let group = group.and_then(|id| groups.find(|group| group.id == *id));
+    match group.and_then(|group| group.auth_token.as_ref()) {
+        Some(token) => format!("redis://:{}@{name}:{port}", escaped(token)),
         None => format!("redis://{name}:{port}"),
     }
 }
