@@ -62,6 +62,8 @@ pub struct Control {
     caches: Vec<CacheMachine>,
     apps: AppsMachine,
     targets: TargetsMachine,
+    /// When it last decided: a deadline that had passed by then has been seen to.
+    decided: Time,
 }
 
 impl Control {
@@ -100,6 +102,7 @@ impl Control {
             caches: caches.collect(),
             apps: AppsMachine::new(apps),
             targets: TargetsMachine::default(),
+            decided: Time::ZERO,
             trays: Trays {
                 world,
                 events: VecDeque::new(),
@@ -135,6 +138,7 @@ impl Control {
             Stimulus::Tick => {}
         }
         self.decide(&plan, now);
+        self.decided = now;
     }
 
     /// The next order to perform.
@@ -152,11 +156,12 @@ impl Control {
         let databases = self.databases.iter().filter_map(DatabaseMachine::deadline);
         let replicas = self.replicas.iter().filter_map(ReplicaMachine::deadline);
         let caches = self.caches.iter().filter_map(CacheMachine::deadline);
-        databases
+        let all = databases
             .chain(replicas)
             .chain(caches)
-            .chain(self.apps.deadline())
-            .min()
+            .chain(self.apps.deadline());
+        // An order that failed and is no longer wanted leaves its pause behind; it must not wake anybody for ever.
+        all.filter(|(at, _)| *at > self.decided).min()
     }
 
     fn decide(&mut self, plan: &Plan, now: Time) {

@@ -64,6 +64,12 @@ pub struct DatabaseMachine {
     demote: Order,
     /// The position that the standby must have flushed before it counts as in sync: the primary's, seen after commits began to wait.
     barrier: Option<Lsn>,
+    /// When an order about whom commits wait for last ended, or the standby was last recorded out of sync.
+    settled: Time,
+    /// The former primary that is known to be demoted.
+    demoted: Option<InstanceId>,
+    /// Whether the standby could not be started with the data that it has: a rewind may have been interrupted.
+    spoilt: bool,
     /// Since when the standby's flush position has stood still, and where.
     stalled: Option<(Time, Lsn)>,
     /// The primary's position at the probe before the last: a standby that has flushed it keeps up.
@@ -86,6 +92,9 @@ impl DatabaseMachine {
             promote: Order::default(),
             demote: Order::default(),
             barrier: None,
+            settled: Time::ZERO,
+            demoted: None,
+            spoilt: false,
             stalled: None,
             previous: Lsn::default(),
             apart: None,
@@ -119,7 +128,11 @@ impl DatabaseMachine {
         probe: &DbProbe,
     ) {
         if let Some(host) = self.hosts.get_mut(instance) {
-            if let Some(before) = host.status.as_ref().filter(|status| !status.in_recovery) {
+            if let Some((_, before)) = host
+                .status
+                .as_ref()
+                .filter(|(_, status)| !status.in_recovery)
+            {
                 self.previous = before.lsn;
             }
             host.probed(desk, instance, sent, probe);
@@ -136,8 +149,11 @@ impl DatabaseMachine {
         }
         if self.synchronous.settle(desk, ticket, outcome).is_some() {
             self.barrier = None;
+            self.settled = desk.now;
         }
-        self.demote.settle(desk, ticket, outcome);
+        if let Some((action, Outcome::Done)) = self.demote.settle(desk, ticket, outcome) {
+            self.demoted = Some(action.instance().clone());
+        }
         let settled: Vec<(Action, Outcome)> = self
             .hosts
             .values_mut()
@@ -222,12 +238,7 @@ impl DatabaseMachine {
         self.configure.abandon();
         self.demote.abandon();
         self.promote.abandon();
-        self.demote.issue(
-            desk,
-            Action::Demote {
-                instance: database.primary.clone(),
-            },
-        );
+        self.demoted = None;
         let delay = desk.draw(desk.plan.topology.timing.db_failover);
         self.promote.pause_until(desk.now + delay);
         self.drive_failover(desk, database, &standby.instance);
@@ -236,6 +247,7 @@ impl DatabaseMachine {
     /// A failover that was decided is carried through: the old primary may be gone for good, and the standby may have been
     /// promoted by an order whose outcome never came back. Promotion is idempotent, so it is ordered until it is confirmed.
     fn drive_failover(&mut self, desk: &mut Desk<'_>, database: &Database, to: &InstanceId) {
+        self.keep_demoted(desk, &database.primary);
         let Some(host) = self.hosts.get_mut(to) else {
             return;
         };
@@ -261,6 +273,20 @@ impl DatabaseMachine {
         }
     }
 
+    /// A primary that was given up is marked as such, whichever control plane gave it up; says whether it is.
+    fn keep_demoted(&mut self, desk: &mut Desk<'_>, instance: &InstanceId) -> bool {
+        let demoted = self.demoted.as_ref() == Some(instance);
+        if !demoted {
+            self.demote.issue(
+                desk,
+                Action::Demote {
+                    instance: instance.clone(),
+                },
+            );
+        }
+        demoted
+    }
+
     fn promoted(&mut self, desk: &mut Desk<'_>, to: &InstanceId, outcome: &Outcome) {
         let Outcome::Promoted { timeline, .. } = outcome else {
             return;
@@ -279,6 +305,8 @@ impl DatabaseMachine {
         self.rds_event(desk, (rds_event::FAILOVER_COMPLETED.0, &why));
         self.rds_event(desk, rds_event::RESTARTED);
         self.barrier = None;
+        self.settled = desk.now;
+        self.spoilt = false;
         self.stalled = None;
         self.apart = None;
         self.configured = true;
@@ -295,7 +323,8 @@ impl DatabaseMachine {
             return;
         };
         let lost = host.liveness.lost();
-        if lost.is_some() || (creating && !host.started) {
+        let silent = lost == Some(Loss::Silent) && creating && host.started && !self.configured;
+        if (lost.is_some() && !silent) || (creating && !host.started) {
             if lost.is_some()
                 && !creating
                 && database.status == DbInstanceStatus::Available
@@ -316,6 +345,14 @@ impl DatabaseMachine {
                 role,
             };
             host.start(desk, action);
+        } else if creating && !self.configured {
+            // Before that the server knows no password of this stack's, and no probe is answered.
+            self.configure.issue(
+                desk,
+                Action::ConfigurePrimary {
+                    instance: database.primary.clone(),
+                },
+            );
         } else if let Some(status) = self.status(&database.primary) {
             if !self.configured && !status.in_recovery {
                 self.configure.issue(
@@ -359,9 +396,11 @@ impl DatabaseMachine {
             };
             host.start(desk, Action::StartDatabase { instance, role });
         } else if !standby.joined && database.status != DbInstanceStatus::Creating {
-            if primary_answers {
-                host.start(desk, rejoin(desk, &instance, &database.primary));
+            if self.keep_demoted(desk, &instance) && primary_answers {
+                self.start(desk, rejoin(desk, &instance, &database.primary));
             }
+        } else if self.spoilt && primary_answers && !standby.in_sync {
+            host.start(desk, rejoin(desk, &instance, &database.primary));
         } else if host.liveness.lost().is_some() {
             let role = DbRole::Standby {
                 of: database.primary.clone(),
@@ -381,11 +420,7 @@ impl DatabaseMachine {
         let Some(standby) = &database.standby else {
             return;
         };
-        let Some(status) = self
-            .status(&database.primary)
-            .filter(|status| !status.in_recovery)
-            .cloned()
-        else {
+        let Some(status) = self.settled_status(&database.primary).cloned() else {
             return;
         };
         let instance = &standby.instance;
@@ -399,6 +434,7 @@ impl DatabaseMachine {
                     why: why.to_owned(),
                 });
                 self.rds_event(desk, rds_event::STANDBY_RECOVERY_STARTED);
+                self.settled = desk.now;
             }
             self.barrier = None;
             if !status.synchronous_standby_names.is_empty() && !desk.planted(Bug::NeverRunAlone) {
@@ -496,8 +532,16 @@ impl DatabaseMachine {
             return;
         };
         if *outcome != Outcome::Done {
+            self.spoilt |= matches!(
+                action,
+                Action::StartDatabase {
+                    role: DbRole::Standby { .. },
+                    ..
+                }
+            );
             return;
         }
+        self.spoilt = false;
         host.started = true;
         host.liveness.forget(desk.now);
         host.status = None;
@@ -549,10 +593,27 @@ impl DatabaseMachine {
         })
     }
 
+    fn start(&mut self, desk: &mut Desk<'_>, action: Action) {
+        if let Some(host) = self.hosts.get_mut(action.instance()) {
+            host.start(desk, action);
+        }
+    }
+
     /// The host's own account, if it answers.
     fn status(&self, instance: &InstanceId) -> Option<&PgStatus> {
         let host = self.hosts.get(instance)?;
-        host.status.as_ref().filter(|_| host.liveness.well())
+        host.status
+            .as_ref()
+            .filter(|_| host.liveness.well())
+            .map(|(_, status)| status)
+    }
+
+    /// The primary's own account if it was asked for after whom commits wait for was last ordered or judged: what was asked for
+    /// before may show a setting, or a stream, that is no more.
+    fn settled_status(&self, primary: &InstanceId) -> Option<&PgStatus> {
+        let (asked, _) = self.hosts.get(primary)?.status.as_ref()?;
+        self.status(primary)
+            .filter(|status| *asked >= self.settled && !status.in_recovery)
     }
 
     fn rds_event(&self, desk: &mut Desk<'_>, (id, message): (u16, &str)) {

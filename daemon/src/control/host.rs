@@ -14,8 +14,8 @@ use super::probe::{DbProbe, PgStatus};
 #[derive(Clone, Debug)]
 pub(super) struct DbHost {
     pub(super) liveness: Liveness,
-    /// Its last account, from a probe sent after it was last started.
-    pub(super) status: Option<PgStatus>,
+    /// Its last account, from a probe sent after it was last started, and when that was sent.
+    pub(super) status: Option<(Time, PgStatus)>,
     /// The order to start, rejoin or re-point it.
     pub(super) order: Order,
     /// Whether an order of this control plane to start it was carried out.
@@ -61,7 +61,7 @@ impl DbHost {
         if let DbProbe::Answered(status) = probe
             && self.liveness.well()
         {
-            self.status = Some(status.clone());
+            self.status = Some((sent, status.clone()));
         }
         announce(desk, instance, change);
     }

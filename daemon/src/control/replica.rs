@@ -33,6 +33,8 @@ pub struct ReplicaMachine {
     /// The source that it was last made to stream from.
     source: Option<InstanceId>,
     apart: Option<Time>,
+    /// Whether it could not be started with the data that it has: a rewind may have been interrupted.
+    spoilt: bool,
 }
 
 impl ReplicaMachine {
@@ -45,6 +47,7 @@ impl ReplicaMachine {
             host: DbHost::new(threshold),
             source: None,
             apart: None,
+            spoilt: false,
         }
     }
 
@@ -69,6 +72,7 @@ impl ReplicaMachine {
             return;
         };
         if outcome != Outcome::Done {
+            self.spoilt = matches!(action, Action::StartDatabase { .. });
             return;
         }
         let (Action::StartDatabase {
@@ -82,6 +86,7 @@ impl ReplicaMachine {
         };
         self.source = Some(source.clone());
         self.apart = None;
+        self.spoilt = false;
         if !matches!(action, Action::Follow { .. }) {
             self.host.started = true;
             self.host.liveness.forget(desk.now);
@@ -99,14 +104,18 @@ impl ReplicaMachine {
         self.announce(desk, &source);
         if self.host.liveness.lost().is_some() || !self.host.started && !self.host.liveness.alive()
         {
-            let role = DbRole::Standby { of: source };
-            let action = Action::StartDatabase {
-                instance: self.instance.clone(),
-                role,
+            let instance = self.instance.clone();
+            let action = if self.spoilt && self.source_answers(desk, &source) {
+                Action::Rejoin { instance, source }
+            } else {
+                Action::StartDatabase {
+                    instance,
+                    role: DbRole::Standby { of: source },
+                }
             };
             return self.host.start(desk, action);
         }
-        let Some(status) = self
+        let Some((_, status)) = self
             .host
             .status
             .as_ref()
@@ -156,7 +165,7 @@ impl ReplicaMachine {
         let Some(known) = desk.world().replicas.get(&self.id).cloned() else {
             return;
         };
-        let streams = self.host.status.as_ref().is_some_and(|status| {
+        let streams = self.host.status.as_ref().is_some_and(|(_, status)| {
             let expected = self.address_of(desk, source);
             status
                 .receiver

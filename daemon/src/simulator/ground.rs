@@ -1,0 +1,401 @@
+//! What is really there, unknown to the control plane: hosts, their processes and data, the network between zones, clients.
+//!
+//! Everything that can happen is one closed set, [`Due`]; it happens when its moment has come. Hosts are known by
+//! their index in the plan's instances.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use topologies::address::{HostAddress, ZoneNumber};
+use topologies::id::{InstanceId, ZoneId};
+use topologies::network::{Network, Path};
+use topologies::plan::{InstanceKind, Plan};
+use topologies::runtime::{InstanceStatus, Observation};
+use topologies::time::Time;
+
+use super::clients::{Client, Reply, Request};
+use super::clock::Agenda;
+use super::effects::Errand;
+use super::replication::Stream;
+use super::server::{Engine, Server};
+use crate::control::action::{Action, Outcome, Ticket};
+use crate::control::probe::Probe;
+
+/// Something that is to happen.
+#[derive(Debug)]
+pub(super) enum Due {
+    /// A deadline of the control plane.
+    Wake,
+    /// A host's report reaches the control plane.
+    Report(Observation, Epoch),
+    /// A probe is sent: its place in the list of probes.
+    Probe(usize),
+    /// A probe reaches what it is aimed at.
+    ProbeArrives {
+        probe: usize,
+        sent: Time,
+        epoch: Epoch,
+    },
+    /// A probe's result reaches the control plane.
+    ProbeReturns {
+        sent: Time,
+        result: Probe,
+        epoch: Epoch,
+    },
+    /// An order reaches whoever performs it.
+    Perform {
+        ticket: Ticket,
+        action: Action,
+        epoch: Epoch,
+    },
+    /// A long order comes to its end at the host.
+    Complete(Errand),
+    /// An order's outcome reaches the control plane.
+    Settled {
+        ticket: Ticket,
+        outcome: Outcome,
+        epoch: Epoch,
+    },
+    /// A process is done with starting.
+    Ready { host: usize, life: u64 },
+    /// A follower tries to stream.
+    Connect { host: usize, life: u64 },
+    /// A full copy has arrived at a Redis replica.
+    Synced { follower: usize, stream: u64 },
+    /// Records reach a follower.
+    Records {
+        follower: usize,
+        stream: u64,
+        start: usize,
+        records: Vec<u64>,
+    },
+    /// A follower's confirmation reaches its source.
+    Flushed {
+        follower: usize,
+        stream: u64,
+        upto: usize,
+    },
+    /// A stream has been silent for long.
+    StreamSilent { follower: usize, stream: u64 },
+    /// The end of a stream reaches the other side.
+    StreamReset { follower: usize, stream: u64 },
+    /// A changed synchronous standby is in force for every session.
+    SyncInForce {
+        host: usize,
+        life: u64,
+        standby: Option<usize>,
+    },
+    /// The data plane closes or opens a host's interface.
+    Fence { host: usize, fenced: bool },
+    /// A client begins its next write.
+    Turn { client: usize, turn: u64 },
+    /// A client's write reaches a host.
+    Request(Request),
+    /// An answer reaches a client.
+    Reply(Reply),
+    /// A client's patience is over.
+    GiveUp { client: usize, turn: u64 },
+    /// A visitor of a load balancer or replica comes by.
+    Visit(usize),
+    /// A fault begins: its place in the schedule.
+    Inject(usize),
+    /// A fault ends.
+    Heal(usize),
+    /// The control plane is started again.
+    Resume,
+    /// The invariants that speak of time are looked at.
+    Watch,
+}
+
+/// Which run of the control plane something belongs to.
+pub(super) type Epoch = u64;
+
+/// A host of the plan.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) id: InstanceId,
+    pub(super) zone: ZoneNumber,
+    pub(super) zone_id: ZoneId,
+    pub(super) address: HostAddress,
+    pub(super) running: bool,
+    /// Changes whenever a process starts or ends.
+    pub(super) life: u64,
+    /// Whether the process is done with starting.
+    pub(super) ready: bool,
+    pub(super) ever_started: bool,
+    pub(super) frozen: bool,
+    /// Kept from starting by a fault.
+    pub(super) held: bool,
+    /// Whether the data plane has closed its interface.
+    pub(super) fenced: bool,
+    /// Since when it does not serve, whatever the reason.
+    pub(super) down_since: Option<Time>,
+    /// What reached it while it was frozen.
+    pub(super) backlog: Vec<Due>,
+    pub(super) server: Server,
+}
+
+/// All that is really there.
+#[derive(Debug)]
+pub(super) struct Ground {
+    pub(super) now: Time,
+    pub(super) agenda: Agenda<Due>,
+    pub(super) rng: ChaCha8Rng,
+    pub(super) hosts: Vec<Host>,
+    pub(super) names: BTreeMap<InstanceId, usize>,
+    pub(super) network: Network,
+    /// Each follower's stream from its source.
+    pub(super) streams: Vec<Option<Stream>>,
+    pub(super) streams_opened: u64,
+    pub(super) clients: Vec<Client>,
+    /// The host that a service's endpoint points to, by service.
+    pub(super) endpoints: Vec<usize>,
+    /// The last key written; keys are never used twice.
+    pub(super) keys: u64,
+    /// Which run of the daemon this is; none while it is down. Its data plane goes down with it.
+    pub(super) daemon: Option<Epoch>,
+    pub(super) epochs: Epoch,
+    /// When the daemon was last killed.
+    pub(super) killed_at: Time,
+    /// Whether the control plane's probes pass a closed interface: nothing may depend on it.
+    pub(super) probes_pass_fence: bool,
+}
+
+const WITHIN_ZONE_MICROS: Range<u64> = 30..120;
+const BETWEEN_ZONES_MICROS: Range<u64> = 250..900;
+/// From the end of a process to the report of it.
+const REPORT_MICROS: Range<u64> = 500..4_000;
+
+impl Ground {
+    pub(super) fn new(plan: &Plan, seed: u64) -> Self {
+        let host = |instance: &topologies::plan::Instance| Host {
+            id: instance.id.clone(),
+            zone: instance.address.zone,
+            zone_id: instance.zone.clone(),
+            address: instance.address,
+            running: false,
+            life: 0,
+            ready: false,
+            ever_started: false,
+            frozen: false,
+            held: false,
+            fenced: false,
+            down_since: Some(Time::ZERO),
+            backlog: Vec::new(),
+            server: Server::new(match instance.kind {
+                InstanceKind::DbHost(_) => Engine::Postgres,
+                InstanceKind::CacheNode(_) => Engine::Redis,
+                InstanceKind::App(_) => Engine::App,
+            }),
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        Self {
+            now: Time::ZERO,
+            agenda: Agenda::new(),
+            hosts: plan.instances.iter().map(host).collect(),
+            names: plan
+                .instances
+                .iter()
+                .enumerate()
+                .map(|(n, i)| (i.id.clone(), n))
+                .collect(),
+            network: Network::default(),
+            streams: plan.instances.iter().map(|_| None).collect(),
+            streams_opened: 0,
+            clients: Vec::new(),
+            endpoints: Vec::new(),
+            keys: 0,
+            daemon: Some(0),
+            epochs: 0,
+            killed_at: Time::ZERO,
+            probes_pass_fence: rng.random(),
+            rng,
+        }
+    }
+
+    pub(super) fn host(&self, id: &InstanceId) -> usize {
+        *self
+            .names
+            .get(id)
+            .expect("every instance of the plan has a host")
+    }
+
+    pub(super) fn later(&mut self, after: Duration, due: Due) {
+        self.agenda.enter(self.now + after, due);
+    }
+
+    pub(super) fn draw(&mut self, micros: Range<u64>) -> Duration {
+        Duration::from_micros(self.rng.random_range(micros))
+    }
+
+    /// How long a packet takes; none if it vanishes.
+    pub(super) fn packet(&mut self, from: ZoneNumber, to: ZoneNumber) -> Option<Duration> {
+        let Path::Open { latency, jitter } = self.network.path(from, to) else {
+            return None;
+        };
+        let base = if from == to {
+            WITHIN_ZONE_MICROS
+        } else {
+            BETWEEN_ZONES_MICROS
+        };
+        let share: f64 = if jitter.is_zero() {
+            0.0
+        } else {
+            self.rng.random()
+        };
+        Some(self.draw(base) + latency + jitter.mul_f64(share))
+    }
+
+    /// Whether something in `from` can open a connection to the host's port and be heard.
+    pub(super) fn answers(&self, from: ZoneNumber, host: usize) -> bool {
+        let there = &self.hosts[host];
+        there.serves() && self.network.connects(from, there.zone)
+    }
+
+    /// Starts a host's process.
+    pub(super) fn start(&mut self, host: usize, until_ready: Range<u64>) {
+        let after = self.draw(until_ready);
+        let there = &mut self.hosts[host];
+        there.running = true;
+        there.ever_started = true;
+        there.ready = false;
+        there.frozen = false;
+        there.life += 1;
+        there.server.begin();
+        let life = there.life;
+        self.later(after, Due::Ready { host, life });
+        self.report(host);
+    }
+
+    pub(super) fn ready(&mut self, host: usize, life: u64) {
+        let there = &mut self.hosts[host];
+        if there.life == life {
+            there.ready = true;
+            there.down_since = None;
+            self.later(Duration::ZERO, Due::Connect { host, life });
+        }
+    }
+
+    /// Ends a host's process, if it has one.
+    pub(super) fn stop(&mut self, host: usize) {
+        let there = &mut self.hosts[host];
+        if !there.running {
+            return;
+        }
+        there.running = false;
+        there.ready = false;
+        there.frozen = false;
+        there.life += 1;
+        there.down_since.get_or_insert(self.now);
+        there.backlog.clear();
+        there.server.waiting.clear();
+        self.streams[host] = None;
+        self.reset_streams_of(host);
+        self.reset_clients_of(host);
+        self.report(host);
+    }
+
+    pub(super) fn freeze(&mut self, host: usize) {
+        let there = &mut self.hosts[host];
+        if there.running && !there.frozen {
+            there.frozen = true;
+            there.down_since.get_or_insert(self.now);
+            self.reassess_streams();
+        }
+    }
+
+    pub(super) fn thaw(&mut self, host: usize) {
+        let there = &mut self.hosts[host];
+        if !there.frozen {
+            return;
+        }
+        there.frozen = false;
+        if there.ready {
+            there.down_since = None;
+        }
+        for due in std::mem::take(&mut there.backlog) {
+            self.later(Duration::ZERO, due);
+        }
+        self.reassess_streams();
+    }
+
+    /// The data plane closes or opens a host's interface.
+    pub(super) fn fence(&mut self, host: usize, fenced: bool) {
+        let closes = fenced && !self.hosts[host].fenced;
+        self.hosts[host].fenced = fenced;
+        if closes {
+            self.reset_streams_of(host);
+            self.reset_clients_of(host);
+        }
+    }
+
+    /// Whose process has to be awake for this to happen.
+    pub(super) fn addressee(&self, due: &Due) -> Option<usize> {
+        match due {
+            Due::Complete(errand) => Some(errand.host),
+            Due::Ready { host, .. } | Due::Connect { host, .. } | Due::SyncInForce { host, .. } => {
+                Some(*host)
+            }
+            Due::Synced { follower, .. } | Due::Records { follower, .. } => Some(*follower),
+            Due::Flushed { follower, .. } => {
+                self.streams[*follower].as_ref().map(|stream| stream.source)
+            }
+            Due::Request(request) => Some(request.host),
+            Due::Wake
+            | Due::Report(..)
+            | Due::Probe(_)
+            | Due::ProbeArrives { .. }
+            | Due::ProbeReturns { .. }
+            | Due::Perform { .. }
+            | Due::Settled { .. }
+            | Due::StreamSilent { .. }
+            | Due::StreamReset { .. }
+            | Due::Fence { .. }
+            | Due::Turn { .. }
+            | Due::Reply(_)
+            | Due::GiveUp { .. }
+            | Due::Visit(_)
+            | Due::Inject(_)
+            | Due::Heal(_)
+            | Due::Resume
+            | Due::Watch => None,
+        }
+    }
+
+    /// Has the host's runtime report its state, if the zone's hosts can be heard.
+    pub(super) fn report(&mut self, host: usize) {
+        let zone = self.hosts[host].zone;
+        let silent = self.network.dark.contains(&zone) || self.network.isolated.contains(&zone);
+        let Some(epoch) = self.daemon.filter(|_| !silent) else {
+            return;
+        };
+        let there = &self.hosts[host];
+        let status = if there.running {
+            InstanceStatus::Running {
+                handle: format!("{}", there.life),
+            }
+        } else if there.ever_started {
+            InstanceStatus::Exited {
+                how: "signal 9".to_owned(),
+            }
+        } else {
+            InstanceStatus::Absent
+        };
+        let observation = Observation {
+            instance: there.id.clone(),
+            status,
+        };
+        let after = self.draw(REPORT_MICROS);
+        self.later(after, Due::Report(observation, epoch));
+    }
+}
+
+impl Host {
+    /// Whether its process answers those who reach it.
+    pub(super) fn serves(&self) -> bool {
+        self.running && self.ready && !self.frozen
+    }
+}

@@ -1,0 +1,461 @@
+//! What must hold at every step, whatever is broken; and what must be served, as long as no more is broken than a stack is built to bear.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use topologies::address::ZoneNumber;
+use topologies::event::{
+    DbInstanceStatus, EventKind, ReplicationGroupStatus, ReplicationStatus, TargetHealth,
+};
+use topologies::id::{DbInstanceId, ReplicationGroupId};
+use topologies::plan::{InstanceKind, Plan};
+use topologies::time::Time;
+use topologies::world::{ProcessState, World};
+
+use super::clients::Reply;
+use super::ground::Ground;
+
+/// A rule that was broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Invariant {
+    /// Never two hosts that a client of one endpoint could have a write acknowledged by.
+    OneWriter,
+    /// A primary holds every acknowledged write when it is promoted, and at the end.
+    NothingAcknowledgedIsLost,
+    /// Only a standby recorded in sync is promoted.
+    PromotedInSync,
+    /// A standby recorded in sync holds every acknowledged write.
+    InSyncIsTrue,
+    /// The world is the fold of the timeline.
+    WorldIsTheFold,
+    /// Of the cache replicas that could be reached all along, none had more than the promoted one.
+    PromotedHighestOffset,
+    /// A target that has been dead for long gets no traffic.
+    NoTrafficToTheDead,
+    /// The stack becomes available.
+    ComesUp,
+    /// Every endpoint is served again in bounded time.
+    Served,
+    /// Once all is healed, redundancy is restored in bounded time.
+    WholeAgain,
+    /// The control plane does not ask to be woken in the past.
+    DoesNotSpin,
+}
+
+impl Invariant {
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OneWriter => "never two writers",
+            Self::NothingAcknowledgedIsLost => "no acknowledged write is lost",
+            Self::PromotedInSync => "only a standby in sync is promoted",
+            Self::InSyncIsTrue => "a standby in sync holds every acknowledged write",
+            Self::WorldIsTheFold => "the world is the fold of the timeline",
+            Self::PromotedHighestOffset => "the cache replica with the highest offset is promoted",
+            Self::NoTrafficToTheDead => "a dead target gets no traffic",
+            Self::ComesUp => "the stack comes up",
+            Self::Served => "every endpoint is served again in bounded time",
+            Self::WholeAgain => "redundancy is restored once all is healed",
+            Self::DoesNotSpin => "the control plane does not spin",
+        }
+    }
+}
+
+/// A rule broken, when and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The rule.
+    pub invariant: Invariant,
+    /// When.
+    pub at: Time,
+    /// How.
+    pub detail: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} broken at {}: {}",
+            self.invariant.as_str(),
+            self.at,
+            self.detail
+        )
+    }
+}
+
+/// What writes go to.
+#[derive(Clone, Debug)]
+pub(super) enum Service {
+    Database(DbInstanceId),
+    Cache(ReplicationGroupId),
+}
+
+/// What is remembered of a service to judge by.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) service: Service,
+    pub(super) hosts: Vec<usize>,
+    /// All that ought to hold the same data: hosts and read replicas.
+    copies: Vec<usize>,
+    /// Hosts that the endpoint has pointed to: somebody may still hold a connection.
+    pub(super) been_endpoint: BTreeSet<usize>,
+    /// Acknowledged writes: position and key.
+    acknowledged: Vec<(usize, u64)>,
+    /// Of a cache: how far each replica was when the failover began, with its process, and how much was disturbed until then.
+    candidates: Vec<(usize, u64, usize)>,
+    disturbances: u64,
+    /// Of a cache: acknowledged writes that a failover lost.
+    pub(super) lost: u64,
+}
+
+impl Record {
+    pub(super) fn new(service: Service, hosts: Vec<usize>, copies: Vec<usize>) -> Self {
+        let been_endpoint = hosts.first().copied().into_iter().collect();
+        let (acknowledged, candidates) = (Vec::new(), Vec::new());
+        Self {
+            service,
+            hosts,
+            copies,
+            been_endpoint,
+            acknowledged,
+            candidates,
+            disturbances: 0,
+            lost: 0,
+        }
+    }
+
+    /// The host that the endpoint points to.
+    pub(super) fn primary(&self, ground: &Ground, world: &World) -> usize {
+        match &self.service {
+            Service::Database(id) => ground.host(&world.databases[id].primary),
+            Service::Cache(id) => ground.host(&world.caches[id].primary),
+        }
+    }
+
+    /// The standby's host if it is recorded in sync.
+    fn standby_in_sync(&self, ground: &Ground, world: &World) -> Option<usize> {
+        let Service::Database(id) = &self.service else {
+            return None;
+        };
+        let standby = world.databases.get(id)?.standby.as_ref()?;
+        standby.in_sync.then(|| ground.host(&standby.instance))
+    }
+
+    /// A write was acknowledged.
+    pub(super) fn acknowledged(
+        &mut self,
+        ground: &Ground,
+        world: &World,
+        reply: &Reply,
+    ) -> Result<(), (Invariant, String)> {
+        let Some((position, key)) = reply.written else {
+            return Ok(());
+        };
+        self.acknowledged.push((position, key));
+        match self.standby_in_sync(ground, world) {
+            Some(standby)
+                if standby != reply.host && !ground.hosts[standby].server.holds(position, key) =>
+            {
+                let (id, host) = (&ground.hosts[standby].id, &ground.hosts[reply.host].id);
+                Err((
+                    Invariant::InSyncIsTrue,
+                    format!("{host} acknowledged record {position}, which {id} lacks"),
+                ))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// At most one host can acknowledge writes to those who were ever sent to it.
+    pub(super) fn one_writer(&self, ground: &Ground) -> Result<(), (Invariant, String)> {
+        let writes = |host: &&usize| {
+            let there = &ground.hosts[**host];
+            let waits = there
+                .server
+                .sync
+                .is_some_and(|standby| ground.flushed_by(**host, standby).is_none());
+            there.running && there.ready && !there.fenced && !there.server.follows() && !waits
+        };
+        let mut writers = self.been_endpoint.iter().filter(writes);
+        match (writers.next(), writers.next()) {
+            (Some(a), Some(b)) => {
+                let (a, b) = (&ground.hosts[*a].id, &ground.hosts[*b].id);
+                Err((
+                    Invariant::OneWriter,
+                    format!("{a} and {b} both acknowledge writes"),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Every acknowledged write is there.
+    pub(super) fn holds_all(
+        &self,
+        ground: &Ground,
+        host: usize,
+        invariant: Invariant,
+    ) -> Result<(), (Invariant, String)> {
+        if matches!(self.service, Service::Cache(_)) {
+            return Ok(());
+        }
+        let server = &ground.hosts[host].server;
+        let lost = self
+            .acknowledged
+            .iter()
+            .filter(|(position, key)| !server.holds(*position, *key))
+            .count();
+        if lost == 0 {
+            return Ok(());
+        }
+        Err((
+            invariant,
+            format!(
+                "{} lacks {lost} of {} acknowledged writes",
+                ground.hosts[host].id,
+                self.acknowledged.len()
+            ),
+        ))
+    }
+
+    /// Judges an event of this service. `world` is the world before it.
+    pub(super) fn judge(
+        &mut self,
+        ground: &Ground,
+        world: &World,
+        event: &EventKind,
+        disturbances: u64,
+    ) -> Result<(), (Invariant, String)> {
+        match (&self.service, event) {
+            (
+                Service::Database(id),
+                EventKind::FailoverStarted {
+                    db_instance, to, ..
+                },
+            ) if id == db_instance => {
+                if self.standby_in_sync(ground, world) != Some(ground.host(to)) {
+                    return Err((
+                        Invariant::PromotedInSync,
+                        format!("{to} is not recorded in sync"),
+                    ));
+                }
+                self.holds_all(ground, ground.host(to), Invariant::InSyncIsTrue)
+            }
+            (
+                Service::Database(id),
+                EventKind::StandbyInSync {
+                    db_instance,
+                    instance,
+                },
+            ) if id == db_instance => {
+                self.holds_all(ground, ground.host(instance), Invariant::InSyncIsTrue)
+            }
+            (
+                Service::Database(id),
+                EventKind::WriterPromoted {
+                    db_instance,
+                    instance,
+                    ..
+                },
+            ) if id == db_instance => {
+                let host = ground.host(instance);
+                self.been_endpoint.insert(host);
+                self.holds_all(ground, host, Invariant::NothingAcknowledgedIsLost)
+            }
+            (Service::Cache(id), EventKind::CacheFailoverStarted { group, from })
+                if id == group =>
+            {
+                self.disturbances = disturbances;
+                self.candidates = candidates(ground, &self.hosts, ground.host(from));
+                Ok(())
+            }
+            (
+                Service::Cache(id),
+                EventKind::CachePrimaryPromoted {
+                    group, instance, ..
+                },
+            ) if id == group => {
+                let host = ground.host(instance);
+                self.been_endpoint.insert(host);
+                self.promoted(ground, host, disturbances)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn promoted(
+        &mut self,
+        ground: &Ground,
+        host: usize,
+        disturbances: u64,
+    ) -> Result<(), (Invariant, String)> {
+        let server = &ground.hosts[host].server;
+        let before = self.acknowledged.len();
+        self.acknowledged
+            .retain(|(position, key)| server.holds(*position, *key));
+        self.lost += (before - self.acknowledged.len()) as u64;
+        let had = server.log.len();
+        let undisturbed = self.disturbances == disturbances;
+        let better = self.candidates.iter().find(|(other, life, position)| {
+            undisturbed && *other != host && ground.hosts[*other].life == *life && *position > had
+        });
+        match better {
+            Some((other, _, position)) => {
+                let (chosen, other) = (&ground.hosts[host].id, &ground.hosts[*other].id);
+                Err((
+                    Invariant::PromotedHighestOffset,
+                    format!("{chosen} has {had}, {other} had {position}"),
+                ))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// The replicas that could be promoted, with their positions.
+fn candidates(ground: &Ground, hosts: &[usize], from: usize) -> Vec<(usize, u64, usize)> {
+    let could = |host: &&usize| {
+        **host != from
+            && ground.answers(ZoneNumber::OUTSIDE, **host)
+            && !ground.hosts[**host].fenced
+            && ground.hosts[**host].server.follows()
+    };
+    hosts
+        .iter()
+        .filter(could)
+        .map(|host| {
+            (
+                *host,
+                ground.hosts[*host].life,
+                ground.hosts[*host].server.log.len(),
+            )
+        })
+        .collect()
+}
+
+/// A target that has been dead for longer than its checks need, and that a living node still takes for healthy.
+pub(super) fn traffic_to_the_dead(
+    ground: &Ground,
+    plan: &Plan,
+    world: &World,
+) -> Result<(), (Invariant, String)> {
+    for group in &plan.topology.target_groups {
+        let checks = &group.health_check;
+        let limit = (checks.interval + checks.timeout) * (checks.unhealthy_threshold + 1)
+            + Duration::from_secs(1);
+        for instance in plan.service_instances(&group.service) {
+            let host = &ground.hosts[ground.host(&instance.id)];
+            if host.down_since.is_none_or(|since| {
+                ground.now - since.max(ground.killed_at) < limit + Duration::from_secs(2)
+            }) {
+                continue;
+            }
+            let views = world
+                .targets
+                .get(&group.id)
+                .and_then(|targets| targets.get(&instance.id));
+            let views = views.into_iter().flatten();
+            for (node, _) in views.filter(|(_, view)| view.state == TargetHealth::Healthy) {
+                if !ground.network.dark.contains(&plan.zone_number(node)) {
+                    let detail =
+                        format!("{} is dead and healthy to the node in {node}", instance.id);
+                    return Err((Invariant::NoTrafficToTheDead, detail));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Why the stack is not whole: the first thing that lacks redundancy, as the control plane knows it and as it is.
+pub(super) fn not_whole(ground: &Ground, plan: &Plan, world: &World) -> Option<String> {
+    databases_not_whole(world)
+        .or_else(|| caches_not_whole(world))
+        .or_else(|| {
+            let pending = plan.instances.iter().find(|instance| {
+                let known = &world.instances[&instance.id];
+                let running = matches!(known.process, ProcessState::Running { .. });
+                let app = matches!(instance.kind, InstanceKind::App(_));
+                !running
+                    || (!app && known.reachable != Some(true))
+                    || !ground.hosts[ground.host(&instance.id)].serves()
+            });
+            pending.map(|instance| format!("{} does not run, or is not known to", instance.id))
+        })
+        .or_else(|| {
+            let views = world.targets.values().flat_map(|targets| targets.iter());
+            let mut views =
+                views.flat_map(|(id, views)| views.values().map(move |view| (id, view)));
+            let sick = views.find(|(_, view)| view.state != TargetHealth::Healthy);
+            sick.map(|(id, view)| format!("target {id} is {}", view.state))
+        })
+        .or_else(|| {
+            let dead = world
+                .nodes
+                .iter()
+                .find(|(_, nodes)| nodes.values().any(|alive| !alive));
+            dead.map(|(id, _)| format!("a node of {id} is not alive"))
+        })
+}
+
+fn databases_not_whole(world: &World) -> Option<String> {
+    for (id, db) in &world.databases {
+        let standby = db
+            .standby
+            .as_ref()
+            .is_none_or(|standby| standby.in_sync && standby.joined);
+        if db.status != DbInstanceStatus::Available
+            || !db.fenced.is_empty()
+            || db.failover_to.is_some()
+            || !standby
+        {
+            return Some(format!("database {id}: {db:?}"));
+        }
+    }
+    let replica = world.replicas.iter().find(|(_, replica)| {
+        replica.status != DbInstanceStatus::Available
+            || replica.replication != ReplicationStatus::Replicating
+    });
+    replica.map(|(id, replica)| format!("read replica {id}: {}", replica.replication))
+}
+
+fn caches_not_whole(world: &World) -> Option<String> {
+    let cache = world.caches.iter().find(|(_, cache)| {
+        let replicas = cache.replicas.values().all(|up| *up);
+        cache.status != ReplicationGroupStatus::Available
+            || !cache.fenced.is_empty()
+            || cache.failing_over
+            || !replicas
+    });
+    cache.map(|(id, cache)| format!("cache {id}: {cache:?}"))
+}
+
+/// Why what is really there is not redundant: a follower whose log is not the beginning of its primary's, or far behind.
+pub(super) fn not_redundant(ground: &Ground, records: &[Record], world: &World) -> Option<String> {
+    /// Records that may be on their way.
+    const ON_THEIR_WAY: usize = 50;
+    for record in records {
+        let primary = &ground.hosts[record.primary(ground, world)];
+        for host in record
+            .copies
+            .iter()
+            .map(|host| &ground.hosts[*host])
+            .filter(|host| host.id != primary.id)
+        {
+            let behind = primary
+                .server
+                .log
+                .len()
+                .saturating_sub(host.server.log.len());
+            if !host.server.precedes(&primary.server) || behind > ON_THEIR_WAY {
+                return Some(format!(
+                    "the log of {} is not that of {}",
+                    host.id, primary.id
+                ));
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,361 @@
+//! Probes on the plan's schedule: each is sent, arrives, meets what is there at that moment, and comes back or does not.
+
+use std::time::Duration;
+
+use topologies::address::ZoneNumber;
+use topologies::id::{HealthCheckId, InstanceId, LoadBalancerId, TargetGroupId, ZoneId};
+use topologies::plan::{InstanceKind, Plan};
+use topologies::time::Time;
+
+use super::ground::{Due, Epoch, Ground};
+use super::server::Engine;
+use crate::control::probe::{
+    CacheProbe, Check, DbProbe, Lsn, Peer, PgStatus, Probe, RedisRole, RedisStatus, WalReceiver,
+};
+
+/// A probe that is sent again and again.
+#[derive(Debug)]
+pub(super) struct ProbePlan {
+    pub(super) interval: Duration,
+    timeout: Duration,
+    from: ZoneNumber,
+    aim: Aim,
+}
+
+#[derive(Debug)]
+enum Aim {
+    Host(usize, InstanceId),
+    Target {
+        target_group: TargetGroupId,
+        host: usize,
+        instance: InstanceId,
+        node: ZoneId,
+    },
+    Node {
+        load_balancer: LoadBalancerId,
+        zone: ZoneId,
+        number: ZoneNumber,
+    },
+    HealthCheck(HealthCheckId),
+}
+
+/// Every probe that the plan asks for.
+pub(super) fn of_plan(plan: &Plan) -> Vec<ProbePlan> {
+    let timing = &plan.topology.timing;
+    let hosts = plan.instances.iter().enumerate();
+    let hosts = hosts.filter(|(_, instance)| !matches!(instance.kind, InstanceKind::App(_)));
+    let mut probes: Vec<ProbePlan> = hosts
+        .map(|(host, instance)| ProbePlan {
+            interval: timing.probe_interval,
+            timeout: timing.probe_timeout,
+            from: ZoneNumber::OUTSIDE,
+            aim: Aim::Host(host, instance.id.clone()),
+        })
+        .collect();
+    for load_balancer in &plan.topology.load_balancers {
+        for zone in &load_balancer.zones {
+            probes.push(ProbePlan {
+                interval: timing.probe_interval * 2,
+                timeout: timing.probe_timeout,
+                from: ZoneNumber::OUTSIDE,
+                aim: Aim::Node {
+                    load_balancer: load_balancer.id.clone(),
+                    zone: zone.clone(),
+                    number: plan.zone_number(zone),
+                },
+            });
+        }
+    }
+    for group in &plan.topology.target_groups {
+        for (host, instance) in plan.instances.iter().enumerate() {
+            if !matches!(&instance.kind, InstanceKind::App(service) if *service == group.service) {
+                continue;
+            }
+            for node in nodes_of(plan, &group.id, group.cross_zone, &instance.zone) {
+                probes.push(ProbePlan {
+                    interval: group.health_check.interval,
+                    timeout: group.health_check.timeout,
+                    from: plan.zone_number(&node),
+                    aim: Aim::Target {
+                        target_group: group.id.clone(),
+                        host,
+                        instance: instance.id.clone(),
+                        node,
+                    },
+                });
+            }
+        }
+    }
+    probes.extend(plan.topology.health_checks.iter().map(|check| ProbePlan {
+        interval: check.request_interval,
+        timeout: check.request_interval,
+        from: ZoneNumber::OUTSIDE,
+        aim: Aim::HealthCheck(check.id.clone()),
+    }));
+    probes
+}
+
+/// The zones whose nodes send a target of this group traffic.
+fn nodes_of(
+    plan: &Plan,
+    group: &TargetGroupId,
+    cross_zone: Option<bool>,
+    zone: &ZoneId,
+) -> Vec<ZoneId> {
+    use topologies::topology::RuleAction;
+    let forwards = |action: &RuleAction| matches!(action, RuleAction::Forward(id) if id == group);
+    let mut nodes: Vec<ZoneId> = Vec::new();
+    for load_balancer in &plan.topology.load_balancers {
+        let mut actions = load_balancer.listeners.iter().flat_map(|listener| {
+            listener
+                .rules
+                .iter()
+                .map(|rule| &rule.action)
+                .chain([&listener.default_action])
+        });
+        if actions.any(forwards) {
+            let across = cross_zone.unwrap_or(load_balancer.cross_zone);
+            nodes.extend(
+                load_balancer
+                    .zones
+                    .iter()
+                    .filter(|node| across || *node == zone)
+                    .cloned(),
+            );
+        }
+    }
+    nodes.sort();
+    nodes.dedup();
+    nodes
+}
+
+impl Ground {
+    /// A probe is sent.
+    pub(super) fn probe(&mut self, plan: &Plan, probes: &[ProbePlan], probe: usize) {
+        let ProbePlan {
+            interval,
+            timeout,
+            from,
+            aim,
+        } = &probes[probe];
+        self.later(*interval, Due::Probe(probe));
+        let Some(epoch) = self.daemon else { return };
+        let to = match aim {
+            Aim::Host(host, _) | Aim::Target { host, .. } => self.hosts[*host].zone,
+            Aim::Node { number, .. } => *number,
+            Aim::HealthCheck(_) => ZoneNumber::OUTSIDE,
+        };
+        let sent = self.now;
+        match self.packet(*from, to) {
+            Some(takes) if takes < *timeout => {
+                self.later(takes, Due::ProbeArrives { probe, sent, epoch })
+            }
+            Some(_) | None => {
+                let result = self.unanswered(plan, aim);
+                self.later(
+                    *timeout,
+                    Due::ProbeReturns {
+                        sent,
+                        result,
+                        epoch,
+                    },
+                );
+            }
+        }
+    }
+
+    /// A probe reaches what it is aimed at.
+    pub(super) fn probe_arrives(
+        &mut self,
+        plan: &Plan,
+        probes: &[ProbePlan],
+        probe: usize,
+        sent: Time,
+        epoch: Epoch,
+    ) {
+        let ProbePlan {
+            timeout, from, aim, ..
+        } = &probes[probe];
+        let gone = self.now - sent;
+        let to = match aim {
+            Aim::Host(host, _) | Aim::Target { host, .. } => self.hosts[*host].zone,
+            Aim::Node { number, .. } => *number,
+            Aim::HealthCheck(_) => ZoneNumber::OUTSIDE,
+        };
+        let back = self
+            .packet(to, *from)
+            .filter(|back| gone + *back < *timeout);
+        let result = back.and_then(|back| self.met(plan, aim).map(|result| (back, result)));
+        let (after, result) =
+            result.unwrap_or_else(|| (timeout.saturating_sub(gone), self.unanswered(plan, aim)));
+        self.later(
+            after,
+            Due::ProbeReturns {
+                sent,
+                result,
+                epoch,
+            },
+        );
+    }
+
+    fn unanswered(&self, _plan: &Plan, aim: &Aim) -> Probe {
+        match aim {
+            Aim::Host(host, instance) => match self.hosts[*host].server.engine {
+                Engine::Redis => Probe::Cache(instance.clone(), CacheProbe::TimedOut),
+                Engine::Postgres | Engine::App => {
+                    Probe::Database(instance.clone(), DbProbe::TimedOut)
+                }
+            },
+            Aim::Target { .. } | Aim::Node { .. } | Aim::HealthCheck(_) => {
+                checked(aim, failed("Target.Timeout"))
+            }
+        }
+    }
+
+    /// What a probe meets; none if nothing answers it.
+    fn met(&self, plan: &Plan, aim: &Aim) -> Option<Probe> {
+        match aim {
+            Aim::Host(host, instance) => {
+                let there = &self.hosts[*host];
+                if there.frozen {
+                    return None;
+                }
+                let refused = !there.running || (there.fenced && !self.probes_pass_fence);
+                Some(match there.server.engine {
+                    Engine::Redis => {
+                        Probe::Cache(instance.clone(), self.redis_says(*host, refused))
+                    }
+                    Engine::Postgres | Engine::App => {
+                        Probe::Database(instance.clone(), self.postgres_says(*host, refused))
+                    }
+                })
+            }
+            Aim::Target { host, .. } => {
+                let there = &self.hosts[*host];
+                let check = if there.serves() {
+                    passed()
+                } else {
+                    failed("Target.FailedHealthChecks")
+                };
+                (!there.frozen).then(|| checked(aim, check))
+            }
+            Aim::Node { .. } => Some(checked(aim, passed())),
+            Aim::HealthCheck(_) => {
+                let reached = plan.topology.zones().any(|zone| {
+                    let there =
+                        |host: &super::ground::Host| host.zone == zone.number && host.serves();
+                    self.network.connects(ZoneNumber::OUTSIDE, zone.number)
+                        && self
+                            .hosts
+                            .iter()
+                            .any(|host| host.server.engine == Engine::App && there(host))
+                });
+                reached.then(|| checked(aim, passed()))
+            }
+        }
+    }
+
+    fn postgres_says(&self, host: usize, refused: bool) -> DbProbe {
+        let there = &self.hosts[host];
+        if refused {
+            return DbProbe::Refused;
+        }
+        if !there.ready {
+            return DbProbe::Starting;
+        }
+        let server = &there.server;
+        let standby = server
+            .sync_shown
+            .map(|standby| format!("FIRST 1 (\"{}\")", self.hosts[standby].id));
+        let peers = self.streams_to(host).map(|(follower, stream)| Peer {
+            application_name: self.hosts[follower].id.to_string(),
+            streaming: stream.established && stream.caught_up,
+            synchronous: server.sync == Some(follower),
+            flush_lsn: Lsn(stream.flushed as u64),
+        });
+        let receiver = self.streams[host]
+            .as_ref()
+            .filter(|_| server.follows())
+            .map(|stream| WalReceiver {
+                streaming: stream.established,
+                sender_host: self.hosts[stream.source]
+                    .address
+                    .seen_from(there.zone)
+                    .to_string(),
+            });
+        DbProbe::Answered(PgStatus {
+            in_recovery: server.follows(),
+            timeline: server.timeline,
+            lsn: Lsn(server.log.len() as u64),
+            synchronous_standby_names: standby.unwrap_or_default(),
+            peers: peers.collect(),
+            receiver,
+        })
+    }
+
+    fn redis_says(&self, host: usize, refused: bool) -> CacheProbe {
+        let there = &self.hosts[host];
+        if refused {
+            return CacheProbe::Refused;
+        }
+        if !there.ready {
+            return CacheProbe::Loading;
+        }
+        let role = match there.server.source {
+            None => RedisRole::Primary,
+            Some(source) => RedisRole::Replica {
+                source: self.hosts[source].address.seen_from(there.zone).to_string(),
+                link_up: self.streams[host]
+                    .as_ref()
+                    .is_some_and(|stream| stream.established),
+            },
+        };
+        let replicas = self.streams_to(host).map(|(follower, _)| {
+            let replica = &self.hosts[follower];
+            replica.address.seen_from(there.zone)
+        });
+        CacheProbe::Answered(RedisStatus {
+            role,
+            offset: there.server.log.len() as u64,
+            replicas: replicas.collect(),
+        })
+    }
+}
+
+fn passed() -> Check {
+    Check::Passed("200".to_owned())
+}
+
+fn failed(reason: &'static str) -> Check {
+    Check::Failed {
+        reason,
+        detail: "no answer".to_owned(),
+    }
+}
+
+fn checked(aim: &Aim, check: Check) -> Probe {
+    match aim {
+        Aim::Target {
+            target_group,
+            instance,
+            node,
+            ..
+        } => Probe::Target {
+            target_group: target_group.clone(),
+            instance: instance.clone(),
+            node: node.clone(),
+            check,
+        },
+        Aim::Node {
+            load_balancer,
+            zone,
+            ..
+        } => Probe::Node {
+            load_balancer: load_balancer.clone(),
+            zone: zone.clone(),
+            check,
+        },
+        Aim::HealthCheck(id) => Probe::HealthCheck(id.clone(), check),
+        Aim::Host(_, instance) => Probe::Database(instance.clone(), DbProbe::TimedOut),
+    }
+}
