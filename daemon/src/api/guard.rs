@@ -46,6 +46,7 @@ impl Names {
             (Some(host), None, _) => host
                 .to_str()
                 .ok()
+                .filter(|host| !host.contains('@'))
                 .and_then(|host| host.parse().ok())
                 .ok_or("the Host header is malformed")?,
             (None, None, Some(authority)) => authority.clone(),
