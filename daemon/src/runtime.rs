@@ -1,10 +1,10 @@
 //! Instances as local processes: no container engine, no root, no network needed.
 //!
-//! - [`lifecycle`]: starting, supervising and ending instances; [`tool`]: one-shot programs; [`adoption`]: what is found
-//! - [`faults`]: doing harm and ending it; [`state`]: what is known, and who may know it; [`watch`]: readers of changes
-//! - [`provision`]: what a program needs; [`launch`]: our side of the launcher of [`crate::shim`]; [`record`]: what the next daemon finds
-//! - [`processes`]: who is who in `/proc`; [`signals`]: reaching all of an instance's processes
-//! - [`access`]: rights on the disk when we are root; [`software`]: where engines are; [`logs`]
+//! - `lifecycle`: starting, supervising and ending instances; `tool`: one-shot programs; `adoption`: what is found
+//! - `faults`: doing harm and ending it; `state`: what is known, and who may know it; `watch`: readers of changes
+//! - `provision`: what a program needs; `launch`: our side of the launcher of [`crate::shim`]; `record`: what the next daemon finds
+//! - `processes`: who is who in `/proc`; `signals`: reaching all of an instance's processes
+//! - `access`: rights on the disk when we are root; `software`: where engines are; `logs`
 //!
 //! An instance belongs to its stack, not to the daemon: it lives on when the daemon dies, and the next one adopts it. A record
 //! of its process is on the disk before it runs anything, so a daemon that is killed at any moment leaves nothing that the next
@@ -166,8 +166,7 @@ impl Host {
             failed("open the runtime")(format!("`{}` is not UTF-8", directory.display()))
         })?;
         let own = || Some(std::env::current_exe().ok()?.parent()?.to_path_buf());
-        let records = Records::open(directory.join("run"))
-            .map_err(failed(&format!("use directory `{}`", directory.display())))?;
+        let records = Records::new(directory.join("run"));
         let mut state = State::default();
         state.set_afflictions(
             records

@@ -14,7 +14,7 @@
 //!                              ◄── Refusal as JSON: it does not, and why
 //! ```
 //!
-//! A daemon that dies before it has sent the whole [`Launch`] leaves a launcher that reads end of file and ends.
+//! A daemon that dies before it has sent the whole launch leaves a launcher that reads end of file and ends.
 
 mod namespace;
 mod privilege;

@@ -60,9 +60,7 @@ impl Host {
         instance: &InstanceId,
         mode: StopMode,
     ) -> Result<(), RuntimeError> {
-        if let Some(zone) = self.state().zone_of(instance) {
-            self.state().check_zone(&zone)?;
-        }
+        self.state().check_order(instance)?;
         let orders = self.orders_of(instance);
         let _turn = orders.lock().await;
         self.end_if_running(instance, mode).await

@@ -45,6 +45,11 @@ impl Identity {
         Self::of(self.pid) == Some(self)
     }
 
+    /// Whether it runs and makes progress: it has been told to stop, but has not yet.
+    pub(super) fn moves(self) -> bool {
+        Stat::of(self.pid).is_some_and(|stat| stat.identity == self && stat.alive && !stat.stopped)
+    }
+
     /// A handle that stays this process's even when its pid is used again; none if it has ended.
     pub(super) fn open(self) -> io::Result<Option<OwnedFd>> {
         let Some(pid) = Pid::from_raw(self.pid) else {
@@ -213,7 +218,8 @@ impl Snapshot {
         };
         let pid = process.stat.identity.pid;
         self.adopts_orphans(process.stat.parent)
-            && link(pid, "exe").is_some_and(|program| program == body.program)
+            // One that is just ending has no program any more, but may still hold a port.
+            && link(pid, "exe").is_none_or(|program| program == body.program)
             && link(pid, "cwd").is_some_and(|work| work.starts_with(directory))
     }
 
@@ -249,6 +255,7 @@ fn link(pid: i32, name: &str) -> Option<PathBuf> {
 struct Stat {
     identity: Identity,
     alive: bool,
+    stopped: bool,
     parent: i32,
     group: i32,
     session: i32,
@@ -265,14 +272,15 @@ impl Stat {
     fn parse(pid: i32, text: &str) -> Option<Self> {
         let (_, rest) = text.rsplit_once(')')?;
         let mut fields = rest.split_ascii_whitespace();
-        let alive = !matches!(fields.next()?, "Z" | "X" | "x");
+        let state = fields.next()?;
         let parent = fields.next()?.parse().ok()?;
         let group = fields.next()?.parse().ok()?;
         let session = fields.next()?.parse().ok()?;
         let started = fields.nth(15)?.parse().ok()?;
         Some(Self {
             identity: Identity { pid, started },
-            alive,
+            alive: !matches!(state, "Z" | "X" | "x"),
+            stopped: matches!(state, "T" | "t"),
             parent,
             group,
             session,
@@ -296,6 +304,7 @@ mod tests {
                     started: 98765
                 },
                 alive: true,
+                stopped: false,
                 parent: 7,
                 group: 40,
                 session: 39,

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -46,20 +47,19 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// The records below `directory`, which is made if it is not there.
-    pub(super) fn open(directory: PathBuf) -> io::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt;
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory.join("records"))?;
-        Ok(Self { directory })
+    /// The records below `directory`, which is made when the first is written.
+    pub(super) fn new(directory: PathBuf) -> Self {
+        Self { directory }
     }
 
     /// All of them. A file that is no record is an error: what it stood for could be running.
     pub(super) fn read(&self) -> io::Result<Vec<Record>> {
         let mut records = Vec::new();
-        for entry in fs::read_dir(self.directory.join("records"))? {
+        let entries = match fs::read_dir(self.directory.join("records")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(records),
+            entries => entries?,
+        };
+        for entry in entries {
             let path = entry?.path();
             if path
                 .extension()
@@ -73,6 +73,7 @@ impl Records {
 
     /// Keeps a record, in place of one of the same name.
     pub(super) fn write(&self, record: &Record) -> io::Result<()> {
+        self.make_directory()?;
         write(&self.path(&record.name), record)
     }
 
@@ -91,15 +92,24 @@ impl Records {
 
     /// Keeps the faults that last.
     pub(super) fn write_afflictions(&self, afflictions: &BTreeSet<Affliction>) -> io::Result<()> {
+        self.make_directory()?;
         write(&self.directory.join("afflictions.json"), afflictions)
     }
 
-    /// Forgets everything; the directory stays, empty.
+    /// Forgets everything, the directory too.
     pub(super) fn clear(&self) -> io::Result<()> {
         match fs::remove_dir_all(&self.directory) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+
+    /// Closed to others: a plan's environment may hold a password.
+    fn make_directory(&self) -> io::Result<()> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(self.directory.join("records"))
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -14,14 +14,15 @@ use super::processes::{Body, Identity, Snapshot};
 
 /// How long killed processes may take to go: one that waits for a disk does not end before that answers.
 const KILL_WAIT_MAX: Duration = Duration::from_secs(20);
+/// How long a signal may take to be acted on before processes are counted again.
+const SIGNAL_WAIT_MAX: Duration = Duration::from_millis(200);
 /// How often processes are counted again at most; a program that starts new ones faster than they are stopped is hopeless.
 const ROUNDS_MAX: usize = 1000;
 
 /// Kills all processes of `bodies` at once, and returns when none is left.
 pub(super) fn kill(bodies: &[Body]) -> io::Result<()> {
-    for body in bodies {
-        body.leader.signal(Signal::STOP)?;
-    }
+    let leaders: BTreeSet<Identity> = bodies.iter().map(|body| body.leader).collect();
+    stop(&leaders)?;
     kill_found(|snapshot| {
         bodies
             .iter()
@@ -37,15 +38,15 @@ pub(super) fn kill_marked(stack: &str) -> io::Result<()> {
 
 /// Stops all processes of `body`.
 pub(super) fn freeze(body: &Body) -> io::Result<()> {
-    body.leader.signal(Signal::STOP)?;
     let mut stopped = BTreeSet::from([body.leader]);
+    stop(&stopped)?;
     for _ in 0..ROUNDS_MAX {
         let members = Snapshot::take()?.members(body);
-        let fresh: Vec<Identity> = members.difference(&stopped).copied().collect();
+        let fresh: BTreeSet<Identity> = members.difference(&stopped).copied().collect();
         if fresh.is_empty() {
             return Ok(());
         }
-        signal_all(&fresh, Signal::STOP)?;
+        stop(&fresh)?;
         stopped.extend(fresh);
     }
     Err(too_many())
@@ -90,14 +91,21 @@ fn kill_found(find: impl Fn(&Snapshot) -> BTreeSet<Identity>) -> io::Result<()> 
             ));
         }
         signal_all(&members, Signal::KILL)?;
-        wait_for_end(&members, Duration::from_millis(200));
+        wait_while(&members, |member| member.runs());
     }
 }
 
-/// Returns once all have ended, or after `limit`.
-fn wait_for_end(members: &BTreeSet<Identity>, limit: Duration) {
+/// Stops them, and returns when they stand still: a signal takes a moment to arrive, in which one more child can be born.
+fn stop(members: &BTreeSet<Identity>) -> io::Result<()> {
+    signal_all(members, Signal::STOP)?;
+    wait_while(members, |member| member.moves());
+    Ok(())
+}
+
+/// Returns when it is so of none, or after a moment: a process that waits for a disk hears no signal.
+fn wait_while(members: &BTreeSet<Identity>, so: impl Fn(&Identity) -> bool) {
     let started = Instant::now();
-    while members.iter().any(|member| member.runs()) && started.elapsed() < limit {
+    while members.iter().any(&so) && started.elapsed() < SIGNAL_WAIT_MAX {
         thread::sleep(Duration::from_millis(1));
     }
 }

@@ -1,7 +1,7 @@
 //! Where the programs of an engine are on this machine.
 //!
 //! Looked for in this order: the directory that the user named; what is installed, the newest of it; what was unpacked from
-//! a wheel ([`wheel`]). Fetching is a step of its own ([`Library::prepare`]): finding never waits for a network.
+//! a wheel (`wheel`). Fetching is a step of its own (`Library::prepare`): finding never waits for a network.
 
 mod index;
 mod search;

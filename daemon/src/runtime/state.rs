@@ -63,6 +63,14 @@ impl State {
         Ok(())
     }
 
+    /// Whether orders reach `instance`; those for one that does not exist do.
+    pub(super) fn check_order(&self, instance: &InstanceId) -> Result<(), RuntimeError> {
+        match self.instances.get(instance) {
+            Some(entry) => self.check_zone(&entry.plan.zone),
+            None => Ok(()),
+        }
+    }
+
     /// Whether `instance` may be started in `zone`.
     pub(super) fn check_start(
         &self,
@@ -181,11 +189,6 @@ impl State {
         self.instances.get(instance).is_some_and(|entry| {
             matches!(entry.status, InstanceStatus::Running { .. }) && entry.life.is_some()
         })
-    }
-
-    /// The zone of an instance that exists.
-    pub(super) fn zone_of(&self, instance: &InstanceId) -> Option<ZoneId> {
-        Some(self.instances.get(instance)?.plan.zone.clone())
     }
 
     /// The directory of an instance that exists.
