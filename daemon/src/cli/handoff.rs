@@ -15,7 +15,6 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncBufReadExt;
 use tokio::sync::mpsc;
@@ -180,8 +179,7 @@ fn background(launch: Launch, speaker: &Mutex<Option<UnixStream>>) -> Result<Exi
         let mut tasks = up::listen_for_signals(wish.clone())?;
         let up = CancellationToken::new();
         if let Some(stream) = heard {
-            let deserted = until_deserted(stream, wish);
-            tasks.spawn(up.clone().run_until_cancelled_owned(deserted).map(drop));
+            tasks.spawn(until_deserted(stream, wish, up.clone()));
         }
         let logged = Mutex::new(false);
         let tell = |told: Told| {
@@ -203,19 +201,21 @@ fn background(launch: Launch, speaker: &Mutex<Option<UnixStream>>) -> Result<Exi
     })
 }
 
-/// Wishes to stop when who started us goes. Cancelled when the stack is up.
-async fn until_deserted(stream: UnixStream, wish: mpsc::Sender<()>) {
+/// Wishes to stop if who started us goes before the stack is `up`. That one also goes when it has heard that it is, so the token,
+/// cancelled before that was said, is asked after the stream has ended.
+async fn until_deserted(stream: UnixStream, wish: mpsc::Sender<()>, up: CancellationToken) {
     if stream.set_nonblocking(true).is_err() {
         return;
     }
-    let Ok(stream) = tokio::net::UnixStream::from_std(stream) else {
+    let Ok(mut stream) = tokio::net::UnixStream::from_std(stream) else {
         return;
     };
     let mut byte = [0];
-    let mut stream = stream;
     let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut byte).await;
-    // A full queue holds such a wish already.
-    let _ = wish.try_send(());
+    if !up.is_cancelled() {
+        // A full queue holds such a wish already.
+        let _ = wish.try_send(());
+    }
 }
 
 fn say(speaker: &Mutex<Option<UnixStream>>, word: &Word) {

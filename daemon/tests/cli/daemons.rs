@@ -5,12 +5,12 @@ use std::process::Stdio;
 
 use super::{Answer, Place};
 
-/// A stack that any machine with Python runs.
+/// A stack that any machine runs; nobody asks its instances anything.
 const TOPOLOGY: &str = "
 region: ap-northeast-2
 availability-zones: [a, b]
 instances:
-  web: { program: [python3, -m, http.server, '8080'], port: 8080, count: 2 }
+  web: { program: [sleep, '600'], port: 8080, count: 2 }
 ";
 
 /// A stack that is taken down whatever becomes of the test.
@@ -29,6 +29,24 @@ impl<'a> Stack<'a> {
     fn up(&self) -> Answer {
         let arguments = ["up", &self.file, "--runtime", "process", "-d"];
         self.place.run(&arguments)
+    }
+
+    /// Waits until both instances run: without an endpoint, the stack is up before they are.
+    fn started(&self) {
+        let arguments = ["events", "-f", "--json", "--stack", self.name];
+        let mut child = self
+            .place
+            .command(&arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let running = lines
+            .map_while(Result::ok)
+            .filter(|line| line.contains("instance-running"));
+        assert_eq!(running.take(2).count(), 2, "the stack ended");
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     fn down(&self, more: &[&str]) -> Answer {
@@ -81,6 +99,7 @@ fn a_daemon_keeps_a_stack_until_it_is_taken_down() {
     let place = Place::new();
     let stack = Stack::new(&place, "kept");
     stack.up().ends(0);
+    stack.started();
     stack.up().ends(2).says("already running");
     assert_eq!(stack.pids().len(), 2);
     place
@@ -119,6 +138,8 @@ fn two_stacks_stand_side_by_side() {
     let (one, two) = (Stack::new(&place, "one"), Stack::new(&place, "two"));
     one.up().ends(0);
     two.up().ends(0);
+    one.started();
+    two.started();
     place
         .run(&["status"])
         .ends(2)
@@ -134,6 +155,7 @@ fn what_a_dead_daemon_leaves_is_adopted_or_removed() {
     let place = Place::new();
     let stack = Stack::new(&place, "orphan");
     stack.up().ends(0);
+    stack.started();
     let before = stack.pids();
     for resume in [true, false] {
         kill_daemon(&place);
