@@ -28,7 +28,7 @@ async fn real() {
     std::fs::create_dir_all(&dir).unwrap();
     let o = UpOptions {
         topology: t.unwrap(),
-        plan_slot: topologies::address::Slot::new(64).unwrap(),
+        plan_slot: topologies::address::Slot::new(70).unwrap(),
         directory: dir,
         cache: "/var/cache/localaws".into(),
         runtime: match std::env::args().nth(3).as_deref() {

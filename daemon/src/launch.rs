@@ -151,6 +151,7 @@ pub async fn up(options: UpOptions, tell: Tell<'_>) -> Result<RunningStack, UpEr
         network: network_reader,
         world: world_reader.clone(),
         inbox,
+        witness: Arc::default(),
     };
     let driver = Driver {
         plan: Arc::clone(&plan),

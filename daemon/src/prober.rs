@@ -10,6 +10,7 @@ mod sightings;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use proxies::Ports;
@@ -24,6 +25,7 @@ use topologies::event::TargetHealth;
 use topologies::id::ZoneId;
 use topologies::network::Network;
 use topologies::plan::{InstanceKind, LoadBalancerNode, Plan};
+use topologies::time::Time;
 use topologies::topology::{HealthCheck, Protocol, TargetGroup};
 use topologies::world::World;
 
@@ -62,6 +64,24 @@ pub struct Prober {
     pub world: watch::Receiver<Arc<World>>,
     /// Where results go.
     pub inbox: mpsc::Sender<Stimulus>,
+    /// Shared by all probes.
+    pub witness: Arc<Witness>,
+}
+
+/// The last answer that any probe got: while nobody at all answers, it is this machine that does not run, and a time-out
+/// proves nothing.
+#[derive(Debug, Default)]
+pub struct Witness(AtomicU64);
+
+impl Witness {
+    fn answered(&self, sent: Time) {
+        self.0.fetch_max(sent.as_micros(), Ordering::Relaxed);
+    }
+
+    /// Whether somebody answered a probe sent at `since` or later.
+    fn since(&self, since: Time) -> bool {
+        self.0.load(Ordering::Relaxed) >= since.as_micros()
+    }
 }
 
 impl Prober {
@@ -126,7 +146,7 @@ impl Prober {
             ticks.tick().await;
             let (sent, begun) = (self.clock.now(), Instant::now());
             let result = sightings::database(engine.probe(&host, timeout).await, &hosts);
-            if result == DbProbe::TimedOut && held_up(begun, timeout) {
+            if result == DbProbe::TimedOut && self.proves_nothing(sent, begun, timeout) {
                 continue;
             }
             if !self
@@ -152,7 +172,7 @@ impl Prober {
             ticks.tick().await;
             let (sent, begun) = (self.clock.now(), Instant::now());
             let result = sightings::cache(engine.probe(&node, timeout).await);
-            if result == CacheProbe::TimedOut && held_up(begun, timeout) {
+            if result == CacheProbe::TimedOut && self.proves_nothing(sent, begun, timeout) {
                 continue;
             }
             if !self
@@ -310,8 +330,16 @@ impl Prober {
             .is_some_and(|view| view.state != TargetHealth::Initial)
     }
 
+    /// Whether a time-out says more of this machine than of the host.
+    fn proves_nothing(&self, sent: Time, begun: Instant, limit: Duration) -> bool {
+        held_up(begun, limit) || !self.witness.since(sent)
+    }
+
     /// Whether somebody still listens.
-    async fn report(&self, sent: topologies::time::Time, probe: Probe) -> bool {
+    async fn report(&self, sent: Time, probe: Probe) -> bool {
+        if answered(&probe) {
+            self.witness.answered(sent);
+        }
         self.inbox.send(Stimulus::Probe(sent, probe)).await.is_ok()
     }
 }
@@ -330,6 +358,17 @@ fn ticks(interval: Duration) -> tokio::time::Interval {
     let mut ticks = interval_at(Instant::now(), interval.max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
+}
+
+/// Whether somebody was there to answer.
+fn answered(probe: &Probe) -> bool {
+    match probe {
+        Probe::Database(_, probe) => matches!(probe, DbProbe::Answered(_)),
+        Probe::Cache(_, probe) => matches!(probe, CacheProbe::Answered(_)),
+        Probe::Target { check, .. } | Probe::Node { check, .. } | Probe::HealthCheck(_, check) => {
+            matches!(check, Check::Passed(_))
+        }
+    }
 }
 
 /// Whether a time-out came so late that this process, not the host, was what did not run.

@@ -1,7 +1,8 @@
 //! Sessions kept from one probe to the next, one per host.
 //!
 //! A host has at most one, and one that fails or stalls is closed with the probe that noticed. So nothing piles up on a
-//! host that answers nothing.
+//! host that answers nothing. Opening one costs more than asking (a password's proof): it may outlast the probe that began
+//! it, and goes on for the next one.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -9,16 +10,17 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use topologies::id::InstanceId;
 
 /// A session over which a host can be asked how it is.
-pub(super) trait ProbeSession: Sized + Send {
+pub(super) trait ProbeSession: Sized + Send + 'static {
     /// With what it is opened.
-    type Credentials: Sync;
+    type Credentials: Clone + Send + Sync + 'static;
     /// What a host answers.
     type Answer: Send;
     /// Why it did not.
-    type Error: Send;
+    type Error: Send + 'static;
 
     /// Opens a session.
     fn open(
@@ -30,13 +32,36 @@ pub(super) trait ProbeSession: Sized + Send {
     fn ask(&mut self) -> impl Future<Output = Result<Self::Answer, Self::Error>> + Send;
 }
 
+/// The longest that opening a session may take.
+const OPEN_LIMIT: Duration = Duration::from_secs(1);
+
 /// The place of one host's session. Empty while the session is in use: a probe that is given up drops it.
-type Place<S> = Arc<tokio::sync::Mutex<Option<(SocketAddr, S)>>>;
+type Place<S> = Arc<tokio::sync::Mutex<HostSession<S>>>;
+
+/// One host's session, or the task that opens it; the task ends with the set it is in.
+struct HostSession<S: ProbeSession> {
+    session: Option<(SocketAddr, S)>,
+    opening: Option<Opening<S>>,
+}
+
+type Opening<S> = (
+    SocketAddr,
+    JoinSet<Option<Result<S, <S as ProbeSession>::Error>>>,
+);
+
+impl<S: ProbeSession> Default for HostSession<S> {
+    fn default() -> Self {
+        Self {
+            session: None,
+            opening: None,
+        }
+    }
+}
 
 /// The sessions of an engine.
-pub(super) struct Kept<S>(Mutex<BTreeMap<InstanceId, Place<S>>>);
+pub(super) struct Kept<S: ProbeSession>(Mutex<BTreeMap<InstanceId, Place<S>>>);
 
-impl<S> Default for Kept<S> {
+impl<S: ProbeSession> Default for Kept<S> {
     fn default() -> Self {
         Self(Mutex::default())
     }
@@ -75,17 +100,44 @@ async fn ask<S: ProbeSession>(
     credentials: &S::Credentials,
 ) -> Result<S::Answer, S::Error> {
     let mut place = place.lock().await;
-    if let Some((dialled, mut session)) = place.take()
+    if let Some((dialled, mut session)) = place.session.take()
         && dialled == address
         && let Ok(answer) = session.ask().await
     {
-        *place = Some((address, session));
+        place.session = Some((address, session));
         return Ok(answer);
     }
-    let mut session = S::open(address, credentials).await?;
+    let mut session = open(&mut place, address, credentials).await?;
     let answer = session.ask().await?;
-    *place = Some((address, session));
+    place.session = Some((address, session));
     Ok(answer)
+}
+
+/// Waits for the session that is being opened, or begins to open one. Given up, it leaves the opening going on.
+async fn open<S: ProbeSession>(
+    place: &mut HostSession<S>,
+    address: SocketAddr,
+    credentials: &S::Credentials,
+) -> Result<S, S::Error> {
+    loop {
+        if place.opening.as_ref().is_none_or(|(to, _)| *to != address) {
+            let (mut task, credentials) = (JoinSet::new(), credentials.clone());
+            task.spawn(async move {
+                let opened = S::open(address, &credentials);
+                tokio::time::timeout(OPEN_LIMIT, opened).await.ok()
+            });
+            place.opening = Some((address, task));
+        }
+        let Some((_, task)) = &mut place.opening else {
+            continue;
+        };
+        let opened = task.join_next().await;
+        place.opening = None;
+        // One that took too long is begun again; the caller's deadline ends this.
+        if let Some(Ok(Some(result))) = opened {
+            return result;
+        }
+    }
 }
 
 #[cfg(test)]
