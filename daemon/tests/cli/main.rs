@@ -1,5 +1,7 @@
 //! What the command line promises, held against the built binary: results, exit codes, mistakes, pipes.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it is surprised")]
+
 mod daemons;
 mod files;
 
