@@ -3,6 +3,7 @@
 //! - [`control`]: pure machines that decide; [`simulator`]: their world in virtual time
 //! - [`driver`]: the only owner of control; [`effects`]: performs one action; [`engines`]: PostgreSQL and Redis
 //! - [`runtime`]: instances as local processes; [`shim`]: what starts one
+//! - [`up`]: what is asked of a bring-up; [`stack`]: the handle of a running stack; [`state`]: what is on disk of stacks
 //! - [`workload`]: a drill's clients; [`log`]: the timeline file; [`api`], [`cli`]: the ways in
 
 pub mod api;
@@ -23,5 +24,6 @@ pub mod secrets;
 pub mod shim;
 pub mod simulator;
 pub mod stack;
+pub mod state;
 pub mod up;
 pub mod workload;

@@ -1,14 +1,17 @@
-//! The `localaws` binary.
+//! The `localaws` binary: a launcher of instances, a daemon, or the command line.
 
 use std::process::ExitCode;
 
+/// Connections allocate and free a lot; this halves what the system's allocator costs them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments
-        .next()
-        .is_some_and(|first| first == daemon::shim::LAUNCHER)
-    {
+    let launcher = std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == daemon::shim::LAUNCHER);
+    if launcher {
         return daemon::shim::main();
     }
-    ExitCode::SUCCESS
+    daemon::cli::run(std::env::args_os())
 }

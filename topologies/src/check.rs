@@ -23,7 +23,7 @@ use crate::id::StackId;
 use crate::names;
 use crate::notes::{Note, Span, has_errors};
 use crate::reference::Referable;
-use crate::spec::{self, At, Spec};
+use crate::spec::{self, At, ProfileSpec, Spec, TimingFields, TimingSpec};
 use crate::topology::{Region, Timing, Topology};
 
 pub use crate::spec::MAX_BYTES;
@@ -34,8 +34,27 @@ pub(crate) use target_groups::usual_pace;
 /// `file_name` gives the stack its name where the file does not. A text beyond [`MAX_BYTES`] is refused; who reads it from a
 /// file should stop there.
 pub fn check(text: &str, file_name: &str) -> (Option<Topology>, Vec<Note>) {
+    check_with(text, file_name, &Overrides::default())
+}
+
+/// What is asked for beside a file and goes before what it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// The stack's name.
+    pub name: Option<StackId>,
+    /// A timing profile, in place of all that the file says about timing.
+    pub timing: Option<ProfileSpec>,
+}
+
+/// Checks the text of a topology file as [`check`] does, with `overrides` in place of what it says.
+pub fn check_with(
+    text: &str,
+    file_name: &str,
+    overrides: &Overrides,
+) -> (Option<Topology>, Vec<Note>) {
     let spec::Read { spec, mut notes } = spec::read(text);
-    let topology = spec.and_then(|spec| {
+    let topology = spec.and_then(|mut spec| {
+        overrides.apply(&mut spec);
         let mut checker = Checker::new(&spec);
         let topology = checker.topology(file_name);
         notes.append(&mut checker.notes);
@@ -44,6 +63,28 @@ pub fn check(text: &str, file_name: &str) -> (Option<Topology>, Vec<Note>) {
     notes.sort_by_key(|note| note.span);
     let topology = topology.filter(|_| !has_errors(&notes));
     (topology, notes)
+}
+
+impl Overrides {
+    fn apply(&self, spec: &mut Spec) {
+        let at_start = Span::START;
+        if let Some(name) = &self.name {
+            spec.name = Some(At {
+                value: name.to_string(),
+                span: at_start,
+            });
+        }
+        if let Some(profile) = self.timing {
+            let fields = TimingFields {
+                profile: Some(profile),
+                ..TimingFields::default()
+            };
+            spec.timing = Some(At {
+                value: TimingSpec(fields),
+                span: at_start,
+            });
+        }
+    }
 }
 
 /// What is known while a file is checked.

@@ -1,0 +1,166 @@
+//! The API's listeners and connections. Every connection has a limit on what it may hold, and ends when the API does.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Api, Exposure, router};
+
+/// Connections at once; more wait in the listener's queue.
+const CONNECTIONS_MAX: usize = 64;
+/// A client that has not sent a request's head within this time is cut off.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// How long connections may take to end when the API does.
+const GRACE: Duration = Duration::from_secs(2);
+/// After an accept that failed, for lack of descriptors as a rule.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where the API listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// The Unix socket, for this user only.
+    pub unix: UnixListener,
+    /// Loopback addresses.
+    pub tcp: Vec<TcpListener>,
+}
+
+/// Makes the Unix socket. A socket that a dead daemon left is replaced: who calls this holds the stack's lock.
+pub fn unix_listener(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    // Bound under another name until its mode is right, so that nobody else can connect in between.
+    let hidden = path.with_extension("new");
+    match std::fs::remove_file(&hidden) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(&hidden)?;
+    std::fs::set_permissions(&hidden, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::rename(&hidden, path)?;
+    Ok(listener)
+}
+
+/// Serves the API until `api.ending` is cancelled and every connection has ended.
+pub async fn serve(api: Api, listeners: Listeners) {
+    let tracker = TaskTracker::new();
+    let ending = api.ending.clone();
+    let own = router(api.clone(), Exposure::File);
+    tracker.spawn(accept_unix(
+        listeners.unix,
+        own,
+        tracker.clone(),
+        ending.clone(),
+    ));
+    let open = router(api, Exposure::Loopback);
+    for listener in listeners.tcp {
+        tracker.spawn(accept_tcp(
+            listener,
+            open.clone(),
+            tracker.clone(),
+            ending.clone(),
+        ));
+    }
+    ending.cancelled().await;
+    tracker.close();
+    tracker.wait().await;
+}
+
+async fn accept_unix(
+    listener: UnixListener,
+    router: Router,
+    tracker: TaskTracker,
+    ending: CancellationToken,
+) {
+    let seats = Seats::new();
+    while let Some(accepted) = ending
+        .run_until_cancelled(seats.next(|| listener.accept()))
+        .await
+    {
+        let (seat, accepted) = accepted;
+        match accepted {
+            Ok((stream, _)) => {
+                tracker.spawn(connection(stream, router.clone(), ending.clone(), seat));
+            }
+            Err(error) => refused(&error).await,
+        }
+    }
+}
+
+async fn accept_tcp(
+    listener: TcpListener,
+    router: Router,
+    tracker: TaskTracker,
+    ending: CancellationToken,
+) {
+    let seats = Seats::new();
+    while let Some(accepted) = ending
+        .run_until_cancelled(seats.next(|| listener.accept()))
+        .await
+    {
+        let (seat, accepted) = accepted;
+        match accepted {
+            Ok((stream, _)) => {
+                tracker.spawn(connection(stream, router.clone(), ending.clone(), seat));
+            }
+            Err(error) => refused(&error).await,
+        }
+    }
+}
+
+async fn refused(error: &io::Error) {
+    tracing::warn!(%error, "control API: accept failed");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+/// Room for connections.
+struct Seats(std::sync::Arc<tokio::sync::Semaphore>);
+
+type Seat = tokio::sync::OwnedSemaphorePermit;
+
+impl Seats {
+    fn new() -> Self {
+        Self(std::sync::Arc::new(tokio::sync::Semaphore::new(
+            CONNECTIONS_MAX,
+        )))
+    }
+
+    /// Waits for room, then for a connection. Cancel-safe: both `acquire_owned` and `accept` are.
+    async fn next<T, F: Future<Output = T>>(&self, accept: impl FnOnce() -> F) -> (Seat, T) {
+        let seat = std::sync::Arc::clone(&self.0)
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
+        (seat, accept().await)
+    }
+}
+
+async fn connection<S>(stream: S, router: Router, ending: CancellationToken, _seat: Seat)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .half_close(true)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    let served = ending.run_until_cancelled(connection.as_mut()).await;
+    if served.is_none() {
+        // Answers under way are finished, streams have been told to end by the same token.
+        connection.as_mut().graceful_shutdown();
+        // A client that does not read is not waited for.
+        let _ = tokio::time::timeout(GRACE, connection).await;
+    }
+}

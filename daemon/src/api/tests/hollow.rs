@@ -1,0 +1,131 @@
+//! A stack without instances: its plan and its channels.
+
+use std::sync::Arc;
+
+use futures_util::stream::BoxStream;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use topologies::address::Slot;
+use topologies::id::InstanceId;
+use topologies::runtime::{
+    Affliction, InstancePlan, Observation, Runtime, RuntimeError, RuntimeKind, Software, StopMode,
+    ToolOutput, ToolPlan,
+};
+use topologies::time::Time;
+use topologies::world::World;
+
+use crate::api::{Api, Down};
+use crate::driver::Clock;
+use crate::secrets::Secrets;
+use crate::stack::{Request, Stack};
+
+/// Events that the channel holds: few, so that readers lag.
+const BACKLOG: usize = 8;
+
+pub(super) struct Fixture {
+    pub(super) api: Api,
+    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) _downs: mpsc::Receiver<Down>,
+    pub(super) _world: watch::Sender<Arc<World>>,
+    pub(super) _directory: tempfile::TempDir,
+}
+
+pub(super) fn fixture() -> Fixture {
+    let text = include_str!("../../../../topologies/tier-1k.yaml");
+    let (topology, notes) = topologies::check::check(text, "tier-1k.yaml");
+    let topology = topology.unwrap_or_else(|| panic!("{notes:?}"));
+    let plan = Arc::new(topologies::plan::plan(&topology, Slot::new(64).unwrap()));
+    let directory = tempfile::tempdir().unwrap();
+    let (world_sender, world) = watch::channel(Arc::new(World::new(&plan)));
+    let (requests, asked) = mpsc::channel(4);
+    let (down, downs) = mpsc::channel(1);
+    let stack = Stack {
+        plan,
+        runtime: Arc::new(Hollow),
+        runtime_choice: (RuntimeKind::Process, "a test".to_owned()),
+        directory: directory.path().to_owned(),
+        secrets: Arc::new(Secrets::default()),
+        dns_port: 53,
+        port_offset: 0,
+        clock: Clock::starting_at(Time::ZERO),
+        world,
+        events: broadcast::channel(BACKLOG).0,
+        requests,
+    };
+    Fixture {
+        api: Api {
+            stack,
+            down,
+            ending: CancellationToken::new(),
+        },
+        requests: asked,
+        _downs: downs,
+        _world: world_sender,
+        _directory: directory,
+    }
+}
+
+/// A runtime in which nothing runs.
+struct Hollow;
+
+#[async_trait::async_trait]
+impl Runtime for Hollow {
+    fn kind(&self) -> RuntimeKind {
+        RuntimeKind::Simulated
+    }
+
+    async fn prepare(
+        &self,
+        _: &[Software],
+        _: &(dyn for<'line> Fn(&'line str) + Send + Sync),
+    ) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+
+    async fn version(&self, _: &Software) -> Result<String, RuntimeError> {
+        Ok("0".to_owned())
+    }
+
+    async fn ensure(&self, _: &InstancePlan) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+
+    async fn stop(&self, _: &InstanceId, _: StopMode) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<Observation>, RuntimeError> {
+        Ok(Vec::new())
+    }
+
+    fn watch(&self) -> BoxStream<'static, Observation> {
+        Box::pin(futures_util::stream::pending())
+    }
+
+    fn ground_truth(&self) -> BoxStream<'static, Observation> {
+        Box::pin(futures_util::stream::pending())
+    }
+
+    async fn run(&self, _: &ToolPlan) -> Result<ToolOutput, RuntimeError> {
+        Ok(ToolOutput {
+            code: Some(0),
+            output: String::new(),
+        })
+    }
+
+    async fn afflict(&self, _: &Affliction) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+
+    async fn relieve(&self, _: &Affliction) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+
+    async fn clear(&self) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+
+    fn logs(&self, _: &InstanceId, _: bool) -> BoxStream<'static, String> {
+        Box::pin(futures_util::stream::empty())
+    }
+}

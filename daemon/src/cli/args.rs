@@ -1,0 +1,395 @@
+//! The grammar of the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use serde::{Deserialize, Serialize};
+use topologies::id::StackId;
+
+use crate::up::RuntimeWish;
+
+const GROUPS: &str = "\
+\x1b[1;4mStacks:\x1b[0m
+  up           Bring a stack up from a topology file
+  down         Take a stack down
+  status       Show what a stack is doing
+  endpoints    Show what to connect to
+  events       Show what happened to a stack
+  logs         Show an instance's log
+  exec         Run a program that resolves the stack's names
+
+\x1b[1;4mTopology files:\x1b[0m
+  check        Find every mistake in a topology file
+  plan         Show what would run, where, at which address
+  explain      Show the topology with every default filled in
+  schema       Print the JSON schema of topology files, for editors
+
+\x1b[1;4mBreaking things:\x1b[0m
+  chaos        Inject, list and heal faults
+  drill        Break a stack, watch its clients, judge the outcome
+  rehearse     Run many random drills in the simulator
+
+\x1b[1;4mThis machine:\x1b[0m
+  doctor       Check what this machine has and lacks
+  images       Build and list container images
+  completions  Print a completion script for a shell
+  help         Explain a command";
+
+const CODES: &str = "\
+\x1b[1;4mExit codes:\x1b[0m
+  0   done, or every expectation held
+  1   an expectation was broken, or what was asked for did not come about
+  2   the file or the command is wrong
+  3   this machine lacks something; `localaws doctor` says what
+  4   the verdict of a drill is unknown
+  70  a bug in localaws
+
+\x1b[1;4mEnvironment:\x1b[0m
+  LOCALAWS_HOME   where stacks are kept       LOCALAWS_CACHE  where engines are kept
+  LOCALAWS_STACK  the stack, as with --stack  LOCALAWS_LOG    what is logged, e.g. `debug`
+  NO_COLOR        no colours";
+
+/// Runs AWS-shaped web stacks on this machine and breaks them on purpose.
+#[derive(Debug, Parser)]
+#[command(
+    name = "localaws",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    help_template = "{about}\n\n{usage-heading} {usage}\n\n{before-help}\x1b[1;4mOptions:\x1b[0m\n{options}{after-help}",
+    before_help = GROUPS,
+    after_help = CODES
+)]
+pub(super) struct Arguments {
+    /// The running stack to act on; may be left out when one runs
+    #[arg(long, global = true, value_name = "NAME", value_parser = stack, env = "LOCALAWS_STACK", hide_env = true)]
+    pub(super) stack: Option<StackId>,
+
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Up(Up),
+    Down(Down),
+    Status(Status),
+    Endpoints(Endpoints),
+    Events(Events),
+    Logs(Logs),
+    Exec(Exec),
+    Check(Check),
+    Plan(Plan),
+    Explain(Explain),
+    /// Print the JSON schema of topology files, for editors
+    Schema,
+    Chaos(Chaos),
+    Drill(Drill),
+    Rehearse(Rehearse),
+    Doctor(Doctor),
+    Images(Images),
+    Completions(Completions),
+}
+
+/// Bring a stack up from a topology file
+///
+/// Shows progress, then the endpoints, and keeps the stack until Ctrl-C, which takes it down and removes it. With -d a daemon keeps
+/// it until `localaws down`. A stack whose daemon died, or that was taken down without --purge, is taken over with its data.
+#[derive(Debug, Args)]
+pub(super) struct Up {
+    /// The topology file
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) file: PathBuf,
+    /// The stack's name, instead of the one in the file
+    #[arg(long, value_parser = stack)]
+    pub(super) name: Option<StackId>,
+    /// Where instances run
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) runtime: RuntimeWish,
+    /// How long things take, instead of what the file says
+    #[arg(long, value_enum)]
+    pub(super) timing: Option<TimingProfile>,
+    /// The seed of everything that is drawn
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+    /// Leave the stack to a daemon in the background and return when it is up
+    #[arg(short, long)]
+    pub(super) detach: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+pub(super) enum TimingProfile {
+    /// As quick as this machine allows
+    Fast,
+    /// As AWS documents it
+    Aws,
+}
+
+impl TimingProfile {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Aws => "aws",
+        }
+    }
+}
+
+/// Take a stack down: end its instances, free its addresses
+///
+/// Its data stays for the next `up` of the same name unless --purge is given. Works too when the daemon is gone.
+#[derive(Debug, Args)]
+pub(super) struct Down {
+    /// The stack
+    #[arg(value_parser = stack)]
+    pub(super) name: Option<StackId>,
+    /// Remove its data too
+    #[arg(long)]
+    pub(super) purge: bool,
+}
+
+/// Show what a stack is doing: zones, instances, faults
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Show what to connect to
+#[derive(Debug, Args)]
+pub(super) struct Endpoints {
+    /// Print JSON, with passwords
+    #[arg(long, conflicts_with = "env")]
+    pub(super) json: bool,
+    /// Print KEY=url lines, with passwords
+    #[arg(long)]
+    pub(super) env: bool,
+}
+
+/// Show what happened to a stack
+#[derive(Debug, Args)]
+pub(super) struct Events {
+    /// Go on with what happens
+    #[arg(short, long)]
+    pub(super) follow: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Only events after this number
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    pub(super) since: u64,
+}
+
+/// Show an instance's log
+#[derive(Debug, Args)]
+pub(super) struct Logs {
+    /// The instance, as `status` names it
+    pub(super) instance: String,
+    /// Go on with what is written
+    #[arg(short, long)]
+    pub(super) follow: bool,
+}
+
+/// Run a program that resolves the stack's names
+///
+/// The program's environment has the URL of every endpoint, e.g. ORDERS_URL; see `localaws endpoints --env`.
+#[derive(Debug, Args)]
+pub(super) struct Exec {
+    /// Stand in this zone, instead of outside of the stack
+    #[arg(long)]
+    pub(super) zone: Option<String>,
+    /// The program and its arguments
+    #[arg(last = true, required = true, num_args = 1.., value_hint = ValueHint::CommandWithArguments)]
+    pub(super) command: Vec<String>,
+}
+
+/// Find every mistake in a topology file
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// The topology file
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) file: PathBuf,
+}
+
+/// Show what would run, where, at which address
+#[derive(Debug, Args)]
+pub(super) struct Plan {
+    /// The topology file
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Show the topology with every default filled in
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// The topology file
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) file: PathBuf,
+}
+
+/// Inject, list and heal faults
+#[derive(Debug, Args)]
+pub(super) struct Chaos {
+    #[command(subcommand)]
+    pub(super) command: ChaosCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ChaosCommand {
+    /// Lose an Availability Zone
+    KillAz {
+        /// The zone: in full, by its letter, or `primary-of DB`
+        zone: String,
+        /// How it is lost
+        #[arg(long, value_enum, default_value_t)]
+        mode: LossMode,
+    },
+    /// Kill an instance's process; it may be started again at once
+    Kill {
+        /// The instance
+        instance: String,
+    },
+    /// Stop an instance and keep it from starting until healed
+    Stop {
+        /// The instance
+        instance: String,
+    },
+    /// Make an instance hang until healed
+    Freeze {
+        /// The instance
+        instance: String,
+    },
+    /// Slow the link between two zones down
+    Slow {
+        /// A zone, or `outside`
+        from: String,
+        /// A zone, or `outside`
+        to: String,
+        /// Added to every delivery, e.g. 50ms
+        #[arg(long, value_parser = delay)]
+        latency: Duration,
+        /// A random share of this is added too
+        #[arg(long, value_parser = delay, default_value = "0ms")]
+        jitter: Duration,
+        /// Only from FROM to TO
+        #[arg(long)]
+        one_way: bool,
+    },
+    /// Cut the link between two zones
+    Partition {
+        /// A zone, or `outside`
+        from: String,
+        /// A zone, or `outside`
+        to: String,
+        /// Only from FROM to TO
+        #[arg(long)]
+        one_way: bool,
+    },
+    /// Show faults in force
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Heal a fault
+    Heal {
+        /// The fault, as `chaos list` names it; may be left out when one is in force
+        #[arg(conflicts_with = "all")]
+        id: Option<String>,
+        /// Heal every fault
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum LossMode {
+    /// Its processes are gone and its addresses do not answer
+    #[default]
+    Power,
+    /// It is cut off; its processes run on
+    Network,
+}
+
+/// Break a stack, watch its clients, judge the outcome
+#[derive(Debug, Args)]
+pub(super) struct Drill {
+    #[command(subcommand)]
+    pub(super) command: DrillCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DrillCommand {
+    Run(DrillRun),
+}
+
+/// Run a drill against a running stack
+#[derive(Debug, Args)]
+pub(super) struct DrillRun {
+    /// The drill file
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) file: PathBuf,
+    /// Write report.txt, report.json and junit.xml into this directory
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) report: Option<PathBuf>,
+    /// Write a JUnit report to this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) junit: Option<PathBuf>,
+}
+
+/// Run many random drills in the simulator
+#[derive(Debug, Args)]
+pub(super) struct Rehearse {
+    /// The topology file
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) file: PathBuf,
+    /// How many seeds to try
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 0)]
+    pub(super) seed: u64,
+}
+
+/// Check what this machine has and lacks
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Build and list container images
+#[derive(Debug, Args)]
+pub(super) struct Images {
+    #[command(subcommand)]
+    pub(super) command: ImagesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ImagesCommand {
+    /// Build the images that stacks run on
+    Build,
+    /// List the images that were built
+    List,
+}
+
+/// Print a completion script for a shell
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(super) shell: clap_complete::Shell,
+}
+
+fn stack(text: &str) -> Result<StackId, String> {
+    crate::state::stack_name(text).map_err(|error| error.to_string())
+}
+
+fn delay(text: &str) -> Result<Duration, String> {
+    ::chaos::duration::parse(text).ok_or_else(|| "write it as `50ms` or `1.5s`".to_owned())
+}

@@ -1,0 +1,119 @@
+//! `down`: asks the daemon to end the stack, or ends what a dead daemon left.
+
+use std::time::{Duration, Instant};
+
+use topologies::id::StackId;
+
+use super::args::Down;
+use super::clear::clear;
+use super::exit::{Exit, Failure};
+use super::progress::Display;
+use super::{block_on, output, target};
+use crate::api::client::{Client, ClientError};
+use crate::state::{Home, KnownStack, Phase, remove_socket};
+use crate::up::Progress;
+
+/// How long a daemon may take to end after it has taken the stack down.
+const GONE_WITHIN: Duration = Duration::from_secs(30);
+/// Between two looks at whether it has.
+const LOOK: Duration = Duration::from_millis(20);
+
+pub(super) fn run(arguments: Down, stack: Option<StackId>) -> Result<Exit, Failure> {
+    let home = Home::current()?;
+    let stacks = home.stacks()?;
+    let name = match (arguments.name, stack) {
+        (Some(name), Some(other)) if name != other => {
+            return Err(Failure::wrong(format!(
+                "two stacks are named, `{name}` and `{other}`"
+            )));
+        }
+        (Some(name), _) | (None, Some(name)) => name,
+        (None, None) => only(&stacks)?,
+    };
+    let known = stacks.iter().find(|stack| stack.record.name == name);
+    let display = Display::new();
+    display.tell(&Progress::Step(format!("taking down {name}")));
+    match known {
+        Some(stack) if stack.running => {
+            block_on(ask(&home, stack, arguments.purge))?;
+        }
+        Some(_) | None if home.stack(&name).path().exists() => {
+            remove(&home, &name, arguments.purge)?;
+        }
+        Some(_) | None => return Err(target::no_such(&stacks, &name)),
+    }
+    drop(display);
+    output::eprintln(&if arguments.purge {
+        format!("{name} is down and removed")
+    } else {
+        format!(
+            "{name} is down; its data stays for the next `up`, `localaws down {name} --purge` removes it"
+        )
+    });
+    Ok(Exit::Done)
+}
+
+fn only(stacks: &[KnownStack]) -> Result<StackId, Failure> {
+    let running: Vec<&KnownStack> = stacks.iter().filter(|stack| stack.running).collect();
+    match (running.as_slice(), stacks) {
+        ([running], _) => Ok(running.record.name.clone()),
+        ([], [left]) => Ok(left.record.name.clone()),
+        ([], []) => Err(Failure::wrong("there is no stack")),
+        (several, all) => {
+            let all: Vec<&KnownStack> = all.iter().collect();
+            let choice = if several.is_empty() { &all } else { several };
+            let names: Vec<&str> = choice.iter().map(|s| s.record.name.as_str()).collect();
+            Err(Failure::wrong("there are several stacks")
+                .hint(format!("say which: {}", names.join(", "))))
+        }
+    }
+}
+
+/// Asks the daemon, and waits until it has ended.
+async fn ask(home: &Home, stack: &KnownStack, purge: bool) -> Result<(), Failure> {
+    let name = &stack.record.name;
+    match Client::new(&stack.record.socket).down(purge).await {
+        // The daemon's last word may be lost; whether it is gone is seen below.
+        Ok(_) | Err(ClientError::Broken(_)) => {}
+        Err(ClientError::Gone { .. }) => {
+            return Err(Failure::new(
+                Exit::Broken,
+                format!("stack `{name}` is coming up or going down and takes no orders"),
+            )
+            .hint("try again in a moment, or press Ctrl-C where it comes up"));
+        }
+        Err(error) => return Err(Failure::from(error)),
+    }
+    let asked = Instant::now();
+    while home.running(name)? {
+        if asked.elapsed() > GONE_WITHIN {
+            return Err(Failure::new(
+                Exit::Broken,
+                format!("the daemon of stack `{name}` did not end within {GONE_WITHIN:?}"),
+            ));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
+}
+
+/// Ends and removes what is left of a stack without a daemon.
+fn remove(home: &Home, name: &StackId, purge: bool) -> Result<(), Failure> {
+    let Some(seized) = home.seize(name)? else {
+        return Ok(());
+    };
+    let Some(mut record) = seized.record.clone() else {
+        // The daemon died before it wrote its record, so it had started nothing.
+        return Ok(seized.purge()?);
+    };
+    if record.phase != Phase::Stopped {
+        block_on(clear(home, &seized.directory, &record))?;
+    }
+    if purge || record.phase == Phase::Creating {
+        return Ok(seized.purge()?);
+    }
+    record.phase = Phase::Stopped;
+    remove_socket(&record);
+    seized.directory.write_record(&record)?;
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! `events` and `logs` of a running stack.
+
+use topologies::event::Event;
+use topologies::id::StackId;
+
+use super::args::{Events, Logs};
+use super::exit::{Exit, Failure};
+use super::{block_on, output, target};
+
+pub(super) fn events(arguments: &Events, stack: Option<StackId>) -> Result<Exit, Failure> {
+    let Events {
+        follow,
+        json,
+        since,
+    } = arguments;
+    stream(
+        stack,
+        &format!("/events?since={since}&follow={follow}"),
+        |line| {
+            if *json {
+                return line.to_owned();
+            }
+            match serde_json::from_str::<Event>(line) {
+                Ok(event) => output::printable(&event.to_string()),
+                // An event of a later version: shown as it came.
+                Err(_) => output::printable(line),
+            }
+        },
+    )
+}
+
+pub(super) fn logs(arguments: &Logs, stack: Option<StackId>) -> Result<Exit, Failure> {
+    let Logs { instance, follow } = arguments;
+    let path = format!("/logs/{}?follow={follow}", segment(instance)?);
+    stream(stack, &path, str::to_owned)
+}
+
+/// Text that stays one segment of a path. Identifiers consist of such characters only, so that nothing else exists.
+pub(super) fn segment(text: &str) -> Result<&str, Failure> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    if !text.is_empty() && text.chars().all(plain) && !text.starts_with('.') {
+        Ok(text)
+    } else {
+        let shown = output::printable(text);
+        Err(Failure::wrong(format!("`{shown}` does not exist")))
+    }
+}
+
+fn stream(
+    stack: Option<StackId>,
+    path: &str,
+    render: impl Fn(&str) -> String,
+) -> Result<Exit, Failure> {
+    let target = target::find(stack)?;
+    block_on(async {
+        let lines = target.client.lines(path).await;
+        let mut lines = lines.map_err(|error| target.explain(error))?;
+        while let Some(line) = lines.next().await.map_err(|error| target.explain(error))? {
+            output::println(&render(&line))?;
+        }
+        Ok(Exit::Done)
+    })
+}

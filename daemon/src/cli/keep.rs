@@ -1,0 +1,294 @@
+//! Keeps a stack in this process, from the claim on its name until nothing of it is left that should not be.
+//!
+//! ```text
+//! claim ─► (clear leftovers) ─► driver up ─► API ─► ready ─► wait ─► down ─► API ends ─► data stays or goes
+//!             any failure or a stop on the way ──────────────────────► clear ─► as it was before the claim
+//! ```
+//! A stack that this bring-up made new is removed if it does not come up; one that was found is left with its data.
+
+use std::net::SocketAddrV4;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use topologies::check::{Overrides, check_with};
+use topologies::id::StackId;
+use topologies::spec::ProfileSpec;
+use topologies::topology::Topology;
+
+use super::args::TimingProfile;
+use super::clear::clear;
+use super::exit::{Exit, Failure};
+use crate::api::serve::{Listeners, serve, unix_listener};
+use crate::api::{Api, Down};
+use crate::launch::{RunningStack, up};
+use crate::stack::Stack;
+use crate::state::{Claim, Home, Phase, Wanted, remove_socket};
+use crate::up::{Progress, RuntimeWish, UpOptions};
+
+/// How long the instances of a stack may take to end when asked to, before they are ended.
+const DOWN_WITHIN: Duration = Duration::from_secs(60);
+/// How long the API may take to end after that.
+const END_WITHIN: Duration = Duration::from_secs(5);
+/// The address at which AWS's tools expect a local endpoint; the first stack that can has it.
+const COMMON_API: SocketAddrV4 = SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 4566);
+
+/// What is to be kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Launch {
+    pub(super) name: StackId,
+    pub(super) topology_path: std::path::PathBuf,
+    pub(super) topology: String,
+    pub(super) wish: RuntimeWish,
+    pub(super) timing: Option<TimingProfile>,
+    pub(super) seed: Option<u64>,
+    /// Whether a stack that is new goes with its data when it ends.
+    pub(super) ephemeral: bool,
+}
+
+/// What is told while it is kept.
+pub(super) enum Told {
+    /// Something goes on.
+    Progress(Progress),
+    /// Every endpoint answers.
+    Ready(Stack),
+}
+
+/// Who is told.
+pub(super) type Tell<'a> = dyn Fn(Told) + Send + Sync + 'a;
+
+/// Wishes to stop, from signals or from who started us.
+pub(super) struct Stops(pub(super) mpsc::Receiver<()>);
+
+impl Stops {
+    /// The next wish. Cancel-safe. Without anybody left to wish, none comes.
+    async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+}
+
+/// Brings a stack up and keeps it until it is asked to end.
+pub(super) async fn keep(
+    home: &Home,
+    launch: Launch,
+    tell: &Tell<'_>,
+    stops: &mut Stops,
+) -> Result<Exit, Failure> {
+    let topology = launch.checked()?;
+    let ephemeral = launch.ephemeral;
+    let mut claim = home.claim(launch.wanted()?)?;
+    let fresh = !claim.resume;
+    match Box::pin(live(home, &mut claim, topology, tell, stops)).await {
+        Ok(Ended { purge }) => {
+            finish(claim, purge || (ephemeral && fresh))?;
+            Ok(Exit::Done)
+        }
+        Err(failure) => {
+            tell(step("ending what was started"));
+            if let Err(left) = clear(home, &claim.directory, &claim.record).await {
+                // The record stays, so that `down` can try again. What went wrong first is what the user asked about.
+                left.show();
+            } else {
+                finish(claim, fresh)?;
+            }
+            Err(failure)
+        }
+    }
+}
+
+impl Launch {
+    /// What its text means. Whoever launches has shown the notes; the text is checked again because it came through a file.
+    fn checked(&self) -> Result<Topology, Failure> {
+        let overrides = overrides(Some(self.name.clone()), self.timing);
+        let (topology, _) = check_with(&self.topology, self.name.as_str(), &overrides);
+        topology
+            .ok_or_else(|| Failure::new(Exit::Bug, "the topology changed while it was launched"))
+    }
+
+    fn wanted(self) -> Result<Wanted, Failure> {
+        let fresh_seed = getrandom::u64()
+            .map_err(|error| Failure::machine(format!("no random numbers: {error}")))?;
+        Ok(Wanted {
+            name: self.name,
+            topology_path: self.topology_path,
+            topology: self.topology,
+            wish: self.wish,
+            timing: self.timing.map(|timing| timing.as_str().to_owned()),
+            seed: self.seed,
+            fresh_seed,
+            now: jiff::Timestamp::now().to_string(),
+        })
+    }
+}
+
+/// What the command line says in place of the file.
+pub(super) fn overrides(name: Option<StackId>, timing: Option<TimingProfile>) -> Overrides {
+    Overrides {
+        name,
+        timing: timing.map(|timing| match timing {
+            TimingProfile::Fast => ProfileSpec::Fast,
+            TimingProfile::Aws => ProfileSpec::Aws,
+        }),
+    }
+}
+
+/// How a stack that had come up ended: every instance is gone.
+struct Ended {
+    /// Whether its data is to go too.
+    purge: bool,
+}
+
+async fn live(
+    home: &Home,
+    claim: &mut Claim,
+    topology: Topology,
+    tell: &Tell<'_>,
+    stops: &mut Stops,
+) -> Result<Ended, Failure> {
+    if claim.leftovers {
+        tell(step("ending what an earlier bring-up left"));
+        clear(home, &claim.directory, &claim.record).await?;
+    }
+    let options = UpOptions {
+        topology,
+        plan_slot: claim.record.slot,
+        directory: claim.directory.path().to_owned(),
+        cache: home.cache().to_owned(),
+        runtime: claim.record.wish,
+        seed: claim.record.seed,
+        topology_path: claim.record.topology_path.clone(),
+        resume: claim.resume,
+    };
+    let progress = |progress| tell(Told::Progress(progress));
+    let running = tokio::select! {
+        running = up(options, &progress) => running?,
+        () = stops.next() => return Err(interrupted()),
+    };
+    let stack = running.stack.clone();
+    claim.record.runtime = Some(stack.runtime_choice.0);
+    claim.directory.write_record(&claim.record)?;
+    let (down, mut downs) = mpsc::channel(1);
+    let ending = CancellationToken::new();
+    let api = Api {
+        stack: stack.clone(),
+        down,
+        ending: ending.clone(),
+    };
+    let listeners = listeners(claim).await?;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(serve(api, listeners));
+    let (cause, asked) = attend(&running, claim, tell, stops, &mut downs).await;
+    tell(step("ending instances"));
+    let purge = asked.as_ref().is_some_and(|asked| asked.purge);
+    let down = Box::pin(take_down(home, claim, running, stops)).await;
+    if let Some(asked) = asked {
+        // Who asked may have gone; that keeps nothing alive.
+        let _ = asked
+            .done
+            .send(down.clone().map_err(|failure| failure.message));
+    }
+    ending.cancel();
+    // What does not end in time ends with this process.
+    let _ = tokio::time::timeout(END_WITHIN, tasks.join_next()).await;
+    down?;
+    cause.map(|()| Ended { purge })
+}
+
+/// Waits until the stack is up, then until it is to end: why it is to end too early, if so, and who asked.
+async fn attend(
+    running: &RunningStack,
+    claim: &mut Claim,
+    tell: &Tell<'_>,
+    stops: &mut Stops,
+    downs: &mut mpsc::Receiver<Down>,
+) -> (Result<(), Failure>, Option<Down>) {
+    let stack = running.stack.clone();
+    let cause = {
+        let progress = |progress| tell(Told::Progress(progress));
+        // Every branch is cancel-safe: nothing is lost with a wait that is not taken up again.
+        tokio::select! {
+            up = running.ready(&progress) => up.map_err(Failure::from),
+            () = stops.next() => Err(interrupted()),
+            Some(asked) = downs.recv() => return (Err(interrupted()), Some(asked)),
+            () = stack.requests.closed() => Err(driver_gone()),
+        }
+    };
+    let cause = cause.and_then(|()| Ok(claim.set_phase(Phase::Running)?));
+    if cause.is_err() {
+        return (cause, None);
+    }
+    claim.resume = true;
+    tell(Told::Ready(stack.clone()));
+    tokio::select! {
+        () = stops.next() => (Ok(()), None),
+        Some(asked) = downs.recv() => (Ok(()), Some(asked)),
+        () = stack.requests.closed() => (Err(driver_gone()), None),
+    }
+}
+
+/// Ends every instance, in order if that does not take too long and nobody wishes a second time that it stop, by force else.
+async fn take_down(
+    home: &Home,
+    claim: &Claim,
+    running: RunningStack,
+    stops: &mut Stops,
+) -> Result<(), Failure> {
+    let in_order = tokio::select! {
+        ended = tokio::time::timeout(DOWN_WITHIN, running.end()) => matches!(ended, Ok(Ok(()))),
+        () = stops.next() => false,
+    };
+    if in_order {
+        return Ok(());
+    }
+    clear(home, &claim.directory, &claim.record).await
+}
+
+/// Leaves a stack that has no instances any more.
+fn finish(mut claim: Claim, purge: bool) -> Result<(), Failure> {
+    if purge {
+        return Ok(claim.purge()?);
+    }
+    remove_socket(&claim.record);
+    Ok(claim.set_phase(Phase::Stopped)?)
+}
+
+async fn listeners(claim: &Claim) -> Result<Listeners, Failure> {
+    let socket = &claim.record.socket;
+    let unix = unix_listener(socket).map_err(|error| {
+        Failure::machine(format!(
+            "failed to listen on `{}`: {error}",
+            socket.display()
+        ))
+        .hint("LOCALAWS_HOME names another directory")
+    })?;
+    let own = claim.lease.try_clone().and_then(|lease| {
+        lease.set_nonblocking(true)?;
+        TcpListener::from_std(lease)
+    });
+    let own = own.map_err(|error| Failure::machine(format!("failed to serve the API: {error}")))?;
+    // Another stack, or another program, may have it: then it is theirs.
+    let common = TcpListener::bind(COMMON_API).await.ok();
+    Ok(Listeners {
+        unix,
+        tcp: std::iter::once(own).chain(common).collect(),
+    })
+}
+
+fn step(text: &str) -> Told {
+    Told::Progress(Progress::Step(text.to_owned()))
+}
+
+/// 128 and SIGINT's number, as shells have it.
+fn interrupted() -> Failure {
+    Failure::new(Exit::Other(130), "interrupted before the stack was up")
+}
+
+fn driver_gone() -> Failure {
+    Failure::new(Exit::Bug, "the control plane ended by itself")
+        .hint("`daemon.log` or the lines above may say why")
+}
