@@ -16,6 +16,7 @@
 
 mod addresses;
 pub mod client;
+pub mod drills;
 pub mod error;
 mod events;
 mod faults;
@@ -91,6 +92,8 @@ pub fn router(api: Api, exposure: Exposure) -> Router {
                 .delete(faults::heal_all),
         )
         .route("/faults/{id}", delete(faults::heal))
+        .route("/clock", get(drills::clock))
+        .route("/drills", post(drills::note))
         .route("/down", post(down))
         .method_not_allowed_fallback(wrong_method);
     let router = Router::new()

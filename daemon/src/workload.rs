@@ -173,7 +173,7 @@ async fn perform(
         ended: place.clock.now(),
         faults,
         endpoints,
-        redundancy: redundancy(&events, began),
+        redundancy: redundancy(&place.plan, &events, began),
     })
 }
 
@@ -333,10 +333,28 @@ pub fn presence(plan: &Plan, events: &[Event]) -> Presence {
     Presence::of(plan, &fold(plan, events))
 }
 
-/// When resources lost and regained their redundancy.
-fn redundancy(events: &[Event], began: Time) -> Vec<Redundancy> {
-    let since = events.iter().filter(|event| event.at >= began);
-    let changes = since.filter_map(|event| {
+/// Which resources had their redundancy when the clients began, and when they lost and regained it.
+fn redundancy(plan: &Plan, events: &[Event], began: Time) -> Vec<Redundancy> {
+    let before = events.iter().take_while(|event| event.at < began);
+    let before: Vec<Event> = before.cloned().collect();
+    let world = fold(plan, &before);
+    let full = |resource: String, full| Redundancy {
+        at: began,
+        resource,
+        full,
+        seq: None,
+    };
+    let databases = world
+        .databases
+        .iter()
+        .filter_map(|(id, db)| Some(full(id.to_string(), db.standby.as_ref()?.in_sync)));
+    let caches = world.caches.iter().map(|(id, cache)| {
+        full(
+            id.to_string(),
+            cache.status == ReplicationGroupStatus::Available,
+        )
+    });
+    let changes = events.iter().skip(before.len()).filter_map(|event| {
         let (resource, full) = match &event.event {
             EventKind::StandbyInSync { db_instance, .. } => (db_instance.to_string(), true),
             EventKind::StandbyOutOfSync { db_instance, .. }
@@ -357,7 +375,7 @@ fn redundancy(events: &[Event], began: Time) -> Vec<Redundancy> {
             seq: Some(event.seq),
         })
     });
-    changes.collect()
+    databases.chain(caches).chain(changes).collect()
 }
 
 /// Gives faults the timeline's numbers.

@@ -85,7 +85,7 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
-        let body = serde_json::to_vec(body).expect("faults have no maps with odd keys");
+        let body = serde_json::to_vec(body).expect("what we send has no maps with odd keys");
         self.whole(Method::POST, path, Some(body), FAULT_WITHIN)
             .await
     }

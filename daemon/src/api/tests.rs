@@ -119,7 +119,14 @@ async fn what_can_not_be_meant_is_refused_in_json() {
     let large = "x".repeat(BODY_BYTES_MAX + 1);
     for (method, path, headers, body, status, code) in [
         (Method::POST, faults, &json[..], "{", 400, "invalid-request"),
-        (Method::POST, faults, &json, r#"{"kill-az": {}}"#, 422, "invalid-fault"),
+        (
+            Method::POST,
+            faults,
+            &json,
+            r#"{"kill-az": {}}"#,
+            422,
+            "invalid-fault",
+        ),
         (Method::POST, faults, &json, kill, 422, "invalid-fault"),
         (
             Method::POST,

@@ -1,16 +1,36 @@
 //! `drill run` and `rehearse`: breaks a stack and judges what its clients saw.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
 use ::chaos::drill::{self, Drill};
-use topologies::check::Overrides;
-use topologies::id::StackId;
+use ::chaos::fault::Fault;
+use ::chaos::report::{self, Report};
+use ::chaos::verdict::judge;
+use async_trait::async_trait;
+use proxies::Ports;
+use topologies::address::Slot;
+use topologies::check::{Overrides, check_with};
+use topologies::event::{Event, EventKind};
+use topologies::id::{FaultId, StackId};
 use topologies::notes::{self, Note, Severity, Span, Style};
+use topologies::plan::{Endpoint, plan};
 
 use super::args::{DrillCommand, DrillRun, Rehearse};
 use super::exit::{Exit, Failure};
+use super::progress::Display;
+use super::target::{self, Target};
 use super::topology_file::{self, TopologyFile};
-use super::{output, target};
+use super::{block_on, output};
+use crate::api::drills::{ClockView, DrillNote};
+use crate::api::views::{EndpointsView, HealedView, InjectedView};
+use crate::driver::Clock;
+use crate::secrets::Secrets;
+use crate::simulator;
+use crate::stack::Injected;
+use crate::up::Progress;
+use crate::workload::{self, DrillError, Place, Rig};
 
 /// The largest drill file, in bytes.
 const BYTES_MAX: usize = 1 << 20;
@@ -26,11 +46,34 @@ pub(super) fn run(arguments: super::args::Drill, stack: Option<StackId>) -> Resu
 
 pub(super) fn rehearse(arguments: &Rehearse) -> Result<Exit, Failure> {
     let file = TopologyFile::read(&arguments.file)?;
-    let _topology = file.topology(&Overrides::default())?;
-    Err(Failure::new(
-        Exit::Bug,
-        "the simulator is not connected to the command line yet",
-    ))
+    let topology = file.topology(&Overrides::default())?;
+    let slot = Slot::new(Slot::MIN).expect("the lowest slot is one");
+    let plan = Arc::new(plan(&topology, slot));
+    let display = Display::new();
+    let (begun, last) = (
+        Instant::now(),
+        arguments.seed.saturating_add(arguments.seeds),
+    );
+    let mut done = 0;
+    let report = simulator::rehearse(&plan, arguments.seed..last, None, |run| {
+        done += 1;
+        if let Some(violation) = &run.violation {
+            display.tell(&Progress::Line(format!("seed {}: {violation}", run.seed)));
+        }
+        let step = format!("{done} of {} schedules", arguments.seeds);
+        display.tell(&Progress::Step(step));
+        true
+    });
+    drop(display);
+    output::println(&report.to_string())?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let rate = report.seeds as f64 / seconds.max(f64::EPSILON);
+    output::println(&format!("{seconds:.1} s, {rate:.0} schedules a second"))?;
+    Ok(if report.violations.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Broken
+    })
 }
 
 /// What a drill came to, rendered.
@@ -41,12 +84,159 @@ struct Outcome {
     junit: String,
 }
 
-/// Runs the drill against the stack.
-fn conduct(_target: &target::Target, _drill: &Drill) -> Result<Outcome, Failure> {
-    Err(Failure::new(
-        Exit::Bug,
-        "drill clients are not connected to the command line yet",
-    ))
+/// Runs the drill against the stack. Ctrl-C ends it: everything is healed, and nothing is judged.
+fn conduct(target: &Target, drill: &Drill) -> Result<Outcome, Failure> {
+    let display = Display::new();
+    let tell = |text: &str| display.tell(&Progress::Step(text.to_owned()));
+    block_on(async {
+        let place = place(target).await?;
+        let rig = Remote(target);
+        let history = tokio::select! {
+            history = workload::run(drill, &place, &rig, &tell) => history,
+            _ = tokio::signal::ctrl_c() => {
+                let healed = rig.heal(None).await;
+                return Err(match healed {
+                    Ok(_) => Failure::new(Exit::Unknown, "interrupted; everything is healed"),
+                    Err(why) => Failure::new(Exit::Unknown, format!("interrupted; failed to heal: {why}")),
+                });
+            }
+        };
+        let history = history.map_err(|error| match error {
+            DrillError::Unfit(_) => Failure::wrong(error.to_string()),
+            DrillError::Stack(_) => Failure::new(Exit::Unknown, error.to_string()),
+        })?;
+        let judgement = judge(drill, &history, &place.plan);
+        let verdict = judgement.verdict;
+        let ended = EventKind::DrillEnded {
+            drill: drill.name.clone(),
+            verdict: format!("{verdict:?}").to_lowercase(),
+        };
+        // The verdict stands whether or not the timeline tells of it.
+        let _noted = rig.note(ended).await;
+        let report = Report {
+            stack: target.name.as_str(),
+            drill,
+            history: &history,
+            judgement: &judgement,
+        };
+        Ok(Outcome {
+            verdict,
+            text: report::text::render(&report),
+            json: report::json::render(&report),
+            junit: report::junit::render(&report),
+        })
+    })
+}
+
+/// The stack as the drill's clients need it: what was planned, from its record; its clock; its passwords.
+async fn place(target: &Target) -> Result<Place, Failure> {
+    let directory = target.home.stack(&target.name);
+    let record = directory.record()?;
+    let record = record.ok_or_else(|| Failure::wrong("the stack has no record any more"))?;
+    let timing = record.timing.as_deref();
+    let overrides = Overrides {
+        name: Some(record.name.clone()),
+        timing: timing.and_then(|timing| serde_json::from_value(timing.into()).ok()),
+    };
+    let shown = record.topology_path.display().to_string();
+    let (topology, _) = check_with(&record.topology, &shown, &overrides);
+    let topology = topology.ok_or_else(|| {
+        Failure::wrong(format!(
+            "the stack's record of `{shown}` is no topology of this version"
+        ))
+    })?;
+    let secrets = Secrets::open(directory.path(), &topology).map_err(|error| {
+        Failure::machine(format!("failed to read the stack's secrets: {error}"))
+    })?;
+    let client = &target.client;
+    let endpoints: EndpointsView = client
+        .get("/endpoints")
+        .await
+        .map_err(|error| target.explain(error))?;
+    let clock: ClockView = client
+        .get("/clock")
+        .await
+        .map_err(|error| target.explain(error))?;
+    let resolver = endpoints.resolver.parse();
+    let plan = plan(&topology, record.slot);
+    let offset = |planned: &Endpoint| {
+        let view = endpoints
+            .endpoints
+            .iter()
+            .find(|view| view.id == planned.id)?;
+        view.port.checked_sub(planned.port)
+    };
+    Ok(Place {
+        clock: Clock::starting_at(clock.now),
+        resolver: resolver
+            .map_err(|_| Failure::new(Exit::Bug, "the stack's resolver is no address"))?,
+        ports: Ports {
+            offset: plan.endpoints.iter().filter_map(offset).max().unwrap_or(0),
+        },
+        plan: Arc::new(plan),
+        secrets: Arc::new(secrets),
+    })
+}
+
+/// A running stack's control API.
+struct Remote<'a>(&'a Target);
+
+#[async_trait]
+impl Rig for Remote<'_> {
+    async fn inject(&self, fault: Fault) -> Result<Injected, String> {
+        let view: InjectedView = self
+            .0
+            .client
+            .post("/faults", &fault)
+            .await
+            .map_err(|error| error.to_string())?;
+        let fault = view.id.ok_or("the stack did not name the fault")?;
+        Ok(Injected {
+            fault,
+            consequences: view.consequences,
+        })
+    }
+
+    async fn heal(&self, fault: Option<FaultId>) -> Result<Vec<FaultId>, String> {
+        let path = fault.map_or_else(|| "/faults".to_owned(), |id| format!("/faults/{id}"));
+        let view: HealedView = self
+            .0
+            .client
+            .delete(&path)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(view.healed)
+    }
+
+    async fn events(&self, after: u64) -> Result<Vec<Event>, String> {
+        let path = format!("/events?since={after}");
+        let text = self
+            .0
+            .client
+            .get_text(&path)
+            .await
+            .map_err(|error| error.to_string())?;
+        let lines = text.lines().map(serde_json::from_str);
+        lines
+            .collect::<Result<_, _>>()
+            .map_err(|error| format!("an event that is none: {error}"))
+    }
+
+    async fn note(&self, kind: EventKind) -> Result<(), String> {
+        let note = match kind {
+            EventKind::DrillStarted { drill } => DrillNote {
+                drill,
+                verdict: None,
+            },
+            EventKind::DrillEnded { drill, verdict } => DrillNote {
+                drill,
+                verdict: Some(verdict),
+            },
+            _ => return Err("only drills are noted".to_owned()),
+        };
+        let noted = self.0.client.post::<DrillNote>("/drills", &note).await;
+        noted.map(|_| ()).map_err(|error| error.to_string())
+    }
 }
 
 /// Prints the report and writes the files that were asked for.

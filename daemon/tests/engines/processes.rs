@@ -200,7 +200,7 @@ impl Runtime for Processes {
     async fn prepare(
         &self,
         _: &[Software],
-        _: &(dyn Fn(&str) + Send + Sync),
+        _: &(dyn for<'line> Fn(&'line str) + Send + Sync),
     ) -> Result<(), RuntimeError> {
         Ok(())
     }
