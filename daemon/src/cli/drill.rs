@@ -210,16 +210,14 @@ impl Rig for Remote<'_> {
 
     async fn events(&self, after: u64) -> Result<Vec<Event>, String> {
         let path = format!("/events?since={after}");
-        let text = self
-            .0
-            .client
-            .get_text(&path)
-            .await
-            .map_err(|error| error.to_string())?;
-        let lines = text.lines().map(serde_json::from_str);
-        lines
-            .collect::<Result<_, _>>()
-            .map_err(|error| format!("an event that is none: {error}"))
+        let lines = self.0.client.lines(&path).await;
+        let mut lines = lines.map_err(|error| error.to_string())?;
+        let mut events = Vec::new();
+        while let Some(line) = lines.next().await.map_err(|error| error.to_string())? {
+            let event = serde_json::from_str(&line);
+            events.push(event.map_err(|error| format!("an event that is none: {error}"))?);
+        }
+        Ok(events)
     }
 
     async fn note(&self, kind: EventKind) -> Result<(), String> {

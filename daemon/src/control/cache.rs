@@ -41,6 +41,8 @@ struct Node {
     status: Option<(Time, RedisStatus)>,
     order: Order,
     started: bool,
+    /// Accounts that were asked for before this tell of a role that it no longer has.
+    accounts_from: Time,
 }
 
 /// Replicas are asked anew once the primary is gone, so that the offsets compared are final.
@@ -63,6 +65,7 @@ impl CacheMachine {
             status: None,
             order: Order::default(),
             started: false,
+            accounts_from: Time::ZERO,
         };
         let nodes = nodes.map(|id| (id, node())).collect();
         Self {
@@ -113,6 +116,7 @@ impl CacheMachine {
         let change = node.liveness.take(sign, sent);
         if let CacheProbe::Answered(status) = probe
             && node.liveness.well()
+            && sent >= node.accounts_from
         {
             node.status = Some((sent, status.clone()));
         }
@@ -326,6 +330,14 @@ impl CacheMachine {
             return;
         };
         self.election = None;
+        for node in self.nodes.values_mut() {
+            node.status = None;
+            node.accounts_from = desk.now;
+        }
+        if cache.primary == *to && !cache.failing_over {
+            // It was primary to the world already, and has only been told so.
+            return;
+        }
         desk.emit(EventKind::CachePrimaryPromoted {
             group: self.id.clone(),
             instance: to.clone(),
