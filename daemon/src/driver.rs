@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use chaos::active::{ActiveFault, Change, Faults};
+use chaos::active::{ActiveFault, Change};
 use chaos::blast_radius::blast_radius;
 use chaos::fault::Fault;
 use chaos::presence::Presence;
@@ -33,6 +33,7 @@ use topologies::world::World;
 
 use crate::control::{Control, Stimulus};
 use crate::effects::Effects;
+use crate::faults::FaultFile;
 use crate::harm::{Done, Harm};
 use crate::log::TimelineWriter;
 use crate::routes::routes;
@@ -94,19 +95,9 @@ pub struct Driver {
     /// The network's state, published for whoever acts physically.
     pub network: watch::Sender<Arc<Network>>,
     /// Faults in force.
-    pub faults: Faults,
+    pub faults: FaultFile,
     /// Ends the driver.
     pub cancelled: CancellationToken,
-    /// Told how the stack is to be left, when somebody asks for its end.
-    pub down: Option<oneshot::Sender<Down>>,
-}
-
-/// How a stack is to be left.
-pub struct Down {
-    /// Whether its data goes too.
-    pub purge: bool,
-    /// Told when all is done.
-    pub done: oneshot::Sender<()>,
 }
 
 type Answer<T> = oneshot::Sender<Result<T, String>>;
@@ -258,12 +249,6 @@ impl Driver {
                 }
             }
             Request::Note(kind) => self.handle(state, Stimulus::Note(kind)),
-            Request::Down { purge, done } => {
-                if let Some(down) = self.down.take() {
-                    let _gone = down.send(Down { purge, done });
-                }
-                self.cancelled.cancel();
-            }
         }
     }
 

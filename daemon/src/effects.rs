@@ -180,6 +180,16 @@ impl Shared {
                     .await?;
             }
             Action::Rejoin { instance, source } => self.rejoin(instance, source).await?,
+            Action::StartCache { .. }
+            | Action::RejoinCache { .. }
+            | Action::PromoteCache { .. }
+            | Action::FollowCache { .. } => return self.run_on_cache(action).await,
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn run_on_cache(&self, action: &Action) -> Result<Outcome, Failure> {
+        match action {
             Action::StartCache { instance, source } => {
                 let (engine, node) = self.cache(instance)?;
                 let ran = self.runs(instance).await?;
@@ -227,6 +237,14 @@ impl Shared {
                     .follow(&node, &source.upstream_for(node.address.zone))
                     .await?;
             }
+            Action::StartApp { .. }
+            | Action::StartDatabase { .. }
+            | Action::ConfigurePrimary { .. }
+            | Action::SetSynchronousStandby { .. }
+            | Action::Demote { .. }
+            | Action::Promote { .. }
+            | Action::Follow { .. }
+            | Action::Rejoin { .. } => {}
         }
         Ok(Outcome::Done)
     }

@@ -12,11 +12,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use chaos::active::Faults;
 use proxies::Ports;
 use proxies::plane::{Config, DataPlane};
 use sha2::{Digest, Sha256};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -31,11 +30,12 @@ use topologies::world::{StackPhase, World};
 
 use crate::apps::Apps;
 use crate::control::{Control, Stimulus};
-use crate::driver::{Clock, Down, Driver};
+use crate::driver::{Clock, Driver};
 use crate::effects::{Effects, Engines};
 use crate::engines::Directories;
 use crate::engines::postgres::{DbSettings, Postgres};
 use crate::engines::redis::{CacheSettings, Redis};
+use crate::faults::FaultFile;
 use crate::harm::Harm;
 use crate::log::{self, TimelineWriter};
 use crate::prober::Prober;
@@ -47,7 +47,7 @@ use crate::up::{Progress, RuntimeWish, UpError, UpOptions};
 /// Stimuli that may wait for the driver.
 const INBOX: usize = 4_096;
 /// Events that a slow reader may be behind before it has to read the file.
-const BACKLOG: usize = 4_096;
+const BACKLOG: usize = 1_024;
 /// How long a stack may take to serve every endpoint.
 const READY_LIMIT: Duration = Duration::from_secs(120);
 /// How long open connections may go on when the stack ends.
@@ -66,8 +66,7 @@ pub struct RunningStack {
     effects_cancelled: CancellationToken,
     cancelled: CancellationToken,
     tasks: TaskTracker,
-    driver: JoinHandle<Option<Effects>>,
-    down: oneshot::Receiver<Down>,
+    driver: JoinHandle<Effects>,
 }
 
 /// How this machine lets ports be bound.
@@ -82,100 +81,120 @@ struct Bindings {
 /// # Errors
 /// When this machine lacks something, an address is taken, or the stack's directory can not be used.
 pub async fn up(options: UpOptions, tell: Tell<'_>) -> Result<RunningStack, UpError> {
-    let plan = Arc::new(topologies::plan::plan(&options.topology, options.plan_slot));
-    let (runtime, choice) = choose_runtime(&options, &plan.topology.name, tell).await?;
-    let wanted = software(&plan);
-    let line = |text: &str| tell(Progress::Step(text.to_owned()));
-    runtime
-        .prepare(&wanted, &line)
-        .await
-        .map_err(|cause| machine(&cause))?;
-    tell(Progress::Line(format!(
-        "runtime {}: {}",
-        runtime.kind().as_str(),
-        choice
-    )));
+    let ground = lay_ground(&options, tell).await?;
+    let data_plane = data_plane(&ground.plan, ground.bindings, options.seed).await?;
+    Ok(set_going(options, ground, data_plane))
+}
 
-    let secrets = Secrets::open(&options.directory, &plan.topology)
-        .map_err(|cause| failed("open secrets", &cause))?;
-    let secrets = Arc::new(secrets);
-    let timeline = options.directory.join("timeline.jsonl");
+/// What a stack's parts stand on; nothing of it runs.
+struct Ground {
+    plan: Arc<Plan>,
+    runtime: Arc<dyn Runtime>,
+    choice: String,
+    secrets: Arc<Secrets>,
+    past: Vec<Event>,
+    log: TimelineWriter,
+    faults: FaultFile,
+    bindings: Bindings,
+    engines: Engines,
+}
+
+async fn lay_ground(options: &UpOptions, tell: Tell<'_>) -> Result<Ground, UpError> {
+    let plan = Arc::new(topologies::plan::plan(&options.topology, options.plan_slot));
+    let (runtime, choice) = choose_runtime(options, &plan.topology.name, tell).await?;
+    let line = |text: &str| tell(Progress::Step(text.to_owned()));
+    let prepared = runtime.prepare(&software(&plan), &line).await;
+    prepared.map_err(|cause| machine(&cause))?;
+    let kind = runtime.kind().as_str();
+    tell(Progress::Line(format!("runtime {kind}: {choice}")));
+    let directory = &options.directory;
+    let secrets = Secrets::open(directory, &plan.topology);
+    let secrets = Arc::new(secrets.map_err(|cause| failed("open secrets", &cause))?);
+    let timeline = directory.join("timeline.jsonl");
     let past = if options.resume {
         read_past(&timeline)?
     } else {
         Vec::new()
     };
-    let log =
-        TimelineWriter::open(&timeline).map_err(|cause| failed("open the timeline", &cause))?;
-    let (control, clock) = control(&plan, &past, runtime.kind(), options.seed);
+    let log = TimelineWriter::open(&timeline);
+    let log = log.map_err(|cause| failed("open the timeline", &cause))?;
+    let faults = FaultFile::open(directory, !past.is_empty());
+    let faults = faults.map_err(|cause| failed("read the faults in force", &cause))?;
+    Ok(Ground {
+        bindings: bindings(&plan),
+        engines: engines(&plan, &runtime, options, &secrets)?,
+        plan,
+        runtime,
+        choice,
+        secrets,
+        past,
+        log,
+        faults,
+    })
+}
 
-    let bindings = bindings(&plan);
-    let engines = engines(&plan, &runtime, &options, &secrets)?;
-    let data_plane = data_plane(&plan, bindings, options.seed).await?;
-    let cancelled = CancellationToken::new();
-    let effects_cancelled = CancellationToken::new();
+/// Starts the tasks.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one assembly, every part named once"
+)]
+fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> RunningStack {
+    let bindings = ground.bindings;
+    let apps = apps(&options, &ground);
+    let Ground {
+        plan,
+        runtime,
+        choice,
+        secrets,
+        past,
+        log,
+        faults,
+        bindings: _,
+        engines,
+    } = ground;
+    let kind = runtime.kind();
+    let (control, clock) = control(&plan, &past, kind, options.seed);
+    let (cancelled, effects_cancelled) = (CancellationToken::new(), CancellationToken::new());
     let tasks = TaskTracker::new();
     let (inbox, stimuli) = mpsc::channel(INBOX);
     let (requests, asked) = mpsc::channel(REQUESTS);
     let (world, world_reader) = watch::channel(Arc::new(control.world().clone()));
     let (network, network_reader) = watch::channel(Arc::new(Network::default()));
     let (events, _) = broadcast::channel::<Arc<Event>>(BACKLOG);
-    let (down, asked_down) = oneshot::channel();
-
-    let apps = Apps {
-        plan: Arc::clone(&plan),
-        secrets: Arc::clone(&secrets),
-        directory: options.directory.clone(),
-        base: options
-            .topology_path
-            .parent()
-            .unwrap_or(Path::new("/"))
-            .to_owned(),
-        ports: bindings.ports,
-        resolver_on_53: bindings.dns_port == 53,
-    };
-    let effects = Effects::start(
-        Arc::clone(&plan),
-        Arc::clone(&runtime),
-        engines.clone(),
-        apps,
-        inbox.clone(),
-        &effects_cancelled,
-    );
     let prober = Prober {
         plan: Arc::clone(&plan),
         clock,
-        engines,
+        engines: engines.clone(),
         ports: bindings.ports,
         resolver: SocketAddr::from((resolver(plan.slot, ZoneNumber::OUTSIDE), bindings.dns_port)),
         network: network_reader,
         world: world_reader.clone(),
-        inbox,
+        inbox: inbox.clone(),
         witness: Arc::default(),
     };
+    let ends = (Arc::clone(&plan), Arc::clone(&runtime));
     let driver = Driver {
         plan: Arc::clone(&plan),
         clock,
         control,
-        effects,
+        effects: Effects::start(ends.0, ends.1, engines, apps, inbox, &effects_cancelled),
         data_plane: Arc::clone(&data_plane),
-        runtime: Arc::clone(&runtime),
         harm: Harm::start(Arc::clone(&runtime), &tasks, effects_cancelled.clone()),
+        runtime: Arc::clone(&runtime),
         log,
         inbox: stimuli,
         requests: asked,
         world,
         events: events.clone(),
         network,
-        faults: Faults::default(),
+        faults,
         cancelled: cancelled.clone(),
-        down: Some(down),
     };
-    let first = first_events(&plan, &past, runtime.kind(), options.seed);
-    let driver = tasks.spawn(async move { Some(driver.run(first).await) });
+    let first = first_events(&plan, &past, kind, options.seed);
+    let driver = tasks.spawn(async move { driver.run(first).await });
     prober.start(&tasks, &cancelled);
     let stack = Stack {
-        runtime_choice: (runtime.kind(), choice),
+        runtime_choice: (kind, choice),
         plan,
         runtime,
         directory: options.directory,
@@ -187,15 +206,31 @@ pub async fn up(options: UpOptions, tell: Tell<'_>) -> Result<RunningStack, UpEr
         events,
         requests,
     };
-    Ok(RunningStack {
+    if bindings.dns_port != 53 {
+        let keep = crate::hosts::keep(stack.clone());
+        let cancelled = cancelled.clone();
+        tasks.spawn(async move { cancelled.run_until_cancelled(keep).await });
+    }
+    RunningStack {
         stack,
         data_plane,
         effects_cancelled,
         cancelled,
         tasks,
         driver,
-        down: asked_down,
-    })
+    }
+}
+
+fn apps(options: &UpOptions, ground: &Ground) -> Apps {
+    let base = options.topology_path.parent().unwrap_or(Path::new("/"));
+    Apps {
+        plan: Arc::clone(&ground.plan),
+        secrets: Arc::clone(&ground.secrets),
+        directory: options.directory.clone(),
+        base: base.to_owned(),
+        ports: ground.bindings.ports,
+        resolver_on_53: ground.bindings.dns_port == 53,
+    }
 }
 
 impl RunningStack {
@@ -234,11 +269,6 @@ impl RunningStack {
         Ok(())
     }
 
-    /// Waits until somebody asks for the stack's end through the API.
-    pub async fn asked_to_end(&mut self) -> Option<Down> {
-        (&mut self.down).await.ok()
-    }
-
     /// Ends the stack: every instance and every task. Data stays in its directory.
     ///
     /// # Errors
@@ -251,12 +281,11 @@ impl RunningStack {
             cancelled,
             tasks,
             driver,
-            down: _,
         } = self;
         cancelled.cancel();
         effects_cancelled.cancel();
         // A driver that panicked has left nothing to wait for.
-        if let Ok(Some(effects)) = driver.await {
+        if let Ok(effects) = driver.await {
             effects.finished().await;
         }
         tasks.close();

@@ -13,6 +13,7 @@ pub mod control;
 pub mod driver;
 pub mod effects;
 pub mod engines;
+pub mod faults;
 pub mod harm;
 pub mod hosts;
 pub mod launch;

@@ -57,13 +57,6 @@ pub enum Request {
     ),
     /// Record that a drill began or ended.
     Note(topologies::event::EventKind),
-    /// Take the stack down: end every instance, remove its directory if `purge`.
-    Down {
-        /// Whether data goes too.
-        purge: bool,
-        /// Told when all is gone.
-        done: oneshot::Sender<()>,
-    },
 }
 
 /// A fault that was injected.

@@ -334,6 +334,10 @@ pub fn presence(plan: &Plan, events: &[Event]) -> Presence {
 }
 
 /// Which resources had their redundancy when the clients began, and when they lost and regained it.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "few events speak of redundancy"
+)]
 fn redundancy(plan: &Plan, events: &[Event], began: Time) -> Vec<Redundancy> {
     let before = events.iter().take_while(|event| event.at < began);
     let before: Vec<Event> = before.cloned().collect();

@@ -109,6 +109,7 @@ async fn views_have_the_shape_that_is_documented() {
     assert_eq!(plan["network"], "127.64.0.0/16");
 }
 
+#[expect(clippy::too_many_lines, reason = "one table of requests")]
 #[tokio::test]
 async fn what_can_not_be_meant_is_refused_in_json() {
     let fixture = fixture();

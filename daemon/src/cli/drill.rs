@@ -221,16 +221,18 @@ impl Rig for Remote<'_> {
     }
 
     async fn note(&self, kind: EventKind) -> Result<(), String> {
-        let note = match kind {
-            EventKind::DrillStarted { drill } => DrillNote {
+        let note = if let EventKind::DrillStarted { drill } = kind {
+            DrillNote {
                 drill,
                 verdict: None,
-            },
-            EventKind::DrillEnded { drill, verdict } => DrillNote {
+            }
+        } else if let EventKind::DrillEnded { drill, verdict } = kind {
+            DrillNote {
                 drill,
                 verdict: Some(verdict),
-            },
-            _ => return Err("only drills are noted".to_owned()),
+            }
+        } else {
+            return Err("only drills are noted".to_owned());
         };
         let noted = self.0.client.post::<DrillNote>("/drills", &note).await;
         noted.map(|_| ()).map_err(|error| error.to_string())
