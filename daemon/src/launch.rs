@@ -134,10 +134,7 @@ async fn lay_ground(options: &UpOptions, tell: Tell<'_>) -> Result<Ground, UpErr
 }
 
 /// Starts the tasks.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one assembly, every part named once"
-)]
+#[expect(clippy::too_many_lines, reason = "one assembly, every part named once")]
 fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> RunningStack {
     let bindings = ground.bindings;
     let apps = apps(&options, &ground);

@@ -1,6 +1,6 @@
 //! The plan: what will run where, at which address, under which name.
 //!
-//! [`plan`] lays a topology out; [`environment`] says what an application instance finds in its environment.
+//! [`plan`] lays a topology out; [`fn@environment`] says what an application instance finds in its environment.
 
 mod environment;
 mod layout;
