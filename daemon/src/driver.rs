@@ -21,7 +21,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use proxies::plane::DataPlane;
 use proxies::routes::Routes;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use topologies::event::{Event, EventKind};
 use topologies::id::{FaultId, InstanceId};
@@ -94,6 +94,8 @@ pub struct Driver {
     pub events: tokio::sync::broadcast::Sender<Arc<Event>>,
     /// The network's state, published for whoever acts physically.
     pub network: watch::Sender<Arc<Network>>,
+    /// Has probes ask at once.
+    pub hurry: Arc<Notify>,
     /// Faults in force.
     pub faults: FaultFile,
     /// Ends the driver.
@@ -186,6 +188,9 @@ impl Driver {
         let mut changed = false;
         while let Some(event) = self.control.poll_event() {
             changed = true;
+            if let EventKind::CacheFailoverStarted { .. } = event.event {
+                self.hurry.notify_waiters();
+            }
             self.log.write(&event);
             tracing::info!(
                 seq = event.seq,

@@ -1,12 +1,12 @@
 //! The faults in force, kept in a file: a daemon that is killed leaves them in force, and the next one must be able to heal them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use chaos::active::{ActiveFault, Change, Conditions, Faults, HealError, InjectError};
 use chaos::fault::Fault;
-use std::collections::BTreeSet;
 use topologies::id::{FaultId, InstanceId};
 use topologies::plan::Plan;
 use topologies::time::Time;

@@ -168,6 +168,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         world: world_reader.clone(),
         inbox: inbox.clone(),
         witness: Arc::default(),
+        hurry: Arc::default(),
     };
     let ends = (Arc::clone(&plan), Arc::clone(&runtime));
     let driver = Driver {
@@ -184,6 +185,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         world,
         events: events.clone(),
         network,
+        hurry: Arc::clone(&prober.hurry),
         faults,
         cancelled: cancelled.clone(),
     };

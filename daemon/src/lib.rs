@@ -1,7 +1,10 @@
 //! The control plane and everything around it: brings a stack up, keeps it, recovers it, drives it from the command line.
 //!
 //! - [`control`]: pure machines that decide; [`simulator`]: their world in virtual time
-//! - [`driver`]: the only owner of control; [`effects`]: performs one action; [`engines`]: PostgreSQL and Redis
+//! - [`launch`]: starts and ends the parts of a stack; [`driver`]: the only owner of control; [`routes`]: what the world means for the
+//!   data plane
+//! - [`effects`]: performs one action; [`engines`]: PostgreSQL and Redis; [`apps`]: the user's programs; [`secrets`]: their passwords
+//! - [`prober`]: how control learns; [`faults`], [`harm`]: what chaos does beside it; [`hosts`]: names without a resolver
 //! - [`runtime`]: instances as local processes; [`shim`]: what starts one
 //! - [`up`]: what is asked of a bring-up; [`stack`]: the handle of a running stack; [`state`]: what is on disk of stacks
 //! - [`workload`]: a drill's clients; [`log`]: the timeline file; [`api`], [`cli`]: the ways in

@@ -16,7 +16,7 @@ use std::time::Duration;
 use proxies::Ports;
 use proxies::dns::client::lookup;
 use proxies::probe::{self, ProbeOutcome};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -66,6 +66,8 @@ pub struct Prober {
     pub inbox: mpsc::Sender<Stimulus>,
     /// Shared by all probes.
     pub witness: Arc<Witness>,
+    /// Told when hosts are to be asked at once: an election waits for what they say.
+    pub hurry: Arc<Notify>,
 }
 
 /// The last answer that any probe got: while nobody at all answers, it is this machine that does not run, and a time-out
@@ -169,7 +171,10 @@ impl Prober {
         let (interval, timeout) = (timing.probe_interval, timing.probe_timeout);
         let mut ticks = ticks(interval);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.hurry.notified() => {}
+            }
             let (sent, begun) = (self.clock.now(), Instant::now());
             let result = sightings::cache(engine.probe(&node, timeout).await);
             if result == CacheProbe::TimedOut && self.proves_nothing(sent, begun, timeout) {

@@ -32,6 +32,8 @@ use crate::stack::Injected;
 use crate::up::Progress;
 use crate::workload::{self, DrillError, Place, Rig};
 
+/// Schedules from one line of progress to the next.
+const STEP: u64 = 500;
 /// The largest drill file, in bytes.
 const BYTES_MAX: usize = 1 << 20;
 
@@ -60,8 +62,10 @@ pub(super) fn rehearse(arguments: &Rehearse) -> Result<Exit, Failure> {
         if let Some(violation) = &run.violation {
             display.tell(&Progress::Line(format!("seed {}: {violation}", run.seed)));
         }
-        let step = format!("{done} of {} schedules", arguments.seeds);
-        display.tell(&Progress::Step(step));
+        if done % STEP == 0 {
+            let step = format!("{done} of {} schedules", arguments.seeds);
+            display.tell(&Progress::Step(step));
+        }
         true
     });
     drop(display);
