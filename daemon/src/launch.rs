@@ -6,13 +6,14 @@
 //! ```
 //! Whatever fails on the way up, what was started is ended again.
 
-use std::collections::BTreeMap;
+mod ground;
+mod runtime;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use proxies::Ports;
 use proxies::plane::{Config, DataPlane};
 use sha2::{Digest, Sha256};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -21,28 +22,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use topologies::address::{ZoneNumber, resolver};
 use topologies::event::{Event, EventKind, FORMAT};
-use topologies::id::StackId;
 use topologies::network::Network;
 use topologies::plan::Plan;
-use topologies::runtime::{Runtime, RuntimeError, RuntimeKind, Software};
+use topologies::runtime::{RuntimeError, RuntimeKind};
 use topologies::time::Time;
 use topologies::world::{StackPhase, World};
 
 use crate::apps::Apps;
 use crate::control::{Control, Stimulus};
 use crate::driver::{Clock, Driver};
-use crate::effects::{Effects, Engines};
-use crate::engines::Directories;
-use crate::engines::postgres::{DbSettings, Postgres};
-use crate::engines::redis::{CacheSettings, Redis};
-use crate::faults::FaultFile;
+use crate::effects::Effects;
 use crate::harm::Harm;
-use crate::log::{self, TimelineWriter};
 use crate::prober::Prober;
-use crate::runtime::{ProcessOptions, ProcessRuntime};
-use crate::secrets::Secrets;
 use crate::stack::{REQUESTS, Stack};
-use crate::up::{Progress, RuntimeWish, UpError, UpOptions};
+use crate::up::{Progress, UpError, UpOptions};
+use ground::{Bindings, Ground};
 
 /// Stimuli that may wait for the driver.
 const INBOX: usize = 4_096;
@@ -69,68 +63,14 @@ pub struct RunningStack {
     driver: JoinHandle<Effects>,
 }
 
-/// How this machine lets ports be bound.
-#[derive(Clone, Copy, Debug)]
-struct Bindings {
-    dns_port: u16,
-    ports: Ports,
-}
-
 /// Brings a stack up: returns once its parts run; [`RunningStack::ready`] waits until it serves.
 ///
 /// # Errors
 /// When this machine lacks something, an address is taken, or the stack's directory can not be used.
 pub async fn up(options: UpOptions, tell: Tell<'_>) -> Result<RunningStack, UpError> {
-    let ground = lay_ground(&options, tell).await?;
+    let ground = ground::lay(&options, tell).await?;
     let data_plane = data_plane(&ground.plan, ground.bindings, options.seed).await?;
     Ok(set_going(options, ground, data_plane))
-}
-
-/// What a stack's parts stand on; nothing of it runs.
-struct Ground {
-    plan: Arc<Plan>,
-    runtime: Arc<dyn Runtime>,
-    choice: String,
-    secrets: Arc<Secrets>,
-    past: Vec<Event>,
-    log: TimelineWriter,
-    faults: FaultFile,
-    bindings: Bindings,
-    engines: Engines,
-}
-
-async fn lay_ground(options: &UpOptions, tell: Tell<'_>) -> Result<Ground, UpError> {
-    let plan = Arc::new(topologies::plan::plan(&options.topology, options.plan_slot));
-    let (runtime, choice) = choose_runtime(options, &plan.topology.name, tell).await?;
-    let line = |text: &str| tell(Progress::Step(text.to_owned()));
-    let prepared = runtime.prepare(&software(&plan), &line).await;
-    prepared.map_err(|cause| machine(&cause))?;
-    let kind = runtime.kind().as_str();
-    tell(Progress::Line(format!("runtime {kind}: {choice}")));
-    let directory = &options.directory;
-    let secrets = Secrets::open(directory, &plan.topology);
-    let secrets = Arc::new(secrets.map_err(|cause| failed("open secrets", &cause))?);
-    let timeline = directory.join("timeline.jsonl");
-    let past = if options.resume {
-        read_past(&timeline)?
-    } else {
-        Vec::new()
-    };
-    let log = TimelineWriter::open(&timeline);
-    let log = log.map_err(|cause| failed("open the timeline", &cause))?;
-    let faults = FaultFile::open(directory, !past.is_empty());
-    let faults = faults.map_err(|cause| failed("read the faults in force", &cause))?;
-    Ok(Ground {
-        bindings: bindings(&plan),
-        engines: engines(&plan, &runtime, options, &secrets)?,
-        plan,
-        runtime,
-        choice,
-        secrets,
-        past,
-        log,
-        faults,
-    })
 }
 
 /// Starts the tasks.
@@ -298,91 +238,6 @@ impl RunningStack {
     }
 }
 
-async fn choose_runtime(
-    options: &UpOptions,
-    stack: &StackId,
-    tell: Tell<'_>,
-) -> Result<(Arc<dyn Runtime>, String), UpError> {
-    tell(Progress::Step("looking for a runtime".to_owned()));
-    let chosen = match options.runtime {
-        RuntimeWish::Docker => docker(stack, options).await,
-        RuntimeWish::Process => process(options, "asked for".to_owned()).await,
-        RuntimeWish::Auto => match docker(stack, options).await {
-            Ok(chosen) => Ok(chosen),
-            Err(cause) => process(options, format!("no Docker engine: {cause}")).await,
-        },
-        RuntimeWish::Simulated => {
-            return Err(UpError::Topology {
-                message: "the simulated runtime has no real time".to_owned(),
-                hint: Some("`localaws rehearse FILE` runs a stack in virtual time".to_owned()),
-            });
-        }
-    };
-    chosen.map_err(|cause| machine(&cause))
-}
-
-async fn docker(
-    stack: &StackId,
-    options: &UpOptions,
-) -> Result<(Arc<dyn Runtime>, String), RuntimeError> {
-    let user = if rustix::process::geteuid().is_root() {
-        docker::User::NOBODY
-    } else {
-        let (uid, gid) = (
-            rustix::process::geteuid().as_raw(),
-            rustix::process::getegid().as_raw(),
-        );
-        docker::User { uid, gid }
-    };
-    let settings = docker::Options {
-        cache: options.cache.clone(),
-        user,
-    };
-    let runtime = docker::DockerRuntime::connect(stack, &options.directory, settings).await?;
-    let why = format!("its engine {} answers", runtime.engine().version());
-    Ok((Arc::new(runtime), why))
-}
-
-async fn process(
-    options: &UpOptions,
-    why: String,
-) -> Result<(Arc<dyn Runtime>, String), RuntimeError> {
-    let settings = ProcessOptions::default();
-    let runtime = ProcessRuntime::open(&options.directory, &options.cache, settings).await?;
-    Ok((Arc::new(runtime), why))
-}
-
-/// Every software that the plan's instances need, once.
-fn software(plan: &Plan) -> Vec<Software> {
-    let topology = &plan.topology;
-    let mut wanted = Vec::new();
-    wanted.extend(topology.db_instances.iter().map(|db| Software::Postgres {
-        version: db.engine_version,
-    }));
-    wanted.extend(
-        topology
-            .replication_groups
-            .iter()
-            .map(|group| Software::Redis {
-                version: group.engine_version,
-            }),
-    );
-    if !topology.services.is_empty() {
-        wanted.push(Software::Program);
-    }
-    wanted.sort();
-    wanted.dedup();
-    wanted
-}
-
-fn read_past(timeline: &Path) -> Result<Vec<Event>, UpError> {
-    match log::read(timeline, 0) {
-        Ok(events) => Ok(events),
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(cause) => Err(failed("read the timeline", &cause)),
-    }
-}
-
 /// Control on the world that the past makes, and a clock that goes on where the past ended.
 fn control(plan: &Arc<Plan>, past: &[Event], kind: RuntimeKind, seed: u64) -> (Control, Clock) {
     let mut world = World::new(plan);
@@ -415,66 +270,6 @@ fn first_events(plan: &Plan, past: &[Event], runtime: RuntimeKind, seed: u64) ->
         plan: hex::encode(hash),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })]
-}
-
-/// Low ports where this process may bind them, others where not.
-fn bindings(plan: &Plan) -> Bindings {
-    let outside = resolver(plan.slot, ZoneNumber::OUTSIDE);
-    let may = |port: u16| std::net::TcpListener::bind((outside, port)).is_ok();
-    let offset = if may(80) { 0 } else { PORT_OFFSET };
-    let dns_port = if may(53) { 53 } else { 53 + PORT_OFFSET };
-    Bindings {
-        dns_port,
-        ports: Ports { offset },
-    }
-}
-
-fn engines(
-    plan: &Plan,
-    runtime: &Arc<dyn Runtime>,
-    options: &UpOptions,
-    secrets: &Secrets,
-) -> Result<Engines, UpError> {
-    let directories = Directories {
-        stack: options.directory.clone(),
-        cache: options.cache.clone(),
-    };
-    let mut postgres = BTreeMap::new();
-    for db in &plan.topology.db_instances {
-        let Some(passwords) = secrets.databases.get(&db.id).cloned() else {
-            continue;
-        };
-        let settings = DbSettings::of(db);
-        let engine = Postgres::new(
-            Arc::clone(runtime),
-            directories.clone(),
-            settings,
-            passwords,
-        )
-        .map_err(|cause| UpError::Topology {
-            message: format!("DB instance `{}`: {cause}", db.id),
-            hint: None,
-        })?;
-        let engine = Arc::new(engine);
-        let members = db
-            .read_replicas
-            .iter()
-            .map(|replica| &replica.id)
-            .chain([&db.id]);
-        postgres.extend(members.map(|id| (id.clone(), Arc::clone(&engine))));
-    }
-    let redis = plan.topology.replication_groups.iter().map(|group| {
-        let engine = Redis::new(
-            Arc::clone(runtime),
-            directories.clone(),
-            CacheSettings::of(group),
-        );
-        (group.id.clone(), Arc::new(engine))
-    });
-    Ok(Engines {
-        postgres,
-        redis: redis.collect(),
-    })
 }
 
 async fn data_plane(plan: &Plan, bindings: Bindings, seed: u64) -> Result<Arc<DataPlane>, UpError> {
@@ -541,28 +336,4 @@ fn missing(plan: &Plan, world: &World) -> String {
         );
     }
     names.join(", ")
-}
-
-fn machine(cause: &RuntimeError) -> UpError {
-    match cause {
-        RuntimeError::Missing { what, hint } => UpError::Machine {
-            message: format!("{what} not found"),
-            hint: Some(hint.clone()),
-        },
-        RuntimeError::InsufficientCapacity(_)
-        | RuntimeError::ZoneUnreachable(_)
-        | RuntimeError::HeldStopped(_)
-        | RuntimeError::Failed { .. }
-        | RuntimeError::TimedOut { .. } => UpError::Machine {
-            message: cause.to_string(),
-            hint: None,
-        },
-    }
-}
-
-fn failed(action: &str, cause: &std::io::Error) -> UpError {
-    UpError::Machine {
-        message: format!("failed to {action}: {cause}"),
-        hint: None,
-    }
 }

@@ -57,59 +57,30 @@ pub async fn serve(api: Api, listeners: Listeners) {
     let tracker = TaskTracker::new();
     let ending = api.ending.clone();
     let own = router(api.clone(), Exposure::File);
-    tracker.spawn(accept_unix(
-        listeners.unix,
-        own,
-        tracker.clone(),
-        ending.clone(),
-    ));
+    let (unix, under, until) = (listeners.unix, tracker.clone(), ending.clone());
+    tracker.spawn(async move { accept_from(|| unix.accept(), own, under, until).await });
     let open = router(api, Exposure::Loopback);
-    for listener in listeners.tcp {
-        tracker.spawn(accept_tcp(
-            listener,
-            open.clone(),
-            tracker.clone(),
-            ending.clone(),
-        ));
+    for tcp in listeners.tcp {
+        let (open, under, until) = (open.clone(), tracker.clone(), ending.clone());
+        tracker.spawn(async move { accept_from(|| tcp.accept(), open, under, until).await });
     }
     ending.cancelled().await;
     tracker.close();
     tracker.wait().await;
 }
 
-async fn accept_unix(
-    listener: UnixListener,
+/// Serves one listener's connections. `accept` must be cancel-safe, as both listeners' is.
+async fn accept_from<S, A, F>(
+    accept: impl Fn() -> F,
     router: Router,
     tracker: TaskTracker,
     ending: CancellationToken,
-) {
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = io::Result<(S, A)>>,
+{
     let seats = Seats::new();
-    while let Some(accepted) = ending
-        .run_until_cancelled(seats.next(|| listener.accept()))
-        .await
-    {
-        let (seat, accepted) = accepted;
-        match accepted {
-            Ok((stream, _)) => {
-                tracker.spawn(connection(stream, router.clone(), ending.clone(), seat));
-            }
-            Err(error) => refused(&error).await,
-        }
-    }
-}
-
-async fn accept_tcp(
-    listener: TcpListener,
-    router: Router,
-    tracker: TaskTracker,
-    ending: CancellationToken,
-) {
-    let seats = Seats::new();
-    while let Some(accepted) = ending
-        .run_until_cancelled(seats.next(|| listener.accept()))
-        .await
-    {
-        let (seat, accepted) = accepted;
+    while let Some((seat, accepted)) = ending.run_until_cancelled(seats.next(&accept)).await {
         match accepted {
             Ok((stream, _)) => {
                 tracker.spawn(connection(stream, router.clone(), ending.clone(), seat));

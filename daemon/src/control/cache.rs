@@ -8,13 +8,14 @@
 //! Replication is asynchronous: what the old primary alone held is lost (aws-behaviour §3.2). With no replica to promote, the primary
 //! is started again where it stood, empty.
 
+mod election;
+
 use std::collections::BTreeMap;
 
 use topologies::event::{EventKind, ReplicationGroupStatus};
 use topologies::id::{InstanceId, ReplicationGroupId};
 use topologies::runtime::InstanceStatus;
 use topologies::time::Time;
-use topologies::topology::Timing;
 use topologies::world::Cache;
 
 use super::action::{Action, Outcome, Ticket};
@@ -23,6 +24,7 @@ use super::desk::{Desk, Order};
 use super::host::announce;
 use super::liveness::{Liveness, Sign};
 use super::probe::{CacheProbe, RedisRole, RedisStatus};
+use election::Election;
 
 /// Decides for one replication group.
 #[derive(Clone, Debug)]
@@ -43,13 +45,6 @@ struct Node {
     started: bool,
     /// Accounts that were asked for before this tell of a role that it no longer has.
     accounts_from: Time,
-}
-
-/// Replicas are asked anew once the primary is gone, so that the offsets compared are final.
-#[derive(Clone, Debug)]
-struct Election {
-    since: Time,
-    until: Time,
 }
 
 impl CacheMachine {
@@ -225,135 +220,6 @@ impl CacheMachine {
             .map(|at| (at, "election or retry of a cache order"))
     }
 
-    /// Replicas that could be promoted; while a failover goes on, also one that an order without an outcome promoted.
-    fn candidates<'a>(
-        &'a self,
-        cache: &'a Cache,
-    ) -> impl Iterator<Item = (&'a InstanceId, &'a Node)> {
-        self.nodes.iter().filter(|(id, node)| {
-            let replica = matches!(
-                node.status,
-                Some((
-                    _,
-                    RedisStatus {
-                        role: RedisRole::Replica { .. },
-                        ..
-                    }
-                ))
-            );
-            let replicated = replica || (cache.failing_over && node.status.is_some());
-            cache.replicas.contains_key(*id)
-                && !cache.fenced.contains(*id)
-                && node.liveness.alive()
-                && replicated
-        })
-    }
-
-    fn elect(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
-        if self.promote.pending().is_some() {
-            return;
-        }
-        let timing = &desk.plan.topology.timing;
-        let election = self
-            .election
-            .get_or_insert_with(|| Election::begin(desk.now, timing))
-            .clone();
-        let fresh = |node: &Node| {
-            node.status
-                .as_ref()
-                .is_some_and(|(asked, _)| *asked >= election.since)
-        };
-        let all_fresh = self.candidates(cache).all(|(_, node)| fresh(node));
-        if desk.now < election.since || (!all_fresh && desk.now < election.until) {
-            return;
-        }
-        let best = self.best(cache, fresh, desk.planted(Bug::PromoteLowestOffset));
-        let best = best.or_else(|| self.taken_back(cache, fresh));
-        match best {
-            Some(instance) => {
-                self.promote.issue(desk, Action::PromoteCache { instance });
-            }
-            None => {
-                self.election = Some(Election::begin(desk.now, timing));
-                self.revive(desk, cache);
-            }
-        }
-    }
-
-    /// The replica to promote: the one with the highest offset. One that never replicated anything is chosen only when every
-    /// other has been heard and has nothing either.
-    fn best(
-        &self,
-        cache: &Cache,
-        heard: impl Fn(&Node) -> bool,
-        lowest: bool,
-    ) -> Option<InstanceId> {
-        let voters = || self.candidates(cache).filter(|(_, node)| heard(node));
-        // Of equals the first, for every run to choose alike.
-        let highest =
-            voters().max_by(|(a, x), (b, y)| x.offset().cmp(&y.offset()).then(b.cmp(a)))?;
-        let worth = highest.1.offset() > 0 || voters().count() == cache.replicas.len();
-        let chosen = if lowest {
-            voters().min_by_key(|(_, node)| node.offset())?
-        } else {
-            highest
-        };
-        worth.then(|| chosen.0.clone())
-    }
-
-    /// With no replica to promote, the primary that was given up is taken back if it answers.
-    fn taken_back(&self, cache: &Cache, heard: impl Fn(&Node) -> bool) -> Option<InstanceId> {
-        let node = self.nodes.get(&cache.primary)?;
-        let primary =
-            matches!(&node.status, Some((_, status)) if status.role == RedisRole::Primary);
-        (node.liveness.alive() && primary && heard(node)).then(|| cache.primary.clone())
-    }
-
-    /// An election without anybody to elect: what is lost is started, for the next one.
-    fn revive(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
-        for (instance, node) in &mut self.nodes {
-            if node.liveness.lost().is_some() || !node.started && !node.liveness.alive() {
-                let source = (*instance != cache.primary).then(|| cache.primary.clone());
-                node.order.issue(
-                    desk,
-                    Action::StartCache {
-                        instance: instance.clone(),
-                        source,
-                    },
-                );
-            }
-        }
-    }
-
-    fn promoted(&mut self, desk: &mut Desk<'_>, to: &InstanceId, offset: u64) {
-        let Some(cache) = desk.world().caches.get(&self.id).cloned() else {
-            return;
-        };
-        self.election = None;
-        for node in self.nodes.values_mut() {
-            node.status = None;
-            node.accounts_from = desk.now;
-        }
-        if cache.primary == *to && !cache.failing_over {
-            // It was primary to the world already, and has only been told so.
-            return;
-        }
-        desk.emit(EventKind::CachePrimaryPromoted {
-            group: self.id.clone(),
-            instance: to.clone(),
-            offset,
-        });
-        // The texts and their order: aws-behaviour §3.2, TestFailover.
-        let message = format!(
-            "Failover from primary node {} to replica node {to} completed",
-            cache.primary
-        );
-        self.elasticache_event(desk, cache.primary.as_str(), message.clone());
-        self.elasticache_event(desk, self.id.as_str(), message);
-        let recovering = format!("Recovering cache nodes {}", cache.primary);
-        self.elasticache_event(desk, cache.primary.as_str(), recovering);
-    }
-
     fn keep_primary(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
         let Some(node) = self.nodes.get_mut(&cache.primary) else {
             return;
@@ -467,15 +333,6 @@ impl Node {
     /// Its replication offset as it told it last.
     fn offset(&self) -> u64 {
         self.status.as_ref().map_or(0, |(_, status)| status.offset)
-    }
-}
-
-impl Election {
-    fn begin(since: Time, timing: &Timing) -> Self {
-        Self {
-            since,
-            until: since + timing.probe_interval + timing.probe_timeout,
-        }
     }
 }
 

@@ -10,8 +10,11 @@
 //! Three rules hold at every step, and the simulator checks them: only a standby recorded in sync is promoted; before the primary
 //! may acknowledge alone, the standby is recorded out of sync; a primary that was given up is fenced before another is made.
 
+mod failover;
+mod standby;
+mod synchronous;
+
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use topologies::event::{DbInstanceStatus, EventKind};
 use topologies::id::{DbInstanceId, InstanceId};
@@ -26,11 +29,6 @@ use super::host::DbHost;
 use super::liveness::Loss;
 use super::probe::{DbProbe, Lsn, PgStatus};
 
-/// A standby whose flush position stands still for this long while the primary's is ahead holds commits up: it is declared lost.
-const STALL: Duration = Duration::from_millis(1_000);
-/// A joined standby that does not stream for this long is made anew: its history may have parted from the primary's.
-const NOT_STREAMING: Duration = Duration::from_secs(4);
-
 /// RDS-EVENT numbers and messages (aws-behaviour §1.2).
 mod rds_event {
     pub(super) const CREATED: (u16, &str) = (5, "DB instance created.");
@@ -43,13 +41,6 @@ mod rds_event {
         (361, "Recovery of standby DB instance has started.");
     pub(super) const STANDBY_RECOVERY_COMPLETED: (u16, &str) =
         (362, "Recovery of standby DB instance has completed.");
-}
-
-/// RDS's failover reasons, word for word (aws-behaviour §1.1).
-mod reason {
-    pub(super) const UNHEALTHY: &str =
-        "The primary host of the RDS Multi-AZ instance is unhealthy.";
-    pub(super) const UNREACHABLE: &str = "The primary host of the RDS Multi-AZ instance is unreachable due to loss of network connectivity.";
 }
 
 /// Decides for one DB instance.
@@ -200,122 +191,6 @@ impl DatabaseMachine {
             .map(|at| (at, "retry of a database order"))
     }
 
-    fn should_fail_over(&self, desk: &Desk<'_>, database: &Database) -> bool {
-        let Some(standby) = &database.standby else {
-            return false;
-        };
-        let primary_lost = self
-            .hosts
-            .get(&database.primary)
-            .is_some_and(|host| host.liveness.lost().is_some());
-        let standby_answers = self
-            .status(&standby.instance)
-            .is_some_and(|status| status.in_recovery);
-        let may_promote = standby.in_sync || desk.planted(Bug::PromoteOutOfSync);
-        primary_lost && may_promote && standby_answers
-    }
-
-    fn start_failover(&mut self, desk: &mut Desk<'_>, database: &Database) {
-        let Some(standby) = &database.standby else {
-            return;
-        };
-        let lost = self
-            .hosts
-            .get(&database.primary)
-            .and_then(|host| host.liveness.lost());
-        let why = match lost {
-            Some(Loss::Silent) => reason::UNREACHABLE,
-            Some(Loss::Refused | Loss::Exited) | None => reason::UNHEALTHY,
-        };
-        self.rds_event(desk, rds_event::FAILOVER_STARTED);
-        desk.emit(EventKind::FailoverStarted {
-            db_instance: self.id.clone(),
-            from: database.primary.clone(),
-            to: standby.instance.clone(),
-            reason: why.to_owned(),
-        });
-        self.synchronous.abandon();
-        self.configure.abandon();
-        self.demote.abandon();
-        self.promote.abandon();
-        self.demoted = None;
-        let delay = desk.draw(desk.plan.topology.timing.db_failover);
-        self.promote.pause_until(desk.now + delay);
-        self.drive_failover(desk, database, &standby.instance);
-    }
-
-    /// A failover that was decided is carried through: the old primary may be gone for good, and the standby may have been
-    /// promoted by an order whose outcome never came back. Promotion is idempotent, so it is ordered until it is confirmed.
-    fn drive_failover(&mut self, desk: &mut Desk<'_>, database: &Database, to: &InstanceId) {
-        self.keep_demoted(desk, &database.primary);
-        let Some(host) = self.hosts.get_mut(to) else {
-            return;
-        };
-        if host.liveness.lost() == Some(Loss::Exited) || host.liveness.lost() == Some(Loss::Refused)
-        {
-            let role = DbRole::Standby {
-                of: database.primary.clone(),
-            };
-            host.start(
-                desk,
-                Action::StartDatabase {
-                    instance: to.clone(),
-                    role,
-                },
-            );
-        } else if host.liveness.alive() {
-            self.promote.issue(
-                desk,
-                Action::Promote {
-                    instance: to.clone(),
-                },
-            );
-        }
-    }
-
-    /// A primary that was given up is marked as such, whichever control plane gave it up; says whether it is.
-    fn keep_demoted(&mut self, desk: &mut Desk<'_>, instance: &InstanceId) -> bool {
-        let demoted = self.demoted.as_ref() == Some(instance) || desk.planted(Bug::ForgetToDemote);
-        if !demoted {
-            self.demote.issue(
-                desk,
-                Action::Demote {
-                    instance: instance.clone(),
-                },
-            );
-        }
-        demoted
-    }
-
-    fn promoted(&mut self, desk: &mut Desk<'_>, to: &InstanceId, outcome: &Outcome) {
-        let Outcome::Promoted { timeline, .. } = outcome else {
-            return;
-        };
-        let database = desk.world().databases.get(&self.id);
-        let Some(why) = database.and_then(|db| db.failover_reason.clone()) else {
-            return;
-        };
-        desk.emit(EventKind::WriterPromoted {
-            db_instance: self.id.clone(),
-            instance: to.clone(),
-            timeline: *timeline,
-        });
-        // The reason is told at completion, in the same moment, and "restarted" comes last (aws-behaviour §1.1).
-        self.rds_event(desk, rds_event::FAILOVER_COMPLETED);
-        self.rds_event(desk, (rds_event::FAILOVER_COMPLETED.0, &why));
-        self.rds_event(desk, rds_event::RESTARTED);
-        self.barrier = None;
-        self.settled = desk.now;
-        self.spoilt = false;
-        self.stalled = None;
-        self.apart = None;
-        self.configured = true;
-        for host in self.hosts.values_mut() {
-            host.order.abandon();
-            host.status = None;
-        }
-    }
-
     /// Starts the primary where it stands: at creation, and when it was lost and no standby may take over.
     fn keep_primary(&mut self, desk: &mut Desk<'_>, database: &Database) {
         let creating = database.status == DbInstanceStatus::Creating;
@@ -370,164 +245,6 @@ impl DatabaseMachine {
         }
     }
 
-    /// Makes the other host a standby of the primary and keeps it one.
-    fn keep_standby(&mut self, desk: &mut Desk<'_>, database: &Database) {
-        let Some(standby) = &database.standby else {
-            return;
-        };
-        let instance = standby.instance.clone();
-        let streams = self.streaming(database, &instance);
-        let primary_answers = self
-            .status(&database.primary)
-            .is_some_and(|status| !status.in_recovery);
-        self.apart = match self.apart {
-            _ if streams || !primary_answers => None,
-            None => Some(desk.now),
-            since => since,
-        };
-        let apart_for_long = self
-            .apart
-            .is_some_and(|since| desk.now - since > NOT_STREAMING);
-        let Some(host) = self.hosts.get_mut(&instance) else {
-            return;
-        };
-        if database.status == DbInstanceStatus::Creating && !host.started {
-            let role = DbRole::Standby {
-                of: database.primary.clone(),
-            };
-            host.start(desk, Action::StartDatabase { instance, role });
-        } else if !standby.joined && database.status != DbInstanceStatus::Creating {
-            if self.keep_demoted(desk, &instance) && primary_answers {
-                self.start(desk, rejoin(desk, &instance, &database.primary));
-            }
-        } else if self.spoilt && primary_answers && !standby.in_sync {
-            host.start(desk, rejoin(desk, &instance, &database.primary));
-        } else if host.liveness.lost().is_some() {
-            let role = DbRole::Standby {
-                of: database.primary.clone(),
-            };
-            host.start(desk, Action::StartDatabase { instance, role });
-        } else if apart_for_long && host.liveness.alive() && !standby.in_sync {
-            self.apart = None;
-            host.start(desk, rejoin(desk, &instance, &database.primary));
-        }
-    }
-
-    /// Has commits wait for a standby that keeps up, and for none that does not.
-    fn keep_synchronous(&mut self, desk: &mut Desk<'_>) {
-        let Some(database) = desk.world().databases.get(&self.id).cloned() else {
-            return;
-        };
-        let Some(standby) = &database.standby else {
-            return;
-        };
-        let Some(status) = self.settled_status(desk, &database.primary).cloned() else {
-            return;
-        };
-        let instance = &standby.instance;
-        let waits = status.synchronous_standby_names.contains(instance.as_str());
-        let trouble = self.trouble(desk.now, &status, instance);
-        if let Some(why) = trouble {
-            if standby.in_sync && !desk.planted(Bug::ForgetToRecordOutOfSync) {
-                desk.emit(EventKind::StandbyOutOfSync {
-                    db_instance: self.id.clone(),
-                    instance: instance.clone(),
-                    why: why.to_owned(),
-                });
-                self.rds_event(desk, rds_event::STANDBY_RECOVERY_STARTED);
-                self.settled = desk.now;
-            }
-            self.barrier = None;
-            if !status.synchronous_standby_names.is_empty() && !desk.planted(Bug::NeverRunAlone) {
-                let action = Action::SetSynchronousStandby {
-                    primary: database.primary.clone(),
-                    standby: None,
-                };
-                self.synchronous.issue(desk, action);
-            }
-            return;
-        }
-        if self.synchronous.pending().is_some() || standby.in_sync {
-            return;
-        }
-        if !waits {
-            if self.keeps_up(&status, instance) && self.configured {
-                let standby = Some(instance.clone());
-                let action = Action::SetSynchronousStandby {
-                    primary: database.primary.clone(),
-                    standby,
-                };
-                self.synchronous.issue(desk, action);
-            }
-            return;
-        }
-        self.confirm_in_sync(desk, &database, &status, instance);
-    }
-
-    /// Commits wait for the standby; it is in sync once it has flushed all that was written before they did.
-    fn confirm_in_sync(
-        &mut self,
-        desk: &mut Desk<'_>,
-        database: &Database,
-        status: &PgStatus,
-        instance: &InstanceId,
-    ) {
-        let barrier = *self.barrier.get_or_insert(status.lsn);
-        let peer = status
-            .peers
-            .iter()
-            .find(|peer| peer.application_name == instance.as_str());
-        let caught_up = peer
-            .is_some_and(|peer| peer.streaming && peer.synchronous && peer.flush_lsn >= barrier);
-        if caught_up || desk.planted(Bug::TrustWithoutCatchUp) {
-            desk.emit(EventKind::StandbyInSync {
-                db_instance: self.id.clone(),
-                instance: instance.clone(),
-            });
-            if database.status != DbInstanceStatus::Creating {
-                self.rds_event(desk, rds_event::STANDBY_RECOVERY_COMPLETED);
-            }
-        }
-    }
-
-    /// Why commits must not wait for the standby any longer, if so.
-    fn trouble(
-        &mut self,
-        now: Time,
-        status: &PgStatus,
-        standby: &InstanceId,
-    ) -> Option<&'static str> {
-        let lost = self
-            .hosts
-            .get(standby)
-            .and_then(|host| host.liveness.lost());
-        if let Some(loss) = lost {
-            return Some(loss.as_str());
-        }
-        if status.synchronous_standby_names.is_empty() {
-            self.stalled = None;
-            return None;
-        }
-        let flushed = status
-            .peers
-            .iter()
-            .find(|peer| peer.application_name == standby.as_str())
-            .map(|p| p.flush_lsn);
-        if flushed.is_some_and(|flushed| flushed >= status.lsn) {
-            self.stalled = None;
-            return None;
-        }
-        let at = flushed.unwrap_or_default();
-        match self.stalled {
-            Some((since, stood)) if stood == at => (now - since >= STALL)
-                .then_some("the link between primary and standby does not carry"),
-            Some(_) | None => {
-                self.stalled = Some((now, at));
-                None
-            }
-        }
-    }
-
     fn started(&mut self, desk: &mut Desk<'_>, action: &Action, outcome: &Outcome) {
         let Some(host) = self.hosts.get_mut(action.instance()) else {
             return;
@@ -578,29 +295,6 @@ impl DatabaseMachine {
         }
     }
 
-    fn keeps_up(&self, status: &PgStatus, standby: &InstanceId) -> bool {
-        let peer = status
-            .peers
-            .iter()
-            .find(|peer| peer.application_name == standby.as_str());
-        peer.is_some_and(|peer| peer.streaming && peer.flush_lsn >= self.previous)
-    }
-
-    fn streaming(&self, database: &Database, standby: &InstanceId) -> bool {
-        self.status(&database.primary).is_some_and(|status| {
-            status
-                .peers
-                .iter()
-                .any(|peer| peer.application_name == standby.as_str() && peer.streaming)
-        })
-    }
-
-    fn start(&mut self, desk: &mut Desk<'_>, action: Action) {
-        if let Some(host) = self.hosts.get_mut(action.instance()) {
-            host.start(desk, action);
-        }
-    }
-
     /// The host's own account, if it answers.
     fn status(&self, instance: &InstanceId) -> Option<&PgStatus> {
         let host = self.hosts.get(instance)?;
@@ -610,35 +304,11 @@ impl DatabaseMachine {
             .map(|(_, status)| status)
     }
 
-    /// The primary's own account if it was asked for after whom commits wait for was last ordered or judged: what was asked for
-    /// before may show a setting, or a stream, that is no more.
-    fn settled_status(&self, desk: &Desk<'_>, primary: &InstanceId) -> Option<&PgStatus> {
-        let (asked, _) = self.hosts.get(primary)?.status.as_ref()?;
-        let settled = *asked >= self.settled || desk.planted(Bug::BelieveOldAccounts);
-        self.status(primary)
-            .filter(|status| settled && !status.in_recovery)
-    }
-
     fn rds_event(&self, desk: &mut Desk<'_>, (id, message): (u16, &str)) {
         desk.emit(EventKind::RdsEvent {
             source: self.id.clone(),
             id,
             message: message.to_owned(),
         });
-    }
-}
-
-fn rejoin(desk: &Desk<'_>, instance: &InstanceId, source: &InstanceId) -> Action {
-    if desk.planted(Bug::RestartOldPrimaryAsWriter) {
-        return Action::StartDatabase {
-            instance: instance.clone(),
-            role: DbRole::Primary {
-                synchronous_standby: None,
-            },
-        };
-    }
-    Action::Rejoin {
-        instance: instance.clone(),
-        source: source.clone(),
     }
 }

@@ -1,0 +1,160 @@
+//! Whom a replication group that lost its primary promotes: the replica that has the most, judged by accounts asked for after the loss.
+
+use topologies::event::EventKind;
+use topologies::id::InstanceId;
+use topologies::time::Time;
+use topologies::topology::Timing;
+use topologies::world::Cache;
+
+use super::{CacheMachine, Node};
+use crate::control::action::Action;
+use crate::control::bugs::Bug;
+use crate::control::desk::Desk;
+use crate::control::probe::{RedisRole, RedisStatus};
+
+/// Replicas are asked anew once the primary is gone, so that the offsets compared are final.
+#[derive(Clone, Debug)]
+pub(super) struct Election {
+    since: Time,
+    pub(super) until: Time,
+}
+
+impl Election {
+    pub(super) fn begin(since: Time, timing: &Timing) -> Self {
+        Self {
+            since,
+            until: since + timing.probe_interval + timing.probe_timeout,
+        }
+    }
+}
+
+impl CacheMachine {
+    /// Replicas that could be promoted; while a failover goes on, also one that an order without an outcome promoted.
+    fn candidates<'a>(
+        &'a self,
+        cache: &'a Cache,
+    ) -> impl Iterator<Item = (&'a InstanceId, &'a Node)> {
+        self.nodes.iter().filter(|(id, node)| {
+            let replica = matches!(
+                node.status,
+                Some((
+                    _,
+                    RedisStatus {
+                        role: RedisRole::Replica { .. },
+                        ..
+                    }
+                ))
+            );
+            let replicated = replica || (cache.failing_over && node.status.is_some());
+            cache.replicas.contains_key(*id)
+                && !cache.fenced.contains(*id)
+                && node.liveness.alive()
+                && replicated
+        })
+    }
+
+    pub(super) fn elect(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
+        if self.promote.pending().is_some() {
+            return;
+        }
+        let timing = &desk.plan.topology.timing;
+        let election = self
+            .election
+            .get_or_insert_with(|| Election::begin(desk.now, timing))
+            .clone();
+        let fresh = |node: &Node| {
+            node.status
+                .as_ref()
+                .is_some_and(|(asked, _)| *asked >= election.since)
+        };
+        let all_fresh = self.candidates(cache).all(|(_, node)| fresh(node));
+        if desk.now < election.since || (!all_fresh && desk.now < election.until) {
+            return;
+        }
+        let best = self.best(cache, fresh, desk.planted(Bug::PromoteLowestOffset));
+        let best = best.or_else(|| self.taken_back(cache, fresh));
+        match best {
+            Some(instance) => {
+                self.promote.issue(desk, Action::PromoteCache { instance });
+            }
+            None => {
+                self.election = Some(Election::begin(desk.now, timing));
+                self.revive(desk, cache);
+            }
+        }
+    }
+
+    /// The replica to promote: the one with the highest offset. One that never replicated anything is chosen only when every
+    /// other has been heard and has nothing either.
+    pub(super) fn best(
+        &self,
+        cache: &Cache,
+        heard: impl Fn(&Node) -> bool,
+        lowest: bool,
+    ) -> Option<InstanceId> {
+        let voters = || self.candidates(cache).filter(|(_, node)| heard(node));
+        // Of equals the first, for every run to choose alike.
+        let highest =
+            voters().max_by(|(a, x), (b, y)| x.offset().cmp(&y.offset()).then(b.cmp(a)))?;
+        let worth = highest.1.offset() > 0 || voters().count() == cache.replicas.len();
+        let chosen = if lowest {
+            voters().min_by_key(|(_, node)| node.offset())?
+        } else {
+            highest
+        };
+        worth.then(|| chosen.0.clone())
+    }
+
+    /// With no replica to promote, the primary that was given up is taken back if it answers.
+    fn taken_back(&self, cache: &Cache, heard: impl Fn(&Node) -> bool) -> Option<InstanceId> {
+        let node = self.nodes.get(&cache.primary)?;
+        let primary =
+            matches!(&node.status, Some((_, status)) if status.role == RedisRole::Primary);
+        (node.liveness.alive() && primary && heard(node)).then(|| cache.primary.clone())
+    }
+
+    /// An election without anybody to elect: what is lost is started, for the next one.
+    fn revive(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
+        for (instance, node) in &mut self.nodes {
+            if node.liveness.lost().is_some() || !node.started && !node.liveness.alive() {
+                let source = (*instance != cache.primary).then(|| cache.primary.clone());
+                node.order.issue(
+                    desk,
+                    Action::StartCache {
+                        instance: instance.clone(),
+                        source,
+                    },
+                );
+            }
+        }
+    }
+
+    pub(super) fn promoted(&mut self, desk: &mut Desk<'_>, to: &InstanceId, offset: u64) {
+        let Some(cache) = desk.world().caches.get(&self.id).cloned() else {
+            return;
+        };
+        self.election = None;
+        for node in self.nodes.values_mut() {
+            node.status = None;
+            node.accounts_from = desk.now;
+        }
+        if cache.primary == *to && !cache.failing_over {
+            // It was primary to the world already, and has only been told so.
+            return;
+        }
+        desk.emit(EventKind::CachePrimaryPromoted {
+            group: self.id.clone(),
+            instance: to.clone(),
+            offset,
+        });
+        // The texts and their order: aws-behaviour §3.2, TestFailover.
+        let message = format!(
+            "Failover from primary node {} to replica node {to} completed",
+            cache.primary
+        );
+        self.elasticache_event(desk, cache.primary.as_str(), message.clone());
+        self.elasticache_event(desk, self.id.as_str(), message);
+        let recovering = format!("Recovering cache nodes {}", cache.primary);
+        self.elasticache_event(desk, cache.primary.as_str(), recovering);
+    }
+}

@@ -1,0 +1,143 @@
+//! The failover: when it begins, the promotion that is ordered until it is confirmed, and the marking of the primary that was given up.
+//!
+//! Fenced by [`EventKind::FailoverStarted`] first, then demoted on its disk, so that no start can bring it back as a writer.
+
+use topologies::event::EventKind;
+use topologies::id::InstanceId;
+use topologies::world::Database;
+
+use super::{DatabaseMachine, rds_event};
+use crate::control::action::{Action, DbRole, Outcome};
+use crate::control::bugs::Bug;
+use crate::control::desk::Desk;
+use crate::control::liveness::Loss;
+
+/// RDS's failover reasons, word for word (aws-behaviour §1.1).
+mod reason {
+    pub(super) const UNHEALTHY: &str =
+        "The primary host of the RDS Multi-AZ instance is unhealthy.";
+    pub(super) const UNREACHABLE: &str = "The primary host of the RDS Multi-AZ instance is unreachable due to loss of network connectivity.";
+}
+
+impl DatabaseMachine {
+    pub(super) fn should_fail_over(&self, desk: &Desk<'_>, database: &Database) -> bool {
+        let Some(standby) = &database.standby else {
+            return false;
+        };
+        let primary_lost = self
+            .hosts
+            .get(&database.primary)
+            .is_some_and(|host| host.liveness.lost().is_some());
+        let standby_answers = self
+            .status(&standby.instance)
+            .is_some_and(|status| status.in_recovery);
+        let may_promote = standby.in_sync || desk.planted(Bug::PromoteOutOfSync);
+        primary_lost && may_promote && standby_answers
+    }
+
+    pub(super) fn start_failover(&mut self, desk: &mut Desk<'_>, database: &Database) {
+        let Some(standby) = &database.standby else {
+            return;
+        };
+        let lost = self
+            .hosts
+            .get(&database.primary)
+            .and_then(|host| host.liveness.lost());
+        let why = match lost {
+            Some(Loss::Silent) => reason::UNREACHABLE,
+            Some(Loss::Refused | Loss::Exited) | None => reason::UNHEALTHY,
+        };
+        self.rds_event(desk, rds_event::FAILOVER_STARTED);
+        desk.emit(EventKind::FailoverStarted {
+            db_instance: self.id.clone(),
+            from: database.primary.clone(),
+            to: standby.instance.clone(),
+            reason: why.to_owned(),
+        });
+        self.synchronous.abandon();
+        self.configure.abandon();
+        self.demote.abandon();
+        self.promote.abandon();
+        self.demoted = None;
+        let delay = desk.draw(desk.plan.topology.timing.db_failover);
+        self.promote.pause_until(desk.now + delay);
+        self.drive_failover(desk, database, &standby.instance);
+    }
+
+    /// A failover that was decided is carried through: the old primary may be gone for good, and the standby may have been
+    /// promoted by an order whose outcome never came back. Promotion is idempotent, so it is ordered until it is confirmed.
+    pub(super) fn drive_failover(
+        &mut self,
+        desk: &mut Desk<'_>,
+        database: &Database,
+        to: &InstanceId,
+    ) {
+        self.keep_demoted(desk, &database.primary);
+        let Some(host) = self.hosts.get_mut(to) else {
+            return;
+        };
+        if host.liveness.lost() == Some(Loss::Exited) || host.liveness.lost() == Some(Loss::Refused)
+        {
+            let role = DbRole::Standby {
+                of: database.primary.clone(),
+            };
+            host.start(
+                desk,
+                Action::StartDatabase {
+                    instance: to.clone(),
+                    role,
+                },
+            );
+        } else if host.liveness.alive() {
+            self.promote.issue(
+                desk,
+                Action::Promote {
+                    instance: to.clone(),
+                },
+            );
+        }
+    }
+
+    /// A primary that was given up is marked as such, whichever control plane gave it up; says whether it is.
+    pub(super) fn keep_demoted(&mut self, desk: &mut Desk<'_>, instance: &InstanceId) -> bool {
+        let demoted = self.demoted.as_ref() == Some(instance) || desk.planted(Bug::ForgetToDemote);
+        if !demoted {
+            self.demote.issue(
+                desk,
+                Action::Demote {
+                    instance: instance.clone(),
+                },
+            );
+        }
+        demoted
+    }
+
+    pub(super) fn promoted(&mut self, desk: &mut Desk<'_>, to: &InstanceId, outcome: &Outcome) {
+        let Outcome::Promoted { timeline, .. } = outcome else {
+            return;
+        };
+        let database = desk.world().databases.get(&self.id);
+        let Some(why) = database.and_then(|db| db.failover_reason.clone()) else {
+            return;
+        };
+        desk.emit(EventKind::WriterPromoted {
+            db_instance: self.id.clone(),
+            instance: to.clone(),
+            timeline: *timeline,
+        });
+        // The reason is told at completion, in the same moment, and "restarted" comes last (aws-behaviour §1.1).
+        self.rds_event(desk, rds_event::FAILOVER_COMPLETED);
+        self.rds_event(desk, (rds_event::FAILOVER_COMPLETED.0, &why));
+        self.rds_event(desk, rds_event::RESTARTED);
+        self.barrier = None;
+        self.settled = desk.now;
+        self.spoilt = false;
+        self.stalled = None;
+        self.apart = None;
+        self.configured = true;
+        for host in self.hosts.values_mut() {
+            host.order.abandon();
+            host.status = None;
+        }
+    }
+}

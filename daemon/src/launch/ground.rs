@@ -1,0 +1,150 @@
+//! What a stack's parts stand on: plan, runtime, secrets, past, and how this machine lets ports be bound. Nothing of it runs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use proxies::Ports;
+use topologies::address::{ZoneNumber, resolver};
+use topologies::event::Event;
+use topologies::plan::Plan;
+use topologies::runtime::Runtime;
+
+use super::{PORT_OFFSET, Tell, runtime};
+use crate::effects::Engines;
+use crate::engines::Directories;
+use crate::engines::postgres::{DbSettings, Postgres};
+use crate::engines::redis::{CacheSettings, Redis};
+use crate::faults::FaultFile;
+use crate::log::{self, TimelineWriter};
+use crate::secrets::Secrets;
+use crate::up::{Progress, UpError, UpOptions};
+
+/// What a stack's parts stand on; nothing of it runs.
+pub(super) struct Ground {
+    pub(super) plan: Arc<Plan>,
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) choice: String,
+    pub(super) secrets: Arc<Secrets>,
+    pub(super) past: Vec<Event>,
+    pub(super) log: TimelineWriter,
+    pub(super) faults: FaultFile,
+    pub(super) bindings: Bindings,
+    pub(super) engines: Engines,
+}
+
+/// How this machine lets ports be bound.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bindings {
+    pub(super) dns_port: u16,
+    pub(super) ports: Ports,
+}
+
+pub(super) async fn lay(options: &UpOptions, tell: Tell<'_>) -> Result<Ground, UpError> {
+    let plan = Arc::new(topologies::plan::plan(&options.topology, options.plan_slot));
+    let (runtime, choice) = runtime::choose(options, &plan.topology.name, tell).await?;
+    let line = |text: &str| tell(Progress::Step(text.to_owned()));
+    let prepared = runtime.prepare(&runtime::software(&plan), &line).await;
+    prepared.map_err(|cause| runtime::machine(&cause))?;
+    let kind = runtime.kind().as_str();
+    tell(Progress::Line(format!("runtime {kind}: {choice}")));
+    let directory = &options.directory;
+    let secrets = Secrets::open(directory, &plan.topology);
+    let secrets = Arc::new(secrets.map_err(|cause| failed("open secrets", &cause))?);
+    let timeline = directory.join("timeline.jsonl");
+    let past = if options.resume {
+        read_past(&timeline)?
+    } else {
+        Vec::new()
+    };
+    let log = TimelineWriter::open(&timeline);
+    let log = log.map_err(|cause| failed("open the timeline", &cause))?;
+    let faults = FaultFile::open(directory, !past.is_empty());
+    let faults = faults.map_err(|cause| failed("read the faults in force", &cause))?;
+    Ok(Ground {
+        bindings: bindings(&plan),
+        engines: engines(&plan, &runtime, options, &secrets)?,
+        plan,
+        runtime,
+        choice,
+        secrets,
+        past,
+        log,
+        faults,
+    })
+}
+
+fn read_past(timeline: &Path) -> Result<Vec<Event>, UpError> {
+    match log::read(timeline, 0) {
+        Ok(events) => Ok(events),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(cause) => Err(failed("read the timeline", &cause)),
+    }
+}
+
+/// Low ports where this process may bind them, others where not.
+fn bindings(plan: &Plan) -> Bindings {
+    let outside = resolver(plan.slot, ZoneNumber::OUTSIDE);
+    let may = |port: u16| std::net::TcpListener::bind((outside, port)).is_ok();
+    let offset = if may(80) { 0 } else { PORT_OFFSET };
+    let dns_port = if may(53) { 53 } else { 53 + PORT_OFFSET };
+    Bindings {
+        dns_port,
+        ports: Ports { offset },
+    }
+}
+
+fn engines(
+    plan: &Plan,
+    runtime: &Arc<dyn Runtime>,
+    options: &UpOptions,
+    secrets: &Secrets,
+) -> Result<Engines, UpError> {
+    let directories = Directories {
+        stack: options.directory.clone(),
+        cache: options.cache.clone(),
+    };
+    let mut postgres = BTreeMap::new();
+    for db in &plan.topology.db_instances {
+        let Some(passwords) = secrets.databases.get(&db.id).cloned() else {
+            continue;
+        };
+        let settings = DbSettings::of(db);
+        let engine = Postgres::new(
+            Arc::clone(runtime),
+            directories.clone(),
+            settings,
+            passwords,
+        )
+        .map_err(|cause| UpError::Topology {
+            message: format!("DB instance `{}`: {cause}", db.id),
+            hint: None,
+        })?;
+        let engine = Arc::new(engine);
+        let members = db
+            .read_replicas
+            .iter()
+            .map(|replica| &replica.id)
+            .chain([&db.id]);
+        postgres.extend(members.map(|id| (id.clone(), Arc::clone(&engine))));
+    }
+    let redis = plan.topology.replication_groups.iter().map(|group| {
+        let engine = Redis::new(
+            Arc::clone(runtime),
+            directories.clone(),
+            CacheSettings::of(group),
+        );
+        (group.id.clone(), Arc::new(engine))
+    });
+    Ok(Engines {
+        postgres,
+        redis: redis.collect(),
+    })
+}
+
+fn failed(action: &str, cause: &std::io::Error) -> UpError {
+    UpError::Machine {
+        message: format!("failed to {action}: {cause}"),
+        hint: None,
+    }
+}

@@ -1,0 +1,105 @@
+//! Which runtime a stack gets, and what software its plan has that runtime prepare.
+
+use std::sync::Arc;
+
+use topologies::id::StackId;
+use topologies::plan::Plan;
+use topologies::runtime::{Runtime, RuntimeError, Software};
+
+use super::Tell;
+use crate::runtime::{ProcessOptions, ProcessRuntime};
+use crate::up::{Progress, RuntimeWish, UpError, UpOptions};
+
+pub(super) async fn choose(
+    options: &UpOptions,
+    stack: &StackId,
+    tell: Tell<'_>,
+) -> Result<(Arc<dyn Runtime>, String), UpError> {
+    tell(Progress::Step("looking for a runtime".to_owned()));
+    let chosen = match options.runtime {
+        RuntimeWish::Docker => docker(stack, options).await,
+        RuntimeWish::Process => process(options, "asked for".to_owned()).await,
+        RuntimeWish::Auto => match docker(stack, options).await {
+            Ok(chosen) => Ok(chosen),
+            Err(cause) => process(options, format!("no Docker engine: {cause}")).await,
+        },
+        RuntimeWish::Simulated => {
+            return Err(UpError::Topology {
+                message: "the simulated runtime has no real time".to_owned(),
+                hint: Some("`localaws rehearse FILE` runs a stack in virtual time".to_owned()),
+            });
+        }
+    };
+    chosen.map_err(|cause| machine(&cause))
+}
+
+async fn docker(
+    stack: &StackId,
+    options: &UpOptions,
+) -> Result<(Arc<dyn Runtime>, String), RuntimeError> {
+    let user = if rustix::process::geteuid().is_root() {
+        docker::User::NOBODY
+    } else {
+        let (uid, gid) = (
+            rustix::process::geteuid().as_raw(),
+            rustix::process::getegid().as_raw(),
+        );
+        docker::User { uid, gid }
+    };
+    let settings = docker::Options {
+        cache: options.cache.clone(),
+        user,
+    };
+    let runtime = docker::DockerRuntime::connect(stack, &options.directory, settings).await?;
+    let why = format!("its engine {} answers", runtime.engine().version());
+    Ok((Arc::new(runtime), why))
+}
+
+async fn process(
+    options: &UpOptions,
+    why: String,
+) -> Result<(Arc<dyn Runtime>, String), RuntimeError> {
+    let settings = ProcessOptions::default();
+    let runtime = ProcessRuntime::open(&options.directory, &options.cache, settings).await?;
+    Ok((Arc::new(runtime), why))
+}
+
+/// Every software that the plan's instances need, once.
+pub(super) fn software(plan: &Plan) -> Vec<Software> {
+    let topology = &plan.topology;
+    let mut wanted = Vec::new();
+    wanted.extend(topology.db_instances.iter().map(|db| Software::Postgres {
+        version: db.engine_version,
+    }));
+    wanted.extend(
+        topology
+            .replication_groups
+            .iter()
+            .map(|group| Software::Redis {
+                version: group.engine_version,
+            }),
+    );
+    if !topology.services.is_empty() {
+        wanted.push(Software::Program);
+    }
+    wanted.sort();
+    wanted.dedup();
+    wanted
+}
+
+pub(super) fn machine(cause: &RuntimeError) -> UpError {
+    match cause {
+        RuntimeError::Missing { what, hint } => UpError::Machine {
+            message: format!("{what} not found"),
+            hint: Some(hint.clone()),
+        },
+        RuntimeError::InsufficientCapacity(_)
+        | RuntimeError::ZoneUnreachable(_)
+        | RuntimeError::HeldStopped(_)
+        | RuntimeError::Failed { .. }
+        | RuntimeError::TimedOut { .. } => UpError::Machine {
+            message: cause.to_string(),
+            hint: None,
+        },
+    }
+}
