@@ -14,6 +14,7 @@ pub mod desk;
 mod host;
 pub mod liveness;
 pub mod probe;
+mod readiness;
 pub mod replica;
 pub mod targets;
 
@@ -22,7 +23,7 @@ use std::sync::Arc;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use topologies::event::{DbInstanceStatus, Event, EventKind, ReplicationGroupStatus, TargetHealth};
+use topologies::event::{Event, EventKind};
 use topologies::plan::{InstanceKind, Plan};
 use topologies::runtime::{InstanceStatus, Observation};
 use topologies::time::Time;
@@ -33,7 +34,7 @@ use apps::AppsMachine;
 use bugs::Bug;
 use cache::CacheMachine;
 use database::DatabaseMachine;
-use desk::{Desk, Trays};
+use desk::Trays;
 use probe::Probe;
 use replica::ReplicaMachine;
 use targets::TargetsMachine;
@@ -179,7 +180,7 @@ impl Control {
             cache.decide(desk);
         }
         self.apps.decide(desk);
-        if desk.world().phase == StackPhase::Creating && every_endpoint_answers(desk) {
+        if readiness::available(desk) {
             desk.emit(EventKind::StackAvailable);
         }
     }
@@ -215,7 +216,7 @@ impl Control {
         for cache in &mut self.caches {
             cache.handle_observation(desk, instance, status);
         }
-        self.apps.handle_observation(instance, status);
+        self.apps.handle_observation(instance, status, now);
     }
 
     fn probed(&mut self, plan: &Plan, sent: Time, probe: &Probe, now: Time) {
@@ -269,40 +270,4 @@ impl Control {
         }
         self.apps.handle_outcome(desk, ticket, outcome);
     }
-}
-
-/// Whether a client of any endpoint is served: databases and caches available, a healthy target behind every load balancer node.
-fn every_endpoint_answers(desk: &Desk<'_>) -> bool {
-    let world = desk.world();
-    let databases = world
-        .databases
-        .values()
-        .all(|db| db.status == DbInstanceStatus::Available);
-    let replicas = world
-        .replicas
-        .values()
-        .all(|replica| replica.status == DbInstanceStatus::Available);
-    let caches = world
-        .caches
-        .values()
-        .all(|cache| cache.status == ReplicationGroupStatus::Available);
-    let load_balancers = desk.plan.topology.load_balancers.iter().all(|lb| {
-        lb.zones
-            .iter()
-            .all(|zone| world.nodes.get(&lb.id).and_then(|nodes| nodes.get(zone)) == Some(&true))
-    });
-    let targets = desk.plan.topology.target_groups.iter().all(|group| {
-        desk.plan.service_instances(&group.service).all(|instance| {
-            let views = world
-                .targets
-                .get(&group.id)
-                .and_then(|targets| targets.get(&instance.id));
-            views.is_some_and(|views| {
-                views
-                    .values()
-                    .all(|view| view.state == TargetHealth::Healthy)
-            })
-        })
-    });
-    databases && replicas && caches && load_balancers && targets
 }

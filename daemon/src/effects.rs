@@ -15,8 +15,8 @@ use topologies::runtime::{InstanceStatus, Runtime, StopMode};
 use crate::apps::Apps;
 use crate::control::Stimulus;
 use crate::control::action::{Action, DbRole, Outcome, Ticket};
-use crate::engines::EngineHost;
-use crate::engines::postgres::{self, Postgres};
+use crate::engines::postgres::{self, DataState, Postgres};
+use crate::engines::{EngineError, EngineHost};
 use crate::engines::redis::{self, Redis};
 
 /// Orders that may wait for an instance's turn.
@@ -122,7 +122,7 @@ async fn perform_in_turn(
     while let Some((ticket, action)) = orders.recv().await {
         let outcome = match tokio::time::timeout(ORDER_LIMIT, shared.run(&action)).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(cause)) => Outcome::Failed(chain(cause.as_ref())),
+            Ok(Err(cause)) => failure(cause.as_ref()),
             Err(_) => Outcome::Failed(format!("not done within {ORDER_LIMIT:?}")),
         };
         tracing::debug!(?ticket, %action, ?outcome, "order ended");
@@ -145,8 +145,8 @@ impl Shared {
             }
             Action::StartDatabase { instance, role } => {
                 let (engine, host) = self.database(instance)?;
-                let role = self.role(instance, role)?;
                 engine.seed(&host).await?;
+                let role = self.role(instance, role, engine.data_state(&host))?;
                 engine.start(&host, &role).await?;
             }
             Action::ConfigurePrimary { instance } => {
@@ -169,7 +169,7 @@ impl Shared {
                 let promotion = engine.promote(&host, PROMOTE_LIMIT).await?;
                 return Ok(Outcome::Promoted {
                     timeline: promotion.timeline,
-                    offset: promotion.forked_at.0,
+                    offset: promotion.forked_at.unwrap_or_default().0,
                 });
             }
             Action::Follow { instance, source } => {
@@ -252,7 +252,7 @@ impl Shared {
     /// The mark goes first: whatever fails after it, the host never starts as a writer again.
     async fn rejoin(&self, instance: &InstanceId, source: &InstanceId) -> Result<(), Failure> {
         let (engine, host) = self.database(instance)?;
-        let role = self.role(instance, &DbRole::Standby { of: source.clone() })?;
+        let role = self.follower(instance, source)?;
         let source = EngineHost::of(self.instance(source)?);
         engine.demote(&host).await?;
         engine.stop(instance, StopMode::Immediate).await?;
@@ -301,23 +301,34 @@ impl Shared {
         Ok((Arc::clone(engine), EngineHost::of(instance)))
     }
 
-    /// A read replica serves reads; the standby of a Multi-AZ DB instance turns clients away.
-    fn role(&self, id: &InstanceId, role: &DbRole) -> Result<postgres::DbRole, Failure> {
-        let instance = self.instance(id)?;
+    fn role(
+        &self,
+        id: &InstanceId,
+        role: &DbRole,
+        data: DataState,
+    ) -> Result<postgres::DbRole, Failure> {
         Ok(match role {
             DbRole::Primary {
                 synchronous_standby,
             } => postgres::DbRole::Primary {
                 synchronous_standby: synchronous_standby.clone(),
             },
-            DbRole::Standby { of } => {
-                let of = EngineHost::of(self.instance(of)?).upstream_for(instance.address.zone);
-                if self.is_read_replica(instance) {
-                    postgres::DbRole::Replica { of }
-                } else {
-                    postgres::DbRole::Standby { of }
-                }
-            }
+            // It was promoted, and its process ended before that was told: nobody follows it yet.
+            DbRole::Successor { .. } if data == DataState::Writer => postgres::DbRole::Primary {
+                synchronous_standby: None,
+            },
+            DbRole::Standby { of } | DbRole::Successor { of } => self.follower(id, of)?,
+        })
+    }
+
+    /// A read replica serves reads; the standby of a Multi-AZ DB instance turns clients away.
+    fn follower(&self, id: &InstanceId, of: &InstanceId) -> Result<postgres::DbRole, Failure> {
+        let instance = self.instance(id)?;
+        let of = EngineHost::of(self.instance(of)?).upstream_for(instance.address.zone);
+        Ok(if self.is_read_replica(instance) {
+            postgres::DbRole::Replica { of }
+        } else {
+            postgres::DbRole::Standby { of }
         })
     }
 
@@ -345,6 +356,15 @@ impl Shared {
                 redis::CacheRole::Replica { of }
             }
         })
+    }
+}
+
+/// What is refused for the host's data is told apart: trying again does not help.
+fn failure(cause: &(dyn std::error::Error + 'static)) -> Outcome {
+    let why = chain(cause);
+    match cause.downcast_ref() {
+        Some(EngineError::Refused { .. }) => Outcome::Refused(why),
+        Some(_) | None => Outcome::Failed(why),
     }
 }
 

@@ -40,20 +40,19 @@ pub struct EngineHost {
     pub address: HostAddress,
     /// The port of its server.
     pub port: u16,
-    /// Where probes and commands dial it: its network interface as seen from outside, so that they meet what a client meets.
+    /// Where probes and commands dial it: its management interface, which a fence does not close.
     pub dial: SocketAddr,
 }
 
 impl EngineHost {
-    /// The host of a planned instance, dialled from outside of the stack.
+    /// The host of a planned instance, dialled over the management network.
     pub fn of(instance: &Instance) -> Self {
-        let outside = instance.address.seen_from(ZoneNumber::OUTSIDE);
         Self {
             instance: instance.id.clone(),
             zone: instance.zone.clone(),
             address: instance.address,
             port: instance.port,
-            dial: SocketAddr::from((outside, instance.port)),
+            dial: SocketAddr::from((instance.address.management(), instance.port)),
         }
     }
 

@@ -7,8 +7,9 @@
 //! - `clock`: the agenda; `ground`: what is really there and all that can happen to it
 //! - `server`, `replication`: PostgreSQL and Redis as logs that stream; `effects`: orders performed; `probes`: questions asked
 //! - `clients`, `visitors`: who uses the endpoints; `faults`: what goes wrong
-//! - `invariants`: what must hold at every step; `whole`: what redundancy is; `run`: one run; `rehearsal`: many, and a report
+//! - `invariants`: what must hold at every step; `chronicle`: in which order it is told; `whole`: what redundancy is; `run`: one run; `rehearsal`: many, and a report
 
+mod chronicle;
 mod clients;
 mod clock;
 mod effects;
@@ -23,7 +24,7 @@ mod server;
 mod visitors;
 mod whole;
 
-pub use faults::{Fault, ScheduledFault};
+pub use faults::{Fault, Moment, ScheduledFault};
 pub use invariants::{Invariant, Violation};
 pub use rehearsal::{BrokenRun, Recovery, RehearsalReport, rehearse};
 pub use run::{Run, Settings, simulate};

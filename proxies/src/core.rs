@@ -381,7 +381,7 @@ impl Core {
         let mut stake = match &entrance.service {
             Service::Eni { instance, .. } => Stake::Instance(instance.clone()),
             Service::Node(node) => Stake::Node(node.clone()),
-            Service::Resolver => Stake::None,
+            Service::Management { .. } | Service::Resolver => Stake::None,
         };
         if stake.lost(&snapshot.routes, &snapshot.network) {
             flow.doom();
@@ -408,7 +408,7 @@ impl Core {
     fn serve(&self, visit: Visit, client: TcpStream) {
         let post = Arc::clone(&visit.post);
         match &post.entrance.service {
-            Service::Eni { engine, .. } => {
+            Service::Eni { engine, .. } | Service::Management { engine, .. } => {
                 self.tasks.spawn_local(eni::serve(visit, client, *engine));
             }
             Service::Node(node) => match node.kind {
@@ -450,6 +450,9 @@ impl Core {
 fn name(entrance: &Entrance) -> String {
     match &entrance.service {
         Service::Eni { instance, .. } => format!("instance `{instance}`"),
+        Service::Management { instance, .. } => {
+            format!("the management interface of instance `{instance}`")
+        }
         Service::Node(node) => {
             format!("load balancer `{}` in `{}`", node.load_balancer, node.zone)
         }

@@ -45,6 +45,11 @@ pub(crate) enum Service {
         instance: InstanceId,
         engine: SocketAddrV4,
     },
+    /// An instance's management interface, forwarding to its engine: what fences the network interface does not close it.
+    Management {
+        instance: InstanceId,
+        engine: SocketAddrV4,
+    },
     /// A load balancer's node.
     Node(NodePort),
     /// The resolver, over TCP.
@@ -92,8 +97,11 @@ pub(crate) fn entrances(
     };
     for (instance, eni) in &routes.enis {
         let engine = SocketAddrV4::new(eni.address.engine(), ports.real(eni.port));
-        let instance = instance.clone();
-        add(eni.address, eni.port, Service::Eni { instance, engine });
+        let service = Service::Eni {
+            instance: instance.clone(),
+            engine,
+        };
+        add(eni.address, eni.port, service);
     }
     for (id, load_balancer) in &routes.load_balancers {
         for node in &load_balancer.nodes {
@@ -109,6 +117,19 @@ pub(crate) fn entrances(
             }
         }
     }
+    entrances.extend(routes.enis.iter().map(|(instance, eni)| {
+        let port = ports.real(eni.port);
+        let service = Service::Management {
+            instance: instance.clone(),
+            engine: SocketAddrV4::new(eni.address.engine(), port),
+        };
+        let entrance = Entrance {
+            from: ZoneNumber::OUTSIDE,
+            to: eni.address.zone,
+            service,
+        };
+        (SocketAddrV4::new(eni.address.management(), port), entrance)
+    }));
     entrances
 }
 
@@ -140,7 +161,10 @@ pub(crate) fn door_state(entrance: &Entrance, routes: &Routes, network: &Network
                 DoorState::Open
             }
         }
-        Service::Node(_) | Service::Resolver => DoorState::Open,
+        Service::Management { instance, .. } if network.closed.contains(instance) => {
+            DoorState::Refused
+        }
+        Service::Management { .. } | Service::Node(_) | Service::Resolver => DoorState::Open,
     }
 }
 
@@ -188,7 +212,9 @@ impl Stake {
 pub(crate) fn stricken(entrance: &Entrance, network: &Network) -> bool {
     network.dark.contains(&entrance.to)
         || match &entrance.service {
-            Service::Eni { instance, .. } => network.closed.contains(instance),
+            Service::Eni { instance, .. } | Service::Management { instance, .. } => {
+                network.closed.contains(instance)
+            }
             Service::Node(_) | Service::Resolver => false,
         }
 }
@@ -262,13 +288,16 @@ mod tests {
             [
                 "127.100.2.10:8080",
                 "127.100.18.10:8080",
-                "127.100.34.10:8080"
+                "127.100.34.10:8080",
+                "127.100.47.10:8080"
             ]
         );
         let engines: BTreeSet<_> = found
             .values()
             .map(|entrance| {
-                let Service::Eni { engine, .. } = &entrance.service else {
+                let (Service::Eni { engine, .. } | Service::Management { engine, .. }) =
+                    &entrance.service
+                else {
                     panic!("{entrance:?}")
                 };
                 engine.to_string()
@@ -284,6 +313,7 @@ mod tests {
             let routes = eni(fenced);
             entrances(&routes, &views, Ports::default())
                 .values()
+                .filter(|entrance| matches!(entrance.service, Service::Eni { .. }))
                 .map(|entrance| door_state(entrance, &routes, network))
                 .collect::<Vec<_>>()
         };
@@ -307,6 +337,31 @@ mod tests {
             ..Network::default()
         };
         assert_eq!(check(true, &dark), [DoorState::Dark, DoorState::Dark]);
+    }
+
+    #[test]
+    fn management_passes_a_fence_and_nothing_else() {
+        let routes = eni(true);
+        let mut found = entrances(&routes, &[], Ports::default());
+        let (_, entrance) = found.pop_first().unwrap();
+        assert!(found.is_empty(), "{found:?}");
+        let met = |network: &Network| door_state(&entrance, &routes, network);
+        assert_eq!(met(&Network::default()), DoorState::Open);
+        let closed = Network {
+            closed: BTreeSet::from(["web-1".into()]),
+            ..Network::default()
+        };
+        assert_eq!(met(&closed), DoorState::Refused);
+        let dark = Network {
+            dark: BTreeSet::from([zone(2)]),
+            ..Network::default()
+        };
+        assert_eq!(met(&dark), DoorState::Dark);
+        let isolated = Network {
+            isolated: BTreeSet::from([zone(2)]),
+            ..Network::default()
+        };
+        assert_eq!(met(&isolated), DoorState::Dark);
     }
 
     #[test]

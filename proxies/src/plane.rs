@@ -247,6 +247,7 @@ impl DataPlane {
 fn subject(entrance: &Entrance) -> Subject {
     match &entrance.service {
         Service::Eni { instance, .. } => Subject::Eni(instance.clone()),
+        Service::Management { instance, .. } => Subject::Management(instance.clone()),
         Service::Node(node) => Subject::Listener(node.load_balancer.clone(), node.port),
         Service::Resolver => Subject::Resolver,
     }

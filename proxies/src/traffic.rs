@@ -11,6 +11,8 @@ use topologies::id::{InstanceId, LoadBalancerId};
 pub enum Subject {
     /// An instance's network interface.
     Eni(InstanceId),
+    /// An instance's management interface: probes and commands of the control plane.
+    Management(InstanceId),
     /// A load balancer's listener, over all its nodes, by port.
     Listener(LoadBalancerId, u16),
     /// The resolvers.

@@ -2,7 +2,7 @@
 //!
 //! A stack leases a slot `N` and with it `127.N.0.0/16`. Host `h` of zone `d`, seen from zone `s`, is
 //! `127.N.(16*s + d).h`. Because the source's zone is part of the address that it dials, a link between two zones can
-//! be slowed or cut without a packet filter.
+//! be slowed or cut without a packet filter. `127.N.(16*d + 15).h` is the host's management interface, for the control plane alone.
 
 use std::net::Ipv4Addr;
 
@@ -42,6 +42,8 @@ impl ZoneNumber {
     pub const OUTSIDE: Self = Self(0);
     /// Where engines really listen; only the data plane dials it.
     pub const ENGINES: Self = Self(15);
+    /// As destination: the management interfaces of the hosts of the zone that is given as the source.
+    const MANAGEMENT: Self = Self(15);
     /// The most zones that one stack may have, over all its regions.
     pub const MAX_ZONES: usize = 14;
 
@@ -81,6 +83,16 @@ impl HostAddress {
     /// The address at which the host's engine really listens.
     pub fn engine(self) -> Ipv4Addr {
         self.seen_from(ZoneNumber::ENGINES)
+    }
+
+    /// The host's management interface: as the provider's own network reaches a host whatever a customer's interface lets
+    /// through. It stands in the host's zone: without power, or cut off, it is as silent as the zone.
+    pub fn management(self) -> Ipv4Addr {
+        let host = Self {
+            zone: ZoneNumber::MANAGEMENT,
+            ..self
+        };
+        host.seen_from(self.zone)
     }
 
     /// Which host `address` means and from where it is dialled, if it is one of `127.64.0.0` to `127.127.255.255`.
@@ -136,6 +148,7 @@ mod tests {
         );
         assert_eq!(host.seen_from(zone(1)), Ipv4Addr::new(127, 64, 18, 10));
         assert_eq!(host.engine(), Ipv4Addr::new(127, 64, 242, 10));
+        assert_eq!(host.management(), Ipv4Addr::new(127, 64, 47, 10));
         assert_eq!(
             HostAddress::parse(Ipv4Addr::new(127, 64, 18, 10)),
             Some((zone(1), host))

@@ -46,8 +46,10 @@ pub struct World {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StackPhase {
-    /// Not every endpoint has answered yet.
+    /// It comes up with nothing running: not every endpoint has answered yet.
     Creating,
+    /// Another control plane took over what the last one left running: not every endpoint has answered it yet.
+    Resuming,
     /// Every endpoint has answered.
     Available,
     /// It is being taken down.
@@ -231,12 +233,12 @@ impl World {
         self.seq = event.seq;
         match &event.event {
             EventKind::TimelineStarted { .. }
-            | EventKind::ControlResumed
             | EventKind::RdsEvent { .. }
             | EventKind::ElasticacheEvent { .. }
             | EventKind::ActionFailed { .. }
             | EventKind::DrillStarted { .. }
             | EventKind::DrillEnded { .. } => {}
+            EventKind::ControlResumed => self.resumed(),
             EventKind::StackAvailable => self.phase = StackPhase::Available,
             EventKind::StackStopping => self.phase = StackPhase::Stopping,
             EventKind::InstanceRunning { instance, handle } => {
@@ -343,6 +345,25 @@ impl World {
                 .caches
                 .values()
                 .any(|cache| cache.fenced.contains(instance))
+    }
+
+    /// Nobody has looked since the last control plane went: what ran or answered then has to be seen anew. What was dead stays
+    /// so until it is seen. Roles, statuses and fences are decisions, not sightings: they hold on.
+    fn resumed(&mut self) {
+        self.phase = match self.phase {
+            // A stack that was taken down comes up as a new one does.
+            StackPhase::Creating | StackPhase::Stopping => StackPhase::Creating,
+            StackPhase::Available | StackPhase::Resuming => StackPhase::Resuming,
+        };
+        for instance in self.instances.values_mut() {
+            if let ProcessState::Running { .. } = instance.process {
+                instance.process = ProcessState::Pending;
+            }
+            instance.reachable = instance.reachable.filter(|reachable| !reachable);
+        }
+        self.targets.clear();
+        self.nodes.clear();
+        self.health_checks.clear();
     }
 
     fn process(&mut self, instance: &InstanceId, process: ProcessState) {

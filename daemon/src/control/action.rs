@@ -101,6 +101,12 @@ pub enum DbRole {
         /// That host.
         of: InstanceId,
     },
+    /// What its data make of it, in a failover to it: a standby as before, or a primary if a promotion came to pass that nobody
+    /// lived to tell.
+    Successor {
+        /// The host that it streamed from.
+        of: InstanceId,
+    },
 }
 
 /// How an order ended.
@@ -117,6 +123,8 @@ pub enum Outcome {
     },
     /// It failed, and may have been done in part.
     Failed(String),
+    /// The host's data do not allow it: they have to be brought in line first, and to try again helps nobody.
+    Refused(String),
 }
 
 impl Action {
@@ -155,6 +163,12 @@ impl fmt::Display for Action {
                 role: DbRole::Standby { of },
             } => {
                 write!(f, "start {instance} as standby of {of}")
+            }
+            Self::StartDatabase {
+                instance,
+                role: DbRole::Successor { of },
+            } => {
+                write!(f, "start {instance} as successor of {of}")
             }
             Self::ConfigurePrimary { instance } => write!(f, "configure {instance}"),
             Self::SetSynchronousStandby {

@@ -1,13 +1,29 @@
-//! Application instances: each is kept running, started again with a growing pause when it ends.
+//! Application instances: each is kept running, started again when it ends; after a growing pause if it did not live long.
+//!
+//! ```text
+//!  wanted ──order──► starting ──running──► running ──exited──► wanted, at once or after a pause
+//!    ▲                  │  └─ exited ──► wanted as soon as the order has ended
+//!    └──── failed ──────┘
+//! ```
+//! That an order to start is done says nothing of how the program fares: what its host reported does.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use topologies::id::InstanceId;
 use topologies::runtime::InstanceStatus;
 use topologies::time::Time;
 
 use super::action::{Action, Outcome, Ticket};
-use super::desk::{Desk, Order};
+use super::bugs::Bug;
+use super::desk::{Desk, Order, growing};
+
+/// A program that ran for this long was well: when it ends it is started again at once.
+const STEADY: Duration = Duration::from_secs(10);
+/// The first pause after a short life; each further one is twice as long.
+const PAUSE_FIRST: Duration = Duration::from_millis(200);
+/// Pauses are no longer than this: a program that needs a database is soon back once that is.
+const PAUSE_LONGEST: Duration = Duration::from_secs(5);
 
 /// Decides on every application instance of the stack.
 #[derive(Clone, Debug)]
@@ -15,10 +31,14 @@ pub struct AppsMachine {
     apps: BTreeMap<InstanceId, App>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct App {
     order: Order,
     wanted: bool,
+    /// When it was last ordered to start.
+    started: Option<Time>,
+    /// Lives in a row that were short.
+    short_lives: u32,
 }
 
 impl AppsMachine {
@@ -27,17 +47,20 @@ impl AppsMachine {
         let app = App {
             order: Order::default(),
             wanted: true,
+            started: None,
+            short_lives: 0,
         };
         Self {
             apps: instances.map(|id| (id, app.clone())).collect(),
         }
     }
 
-    /// Takes in what the instance's runtime reported.
-    pub fn handle_observation(&mut self, instance: &InstanceId, status: &InstanceStatus) {
+    /// Takes in what the instance's runtime reported at `now`.
+    pub fn handle_observation(&mut self, instance: &InstanceId, status: &InstanceStatus, now: Time) {
         if let Some(app) = self.apps.get_mut(instance) {
             match status {
-                InstanceStatus::Exited { .. } | InstanceStatus::Absent => app.wanted = true,
+                InstanceStatus::Exited { .. } => app.ended(now),
+                InstanceStatus::Absent => app.wanted = true,
                 InstanceStatus::Running { .. } => app.wanted = false,
             }
         }
@@ -47,7 +70,12 @@ impl AppsMachine {
     pub fn handle_outcome(&mut self, desk: &mut Desk<'_>, ticket: Ticket, outcome: &Outcome) {
         for app in self.apps.values_mut() {
             if let Some((_, outcome)) = app.order.settle(desk, ticket, outcome) {
-                app.wanted = outcome != Outcome::Done;
+                if outcome != Outcome::Done {
+                    app.wanted = true;
+                } else if desk.planted(Bug::BelieveStarts) {
+                    app.wanted = false;
+                }
+                app.hold_back();
             }
         }
     }
@@ -55,20 +83,44 @@ impl AppsMachine {
     /// Decides.
     pub fn decide(&mut self, desk: &mut Desk<'_>) {
         for (instance, app) in &mut self.apps {
-            if app.wanted {
-                app.order.issue(
-                    desk,
-                    Action::StartApp {
-                        instance: instance.clone(),
-                    },
-                );
+            let action = Action::StartApp {
+                instance: instance.clone(),
+            };
+            if app.wanted && app.order.issue(desk, action) {
+                app.wanted = false;
+                app.started = Some(desk.now);
             }
         }
     }
 
     /// When to decide anew without a stimulus, and why.
     pub fn deadline(&self) -> Option<(Time, &'static str)> {
-        let retries = self.apps.values().filter_map(|app| app.order.deadline());
+        let wanted = self.apps.values().filter(|app| app.wanted);
+        let retries = wanted.filter_map(|app| app.order.deadline());
         retries.min().map(|at| (at, "retry of an instance start"))
+    }
+}
+
+impl App {
+    fn ended(&mut self, now: Time) {
+        if std::mem::replace(&mut self.wanted, true) {
+            // It is told again.
+            return;
+        }
+        self.short_lives = match self.started {
+            Some(started) if now - started < STEADY => self.short_lives + 1,
+            Some(_) | None => 0,
+        };
+        self.hold_back();
+    }
+
+    /// After short lives, the next order waits; counted from the start of the life before, for an order forgets its pause.
+    fn hold_back(&mut self) {
+        if let Some(started) = self.started
+            && let Some(times) = self.short_lives.checked_sub(1)
+        {
+            let pause = growing(PAUSE_FIRST, times, PAUSE_LONGEST);
+            self.order.pause_until(started + pause);
+        }
     }
 }

@@ -30,11 +30,19 @@ pub enum Bug {
     ForgetToDemote,
     /// A follower whose rewind was interrupted is started again and again.
     RestartTornData,
+    /// A standby that was promoted and died before anybody heard of it is started as a standby again and again.
+    ForgetPromotion,
+    /// A lost cache primary is started again, empty, before its replicas were heard.
+    RestartCacheUnasked,
+    /// An instance whose start was done is taken for running, whatever its host reported meanwhile.
+    BelieveStarts,
+    /// The recovery of a standby after a failover is not told of.
+    ForgetToTellOfRecovery,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::PromoteOutOfSync,
         Self::ForgetToRecordOutOfSync,
         Self::NeverRunAlone,
@@ -48,5 +56,9 @@ impl Bug {
         Self::BelieveOldAccounts,
         Self::ForgetToDemote,
         Self::RestartTornData,
+        Self::ForgetPromotion,
+        Self::RestartCacheUnasked,
+        Self::BelieveStarts,
+        Self::ForgetToTellOfRecovery,
     ];
 }

@@ -5,8 +5,9 @@
 //!                                  ▲                                                                      │
 //!                                  └────────── others follow, the old primary joins as replica ◄──────────┘
 //! ```
-//! Replication is asynchronous: what the old primary alone held is lost (aws-behaviour §3.2). With no replica to promote, the primary
-//! is started again where it stood, empty.
+//! Replication is asynchronous: what the old primary alone held is lost (aws-behaviour §3.2). A node that starts is empty, and what
+//! follows it then is empty too. So a lost primary is started again where it stood only when no replica can be promoted, and
+//! none that may live is still to be heard.
 
 mod election;
 
@@ -72,11 +73,6 @@ impl CacheMachine {
         }
     }
 
-    /// Whether the node is one of this group's.
-    pub fn owns(&self, instance: &InstanceId) -> bool {
-        self.nodes.contains_key(instance)
-    }
-
     /// Takes in what the node's runtime reported.
     pub fn handle_observation(
         &mut self,
@@ -128,7 +124,7 @@ impl CacheMachine {
             match outcome {
                 Outcome::Promoted { offset, .. } => self.promoted(desk, action.instance(), offset),
                 // The chosen one may be gone too: choose anew.
-                Outcome::Done | Outcome::Failed(_) => self.election = None,
+                Outcome::Done | Outcome::Failed(_) | Outcome::Refused(_) => self.election = None,
             }
         }
         let Self { id, nodes, .. } = self;
@@ -170,31 +166,8 @@ impl CacheMachine {
         if cache.failing_over {
             return self.elect(desk, &cache);
         }
-        let lost = self
-            .nodes
-            .get(&cache.primary)
-            .is_some_and(|node| node.liveness.lost().is_some());
-        if lost
-            && self.best(&cache, |_| true, false).is_some()
-            && self.automatic_failover
-            && cache.status != ReplicationGroupStatus::Creating
-        {
-            let from = cache.primary.clone();
-            desk.emit(EventKind::CacheFailoverStarted {
-                group: self.id.clone(),
-                from,
-            });
-            self.status_changed(desk, ReplicationGroupStatus::Modifying);
-            for node in self.nodes.values_mut() {
-                node.order.abandon();
-            }
-            self.promote.abandon();
-            let delay = desk.draw(desk.plan.topology.timing.cache_failover);
-            self.election = Some(Election::begin(
-                desk.now + delay,
-                &desk.plan.topology.timing,
-            ));
-            return;
+        if self.should_fail_over(&cache) {
+            return self.start_failover(desk, &cache);
         }
         self.keep_primary(desk, &cache);
         self.keep_replicas(desk, &cache);
@@ -221,10 +194,11 @@ impl CacheMachine {
     }
 
     fn keep_primary(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
+        let given_up = self.given_up(desk, cache);
         let Some(node) = self.nodes.get_mut(&cache.primary) else {
             return;
         };
-        if node.liveness.lost().is_some() || (!node.started && !node.liveness.alive()) {
+        if given_up && node.to_start(cache) {
             let action = Action::StartCache {
                 instance: cache.primary.clone(),
                 source: None,
@@ -242,12 +216,12 @@ impl CacheMachine {
 
     fn keep_replicas(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
         for instance in cache.replicas.keys() {
-            let expected = address_of(desk, instance, &cache.primary);
+            let expected = desk.address_seen_by(instance, &cache.primary);
             let Some(node) = self.nodes.get_mut(instance) else {
                 continue;
             };
             let follows = node.status.as_ref().filter(|_| node.liveness.well()).is_some_and(|(_, status)| {
-                matches!(&status.role, RedisRole::Replica { source, .. } if *source == expected)
+                matches!(&status.role, RedisRole::Replica { source, .. } if Some(source) == expected.as_ref())
             });
             let source = cache.primary.clone();
             let fenced = cache.fenced.contains(instance);
@@ -261,7 +235,7 @@ impl CacheMachine {
                     node.order
                         .issue(desk, Action::RejoinCache { instance, source });
                 }
-            } else if node.liveness.lost().is_some() || (!node.started && !node.liveness.alive()) {
+            } else if node.to_start(cache) {
                 node.order.issue(desk, start);
             } else if node.liveness.well() && node.status.is_some() && !follows {
                 node.order.issue(
@@ -285,8 +259,8 @@ impl CacheMachine {
             };
             let up = node.liveness.alive()
                 && node.status.as_ref().is_some_and(|(_, status)| {
-                    let expected = address_of(desk, instance, &cache.primary);
-                    matches!(&status.role, RedisRole::Replica { source, link_up: true } if *source == expected)
+                    let expected = desk.address_seen_by(instance, &cache.primary);
+                    matches!(&status.role, RedisRole::Replica { source, link_up: true } if Some(source) == expected.as_ref())
                 });
             if up != *known {
                 let (group, instance) = (self.id.clone(), instance.clone());
@@ -330,20 +304,14 @@ impl CacheMachine {
 }
 
 impl Node {
+    /// Whether it is to be started where it stands: it is lost, or was never there. What is not known yet is waited for.
+    fn to_start(&self, cache: &Cache) -> bool {
+        let creating = cache.status == ReplicationGroupStatus::Creating;
+        self.liveness.lost().is_some() || (creating && !self.started && !self.liveness.alive())
+    }
+
     /// Its replication offset as it told it last.
     fn offset(&self) -> u64 {
         self.status.as_ref().map_or(0, |(_, status)| status.offset)
     }
-}
-
-/// The primary's address as the node dials it.
-fn address_of(desk: &Desk<'_>, node: &InstanceId, primary: &InstanceId) -> String {
-    let here = desk
-        .plan
-        .instance(node)
-        .map(|instance| instance.address.zone);
-    let there = desk.plan.instance(primary).map(|instance| instance.address);
-    here.zip(there)
-        .map(|(zone, address)| address.seen_from(zone).to_string())
-        .unwrap_or_default()
 }

@@ -11,6 +11,7 @@
 //! may acknowledge alone, the standby is recorded out of sync; a primary that was given up is fenced before another is made.
 
 mod failover;
+mod primary;
 mod standby;
 mod synchronous;
 
@@ -20,13 +21,11 @@ use topologies::event::{DbInstanceStatus, EventKind};
 use topologies::id::{DbInstanceId, InstanceId};
 use topologies::runtime::InstanceStatus;
 use topologies::time::Time;
-use topologies::world::Database;
 
 use super::action::{Action, DbRole, Outcome, Ticket};
 use super::bugs::Bug;
 use super::desk::{Desk, Order};
 use super::host::DbHost;
-use super::liveness::Loss;
 use super::probe::{DbProbe, Lsn, PgStatus};
 
 /// RDS-EVENT numbers and messages (aws-behaviour §1.2).
@@ -37,11 +36,21 @@ mod rds_event {
     pub(super) const FAILOVER_STARTED: (u16, &str) = (13, "Multi-AZ instance failover started.");
     pub(super) const FAILOVER_COMPLETED: (u16, &str) =
         (49, "Multi-AZ instance failover completed.");
+    pub(super) const ACTIVATION_STARTED: (u16, &str) = (50, "Multi-AZ instance activation started.");
+    pub(super) const ACTIVATION_COMPLETED: (u16, &str) =
+        (51, "Multi-AZ instance activation completed.");
+    pub(super) const RECOVERY_STARTED: (u16, &str) = (52, "Multi-AZ instance recovery started.");
+    pub(super) const RECOVERY_COMPLETED: (u16, &str) = (
+        53,
+        "Multi-AZ instance recovery completed. Pending failover or activation.",
+    );
     pub(super) const STANDBY_RECOVERY_STARTED: (u16, &str) =
         (361, "Recovery of standby DB instance has started.");
     pub(super) const STANDBY_RECOVERY_COMPLETED: (u16, &str) =
         (362, "Recovery of standby DB instance has completed.");
 }
+
+use primary::Comeback;
 
 /// Decides for one DB instance.
 #[derive(Clone, Debug)]
@@ -59,7 +68,7 @@ pub struct DatabaseMachine {
     settled: Time,
     /// The former primary that is known to be demoted.
     demoted: Option<InstanceId>,
-    /// Whether the standby could not be started with the data that it has: a rewind may have been interrupted.
+    /// Whether the standby refused to start with the data that it has: a rewind was interrupted.
     spoilt: bool,
     /// Since when the standby's flush position has stood still, and where.
     stalled: Option<(Time, Lsn)>,
@@ -67,8 +76,10 @@ pub struct DatabaseMachine {
     previous: Lsn,
     /// Since when a joined standby has not streamed.
     apart: Option<Time>,
-    /// Whether the primary was ordered to restart where it stands.
-    restarting: bool,
+    /// How far the primary's return to where it stood has been told.
+    comeback: Comeback,
+    /// Whether the standby's way back after a failover has been told.
+    recovering: bool,
 }
 
 impl DatabaseMachine {
@@ -89,13 +100,9 @@ impl DatabaseMachine {
             stalled: None,
             previous: Lsn::default(),
             apart: None,
-            restarting: false,
+            comeback: Comeback::None,
+            recovering: false,
         }
-    }
-
-    /// Whether the host is one of this DB instance's.
-    pub fn owns(&self, instance: &InstanceId) -> bool {
-        self.hosts.contains_key(instance)
     }
 
     /// Takes in what the host's runtime reported.
@@ -191,75 +198,19 @@ impl DatabaseMachine {
             .map(|at| (at, "retry of a database order"))
     }
 
-    /// Starts the primary where it stands: at creation, and when it was lost and no standby may take over.
-    fn keep_primary(&mut self, desk: &mut Desk<'_>, database: &Database) {
-        let creating = database.status == DbInstanceStatus::Creating;
-        let Some(host) = self.hosts.get_mut(&database.primary) else {
-            return;
-        };
-        let lost = host.liveness.lost();
-        let unconfigured =
-            lost == Some(Loss::Silent) && creating && host.started && !self.configured;
-        if (lost.is_some() && !unconfigured) || (creating && !host.started) {
-            if lost.is_some()
-                && !creating
-                && database.status == DbInstanceStatus::Available
-                && !self.restarting
-            {
-                self.restarting = true;
-                self.rds_event(desk, rds_event::SHUTDOWN);
-            }
-            let Some(host) = self.hosts.get_mut(&database.primary) else {
-                return;
-            };
-            let in_sync = database.standby.as_ref().filter(|standby| standby.in_sync);
-            let role = DbRole::Primary {
-                synchronous_standby: in_sync.map(|standby| standby.instance.clone()),
-            };
-            let action = Action::StartDatabase {
-                instance: database.primary.clone(),
-                role,
-            };
-            host.start(desk, action);
-        } else if creating && !self.configured {
-            // Before that the server knows no password of this stack's, and no probe is answered.
-            self.configure.issue(
-                desk,
-                Action::ConfigurePrimary {
-                    instance: database.primary.clone(),
-                },
-            );
-        } else if let Some(status) = self.status(&database.primary) {
-            if !self.configured && !status.in_recovery {
-                self.configure.issue(
-                    desk,
-                    Action::ConfigurePrimary {
-                        instance: database.primary.clone(),
-                    },
-                );
-            }
-            if self.restarting {
-                self.restarting = false;
-                self.rds_event(desk, rds_event::RESTARTED);
-            }
-        }
-    }
-
     fn started(&mut self, desk: &mut Desk<'_>, action: &Action, outcome: &Outcome) {
+        if *outcome != Outcome::Done {
+            let start = matches!(action, Action::StartDatabase { role: DbRole::Standby { .. }, .. });
+            let refused = start && matches!(outcome, Outcome::Refused(_));
+            self.spoilt |= refused && !desk.planted(Bug::RestartTornData);
+            return;
+        }
+        if matches!(action, Action::StartDatabase { role: DbRole::Primary { .. }, .. }) {
+            self.tell_activation(desk);
+        }
         let Some(host) = self.hosts.get_mut(action.instance()) else {
             return;
         };
-        if *outcome != Outcome::Done {
-            let start = matches!(
-                action,
-                Action::StartDatabase {
-                    role: DbRole::Standby { .. },
-                    ..
-                }
-            );
-            self.spoilt |= start && !desk.planted(Bug::RestartTornData);
-            return;
-        }
         self.spoilt = false;
         host.started = true;
         host.liveness.forget(desk.now);

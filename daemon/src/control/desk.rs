@@ -9,6 +9,7 @@ use std::time::Duration;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use topologies::event::{Event, EventKind};
+use topologies::id::InstanceId;
 use topologies::plan::Plan;
 use topologies::time::Time;
 use topologies::world::World;
@@ -89,6 +90,13 @@ impl Desk<'_> {
         self.bug == Some(bug)
     }
 
+    /// The address of `host` as `from` dials it.
+    pub fn address_seen_by(&self, from: &InstanceId, host: &InstanceId) -> Option<String> {
+        let zone = self.plan.instance(from)?.address.zone;
+        let address = self.plan.instance(host)?.address;
+        Some(address.seen_from(zone).to_string())
+    }
+
     fn order(&mut self, action: Action) -> Ticket {
         *self.next_ticket += 1;
         let ticket = Ticket(*self.next_ticket);
@@ -103,6 +111,8 @@ pub struct Order {
     pending: Option<(Ticket, Action)>,
     not_before: Time,
     failures: u32,
+    /// Whether somebody asked for the pause.
+    paused: bool,
 }
 
 impl Order {
@@ -118,6 +128,7 @@ impl Order {
         }
         let ticket = desk.order(action.clone());
         self.pending = Some((ticket, action));
+        self.paused = false;
         true
     }
 
@@ -136,10 +147,8 @@ impl Order {
             return None;
         }
         let (_, action) = self.pending.take()?;
-        if let Outcome::Failed(why) = outcome {
-            let pause = RETRY_FIRST
-                .saturating_mul(1 << self.failures.min(8))
-                .min(RETRY_SLOWEST);
+        if let Outcome::Failed(why) | Outcome::Refused(why) = outcome {
+            let pause = growing(RETRY_FIRST, self.failures, RETRY_SLOWEST);
             // A zone without power refuses every retry alike: one line tells it.
             if self.failures == 0 {
                 desk.emit(EventKind::ActionFailed {
@@ -169,10 +178,17 @@ impl Order {
     /// Nothing is issued before `time`.
     pub fn pause_until(&mut self, time: Time) {
         self.not_before = self.not_before.max(time);
+        self.paused = true;
     }
 
-    /// When a retry becomes possible; none while an order is under way or nothing failed.
+    /// When an order becomes possible again; none while one is under way or nothing holds it back.
     pub fn deadline(&self) -> Option<Time> {
-        (self.pending.is_none() && self.failures > 0).then_some(self.not_before)
+        let held_back = self.failures > 0 || self.paused;
+        (self.pending.is_none() && held_back).then_some(self.not_before)
     }
+}
+
+/// A pause that doubles with every time before, up to `slowest`.
+pub(super) fn growing(first: Duration, times: u32, slowest: Duration) -> Duration {
+    first.saturating_mul(1 << times.min(8)).min(slowest)
 }

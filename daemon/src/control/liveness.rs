@@ -82,11 +82,6 @@ impl Liveness {
         }
     }
 
-    /// The judgement so far.
-    pub fn life(&self) -> Life {
-        self.life
-    }
-
     /// Whether it answers and no sign speaks against it.
     pub fn alive(&self) -> bool {
         self.life == Life::Alive
@@ -163,7 +158,7 @@ mod tests {
         for sign in signs {
             liveness.take(*sign, Time::ZERO);
         }
-        liveness.life()
+        liveness.life
     }
 
     #[test]
@@ -204,6 +199,6 @@ mod tests {
         let mut liveness = Liveness::new(3);
         liveness.take(Sign::Exited, Time::from_millis(100));
         liveness.take(Sign::Answered, Time::from_millis(90));
-        assert_eq!(liveness.life(), Life::Lost(Loss::Exited));
+        assert_eq!(liveness.life, Life::Lost(Loss::Exited));
     }
 }

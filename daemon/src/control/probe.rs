@@ -74,8 +74,8 @@ pub struct PgStatus {
     pub timeline: u32,
     /// A primary's write position, or how far a standby has received.
     pub lsn: Lsn,
-    /// The setting `synchronous_standby_names`.
-    pub synchronous_standby_names: String,
+    /// The standby that commits wait for, by `synchronous_standby_names`.
+    pub synchronous_standby: Option<InstanceId>,
     /// The standbys that stream from it.
     pub peers: Vec<Peer>,
     /// Its own stream, on a standby.

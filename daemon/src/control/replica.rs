@@ -33,7 +33,7 @@ pub struct ReplicaMachine {
     /// The source that it was last made to stream from.
     source: Option<InstanceId>,
     apart: Option<Time>,
-    /// Whether it could not be started with the data that it has: a rewind may have been interrupted.
+    /// Whether it refused to start with the data that it has: a rewind was interrupted.
     spoilt: bool,
 }
 
@@ -73,7 +73,8 @@ impl ReplicaMachine {
         };
         if outcome != Outcome::Done {
             let start = matches!(action, Action::StartDatabase { .. });
-            self.spoilt = start && !desk.planted(Bug::RestartTornData);
+            let refused = start && matches!(outcome, Outcome::Refused(_));
+            self.spoilt |= refused && !desk.planted(Bug::RestartTornData);
             return;
         }
         let (Action::StartDatabase {
@@ -124,9 +125,9 @@ impl ReplicaMachine {
         else {
             return;
         };
-        let expected = self.address_of(desk, &source);
+        let expected = desk.address_seen_by(&self.instance, &source);
         let receiver = status.receiver.as_ref();
-        let points_there = receiver.is_some_and(|receiver| receiver.sender_host == expected);
+        let points_there = receiver.is_some_and(|receiver| Some(&receiver.sender_host) == expected.as_ref());
         let streams = points_there && receiver.is_some_and(|receiver| receiver.streaming);
         if streams || failing_over {
             self.source = if streams {
@@ -167,11 +168,11 @@ impl ReplicaMachine {
             return;
         };
         let streams = self.host.status.as_ref().is_some_and(|(_, status)| {
-            let expected = self.address_of(desk, source);
+            let expected = desk.address_seen_by(&self.instance, source);
             status
                 .receiver
                 .as_ref()
-                .is_some_and(|r| r.streaming && r.sender_host == expected)
+                .is_some_and(|r| r.streaming && Some(&r.sender_host) == expected.as_ref())
         });
         let status = if self.host.liveness.lost().is_some()
             && known.replication != ReplicationStatus::Creating
@@ -199,18 +200,6 @@ impl ReplicaMachine {
                 status,
             });
         }
-    }
-
-    /// The source's address as this replica dials it.
-    fn address_of(&self, desk: &Desk<'_>, source: &InstanceId) -> String {
-        let here = desk
-            .plan
-            .instance(&self.instance)
-            .map(|instance| instance.address.zone);
-        let there = desk.plan.instance(source).map(|instance| instance.address);
-        here.zip(there)
-            .map(|(zone, address)| address.seen_from(zone).to_string())
-            .unwrap_or_default()
     }
 
     fn source_answers(&self, desk: &Desk<'_>, source: &InstanceId) -> bool {

@@ -34,7 +34,7 @@ use topologies::runtime::{
 };
 use topologies::topology::DbInstance;
 
-pub use config::application_name;
+pub use config::{application_name, synchronous_standby_names};
 pub use probe::{DbProbe, Lsn, Peer, PgStatus, WalReceiver};
 pub use rejoin::Rejoined;
 pub use replication::Promotion;

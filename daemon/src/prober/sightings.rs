@@ -3,7 +3,7 @@
 use crate::control::probe::{
     CacheProbe, DbProbe, Lsn, Peer, PgStatus, RedisRole, RedisStatus, WalReceiver,
 };
-use crate::engines::postgres::{self, application_name};
+use crate::engines::postgres::{self, application_name, synchronous_standby_names};
 use crate::engines::redis;
 use topologies::id::InstanceId;
 
@@ -25,10 +25,12 @@ fn pg_status(status: postgres::PgStatus, hosts: &[InstanceId]) -> PgStatus {
             .find(|host| application_name(host) == text)
             .map_or_else(|| text.to_owned(), ToString::to_string)
     };
-    let waits_for = hosts.iter().find(|host| {
-        status
-            .synchronous_standby_names
-            .contains(&application_name(host))
+    let setting = &status.synchronous_standby_names;
+    // A setting that is none of ours names somebody else, whom nobody is to wait for.
+    let synchronous_standby = (!setting.is_empty()).then(|| {
+        let ours = |host: &&InstanceId| synchronous_standby_names(Some(host)) == *setting;
+        let standby = hosts.iter().find(ours).cloned();
+        standby.unwrap_or_else(|| InstanceId::new(setting.clone()))
     });
     let peers = status.peers.iter().map(|peer| Peer {
         application_name: named(&peer.application_name),
@@ -41,8 +43,7 @@ fn pg_status(status: postgres::PgStatus, hosts: &[InstanceId]) -> PgStatus {
         timeline: status.timeline,
         lsn: Lsn(status.written.0),
         peers: peers.collect(),
-        synchronous_standby_names: waits_for
-            .map_or(status.synchronous_standby_names, ToString::to_string),
+        synchronous_standby,
         receiver: status.receiver.map(|receiver| WalReceiver {
             streaming: receiver.status == "streaming",
             sender_host: receiver.sender_host.unwrap_or_default(),
@@ -76,4 +77,29 @@ pub(super) fn cache(probe: redis::CacheProbe) -> CacheProbe {
         offset: status.offset,
         replicas,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits_for(setting: &str) -> Option<String> {
+        let hosts = ["orders-1", "orders-2", "legacy-orders-1", "legacy-orders-2"].map(InstanceId::from);
+        let status = postgres::PgStatus {
+            synchronous_standby_names: setting.to_owned(),
+            ..postgres::PgStatus::default()
+        };
+        let seen = pg_status(status, &hosts).synchronous_standby;
+        seen.map(|standby| standby.to_string())
+    }
+
+    #[test]
+    fn a_synchronous_standby_is_not_taken_for_one_whose_name_ends_alike() {
+        for host in ["orders-2", "legacy-orders-2"] {
+            let setting = synchronous_standby_names(Some(&host.into()));
+            assert_eq!(waits_for(&setting).as_deref(), Some(host), "{setting}");
+        }
+        assert_eq!(waits_for(""), None);
+        assert_eq!(waits_for("*").as_deref(), Some("*"), "somebody is waited for, and it is no host of ours");
+    }
 }

@@ -16,7 +16,7 @@ use crate::control::action::{Action, DbRole, Outcome, Ticket};
 /// A command without an answer is given up after this time.
 pub(super) const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 /// An order of a daemon that was killed may still have its effect for this long.
-const AFTERLIFE: Duration = Duration::from_millis(50);
+pub(super) const AFTERLIFE: Duration = Duration::from_millis(50);
 
 const DISPATCH_MICROS: Range<u64> = 50..1_500;
 const SPAWN_MICROS: Range<u64> = 500..15_000;
@@ -53,6 +53,9 @@ enum Course {
     Errand(Duration, Work),
 }
 
+/// When an order's failure is told, and how.
+type Undone = (Duration, Outcome);
+
 impl Ground {
     /// An order leaves the control plane.
     pub(super) fn dispatch(&mut self, ticket: Ticket, action: Action, epoch: Epoch) {
@@ -69,7 +72,7 @@ impl Ground {
 
     /// An order reaches whoever performs it.
     pub(super) fn perform(&mut self, ticket: Ticket, action: &Action, epoch: Epoch) {
-        if self.daemon != Some(epoch) && self.now - self.killed_at > AFTERLIFE {
+        if self.daemon != Some(epoch) && self.now >= self.afterlife_until {
             return;
         }
         let host = self.host(action.instance());
@@ -95,18 +98,18 @@ impl Ground {
                     }),
                 );
             }
-            Err((after, why)) => self.later(
+            Err((after, outcome)) => self.later(
                 after,
                 Due::Settled {
                     ticket,
-                    outcome: Outcome::Failed(why),
+                    outcome,
                     epoch,
                 },
             ),
         }
     }
 
-    fn begin(&mut self, host: usize, action: &Action) -> Result<Course, (Duration, String)> {
+    fn begin(&mut self, host: usize, action: &Action) -> Result<Course, Undone> {
         match action {
             Action::StartApp { .. } => {
                 self.runtime_obeys(host)?;
@@ -137,10 +140,8 @@ impl Ground {
             Action::Promote { .. } => {
                 self.session_opens(host)?;
                 if !matches!(self.hosts[host].server.data, Data::Follower | Data::Writer) {
-                    return Err((
-                        self.draw(SQL_MICROS),
-                        "its data are no follower's".to_owned(),
-                    ));
+                    let why = Outcome::Refused("its data are no follower's".to_owned());
+                    return Err((self.draw(SQL_MICROS), why));
                 }
                 Ok(Course::Errand(self.draw(PROMOTE_MICROS), Work::Promote))
             }
@@ -192,7 +193,7 @@ impl Ground {
         &mut self,
         host: usize,
         source: Option<usize>,
-    ) -> Result<Course, (Duration, String)> {
+    ) -> Result<Course, Undone> {
         self.runtime_obeys(host)?;
         if self.hosts[host].running {
             self.session_opens(host)?;
@@ -205,23 +206,28 @@ impl Ground {
         Ok(course)
     }
 
-    fn start_database(&mut self, host: usize, role: &DbRole) -> Result<Course, (Duration, String)> {
+    fn start_database(&mut self, host: usize, role: &DbRole) -> Result<Course, Undone> {
         self.runtime_obeys(host)?;
         let server = &self.hosts[host].server;
         let admitted = match role {
             DbRole::Primary { .. } => matches!(server.data, Data::Fresh | Data::Writer),
             DbRole::Standby { .. } => matches!(server.data, Data::Fresh | Data::Follower),
+            DbRole::Successor { .. } => {
+                matches!(server.data, Data::Fresh | Data::Follower | Data::Writer)
+            }
         };
         if !admitted {
             let why = format!("its data are {:?}", server.data).to_lowercase();
-            return Err((self.draw(SPAWN_MICROS), why));
+            return Err((self.draw(SPAWN_MICROS), Outcome::Refused(why)));
         }
         if !self.hosts[host].running {
+            let writer = server.data == Data::Writer;
             let (source, synchronous) = match role {
                 DbRole::Primary {
                     synchronous_standby,
                 } => (None, synchronous_standby.as_ref()),
-                DbRole::Standby { of } => (Some(self.host(of)), None),
+                DbRole::Successor { .. } if writer => (None, None),
+                DbRole::Standby { of } | DbRole::Successor { of } => (Some(self.host(of)), None),
             };
             let synchronous = synchronous.map(|standby| self.host(standby));
             let server = &mut self.hosts[host].server;
@@ -237,24 +243,20 @@ impl Ground {
     }
 
     /// Stops the host; from here until the end its data can not be used.
-    fn begin_rejoin(&mut self, host: usize, source: &str) -> Result<Course, (Duration, String)> {
+    fn begin_rejoin(&mut self, host: usize, source: &str) -> Result<Course, Undone> {
         self.runtime_obeys(host)?;
         let source = *self
             .names
             .get(source)
             .expect("every instance of the plan has a host");
         if self.hosts[host].server.data == Data::Writer {
-            return Err((
-                self.draw(SPAWN_MICROS),
-                "its data are a writer's that was not demoted".to_owned(),
-            ));
+            let why = Outcome::Refused("its data are a writer's that was not demoted".to_owned());
+            return Err((self.draw(SPAWN_MICROS), why));
         }
         self.stop(host);
         if !self.answers(self.hosts[host].zone, source) {
-            return Err((
-                self.draw(SPAWN_MICROS),
-                "its source does not answer".to_owned(),
-            ));
+            let why = Outcome::Failed("its source does not answer".to_owned());
+            return Err((self.draw(SPAWN_MICROS), why));
         }
         let there = &mut self.hosts[host];
         there.life += 1;
@@ -363,7 +365,7 @@ impl Ground {
     }
 
     /// Whether the host's runtime takes orders.
-    fn runtime_obeys(&mut self, host: usize) -> Result<(), (Duration, String)> {
+    fn runtime_obeys(&mut self, host: usize) -> Result<(), Undone> {
         let there = &self.hosts[host];
         let error = if self.network.dark.contains(&there.zone) {
             RuntimeError::InsufficientCapacity(there.zone_id.clone())
@@ -374,14 +376,15 @@ impl Ground {
         } else {
             return Ok(());
         };
-        Err((self.draw(SPAWN_MICROS), error.to_string()))
+        Err((self.draw(SPAWN_MICROS), Outcome::Failed(error.to_string())))
     }
 
     /// Whether the control plane can talk to the host's server.
-    fn session_opens(&mut self, host: usize) -> Result<(), (Duration, String)> {
+    fn session_opens(&mut self, host: usize) -> Result<(), Undone> {
         let there = &self.hosts[host];
         if there.frozen || !self.network.connects(ZoneNumber::OUTSIDE, there.zone) {
-            return Err((COMMAND_LIMIT, format!("no answer within {COMMAND_LIMIT:?}")));
+            let why = format!("no answer within {COMMAND_LIMIT:?}");
+            return Err((COMMAND_LIMIT, Outcome::Failed(why)));
         }
         if !there.running || !there.ready {
             let why = if there.running {
@@ -389,7 +392,7 @@ impl Ground {
             } else {
                 "connection refused"
             };
-            return Err((self.draw(SQL_MICROS), why.to_owned()));
+            return Err((self.draw(SQL_MICROS), Outcome::Failed(why.to_owned())));
         }
         Ok(())
     }

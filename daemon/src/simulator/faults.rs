@@ -11,6 +11,7 @@ use topologies::address::ZoneNumber;
 use topologies::network::{Link, Network};
 use topologies::plan::{InstanceKind, Plan};
 
+use super::effects::AFTERLIFE;
 use super::ground::{Due, Ground};
 
 /// Something that goes wrong.
@@ -33,7 +34,22 @@ pub enum Fault {
     /// It hangs.
     Freeze(usize),
     /// The daemon is killed, and with it the data plane; it is started again at the heal.
-    KillDaemon,
+    KillDaemon(Moment),
+    /// The stack is taken down in good order, and comes up again at the heal.
+    Restart,
+}
+
+/// When a daemon is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// At once.
+    Now,
+    /// Between recording what it decided and giving the orders for it: after as many decisions.
+    Recorded(u32),
+    /// Between an order's being done and its hearing of it: after as many orders.
+    Done(u32),
+    /// The same, and the process that the order was for is killed with it, as when memory runs out.
+    DoneTogether(u32),
 }
 
 /// A fault with its time.
@@ -58,8 +74,13 @@ impl Fault {
             Self::Kill(_) => "kill",
             Self::Stop(_) => "stop",
             Self::Freeze(_) => "freeze",
-            Self::KillDaemon => "kill-daemon",
+            Self::KillDaemon(_) => "kill-daemon",
+            Self::Restart => "restart",
         }
+    }
+
+    fn keeps_daemon_down(&self) -> bool {
+        matches!(self, Self::KillDaemon(_) | Self::Restart)
     }
 
     /// What it is aimed at.
@@ -74,7 +95,8 @@ impl Fault {
             Self::Cut(a, b) | Self::Slow(a, b, _) => format!("{} <-> {}", zone(a), zone(b)),
             Self::CutOneWay(a, b) => format!("{} -> {}", zone(a), zone(b)),
             Self::Kill(host) | Self::Stop(host) | Self::Freeze(host) => instance(host),
-            Self::KillDaemon => "daemon".to_owned(),
+            Self::KillDaemon(moment) => format!("daemon, {moment:?}"),
+            Self::Restart => plan.topology.name.to_string(),
         }
     }
 }
@@ -99,10 +121,10 @@ pub(super) fn draw_schedule(plan: &Plan, rng: &mut ChaCha8Rng) -> Vec<ScheduledF
     let mut schedule = Vec::new();
     for _ in 0..count {
         let fault = draw_fault(plan, rng);
-        let longest = if fault == Fault::KillDaemon {
-            1_500
-        } else {
-            9_000
+        let longest = match fault {
+            Fault::KillDaemon(Moment::Now) | Fault::Restart => 1_500,
+            Fault::KillDaemon(_) => 4_000,
+            _ => 9_000,
         };
         let lasts = Duration::from_millis(rng.random_range(200..longest));
         schedule.push(ScheduledFault { at, lasts, fault });
@@ -147,10 +169,21 @@ fn draw_fault(plan: &Plan, rng: &mut ChaCha8Rng) -> Fault {
                 },
             )
         }
-        50..66 => Fault::Kill(draw_instance(plan, rng)),
-        66..79 => Fault::Stop(draw_instance(plan, rng)),
-        79..92 => Fault::Freeze(draw_instance(plan, rng)),
-        _ => Fault::KillDaemon,
+        50..64 => Fault::Kill(draw_instance(plan, rng)),
+        64..76 => Fault::Stop(draw_instance(plan, rng)),
+        76..87 => Fault::Freeze(draw_instance(plan, rng)),
+        87..97 => Fault::KillDaemon(draw_moment(rng)),
+        _ => Fault::Restart,
+    }
+}
+
+fn draw_moment(rng: &mut ChaCha8Rng) -> Moment {
+    let after = rng.random_range(0..6);
+    match rng.random_range(0..4) {
+        0 => Moment::Now,
+        1 => Moment::Recorded(after),
+        2 => Moment::Done(after),
+        _ => Moment::DoneTogether(after),
     }
 }
 
@@ -183,9 +216,13 @@ impl Ground {
                 self.stop(*host);
             }
             Fault::Freeze(host) => self.freeze(*host),
-            Fault::KillDaemon => self.kill_daemon(),
-            Fault::Isolation(_) | Fault::Cut(..) | Fault::CutOneWay(..) | Fault::Slow(..) => {}
+            Fault::KillDaemon(Moment::Now) => self.kill_daemon(),
+            Fault::Restart => self.take_down(),
+            // Its moment is yet to come.
+            Fault::KillDaemon(_)
+            | Fault::Isolation(_) | Fault::Cut(..) | Fault::CutOneWay(..) | Fault::Slow(..) => {}
         }
+        self.note_who_is_heard();
         self.reassess_streams();
     }
 
@@ -202,23 +239,39 @@ impl Ground {
             }
             Fault::Stop(host) => self.hosts[*host].held = active.contains(fault),
             Fault::Freeze(host) if !active.contains(fault) => self.thaw(*host),
-            Fault::KillDaemon if !active.contains(fault) => self.later(Duration::ZERO, Due::Resume),
+            Fault::KillDaemon(_) | Fault::Restart if !active.iter().any(Fault::keeps_daemon_down) => {
+                self.later(Duration::ZERO, Due::Resume);
+            }
             Fault::Freeze(_)
-            | Fault::KillDaemon
+            | Fault::KillDaemon(_)
+            | Fault::Restart
             | Fault::Kill(_)
             | Fault::Cut(..)
             | Fault::CutOneWay(..)
             | Fault::Slow(..) => {}
         }
+        self.note_who_is_heard();
         self.reassess_streams();
     }
 
+    /// The stack is taken down: orders under way end first, then every process; data stay.
+    fn take_down(&mut self) {
+        self.kill_daemon();
+        self.afterlife_until = self.now;
+        for host in 0..self.hosts.len() {
+            self.stop(host);
+            // A runtime that has cleared up knows of no instance.
+            self.hosts[host].ever_started = false;
+        }
+    }
+
     /// The daemon's death takes the data plane along: every connection through it is reset.
-    fn kill_daemon(&mut self) {
+    pub(super) fn kill_daemon(&mut self) {
         if self.daemon.take().is_none() {
             return;
         }
         self.killed_at = self.now;
+        self.afterlife_until = self.now + AFTERLIFE;
         for host in 0..self.hosts.len() {
             self.reset_streams_of(host);
             self.reset_clients_of(host);
@@ -265,7 +318,11 @@ fn network_under(active: &[Fault]) -> Network {
                 worsen(*a, *b, *link);
                 worsen(*b, *a, *link);
             }
-            Fault::Kill(_) | Fault::Stop(_) | Fault::Freeze(_) | Fault::KillDaemon => {}
+            Fault::Kill(_)
+            | Fault::Stop(_)
+            | Fault::Freeze(_)
+            | Fault::KillDaemon(_)
+            | Fault::Restart => {}
         }
     }
     network

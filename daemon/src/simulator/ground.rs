@@ -61,6 +61,8 @@ pub(super) enum Due {
     },
     /// A process is done with starting.
     Ready { host: usize, life: u64 },
+    /// A program ends of itself.
+    Crash { host: usize, life: u64 },
     /// A follower tries to stream.
     Connect { host: usize, life: u64 },
     /// A full copy has arrived at a Redis replica.
@@ -133,6 +135,8 @@ pub(super) struct Host {
     pub(super) fenced: bool,
     /// Since when it does not serve, whatever the reason.
     pub(super) down_since: Option<Time>,
+    /// Since when whoever asks it from outside is answered without delay.
+    pub(super) heard_since: Option<Time>,
     /// What reached it while it was frozen.
     pub(super) backlog: Vec<Due>,
     pub(super) server: Server,
@@ -160,8 +164,8 @@ pub(super) struct Ground {
     pub(super) epochs: Epoch,
     /// When the daemon was last killed.
     pub(super) killed_at: Time,
-    /// Whether the control plane's probes pass a closed interface: nothing may depend on it.
-    pub(super) probes_pass_fence: bool,
+    /// An order of a daemon that is gone may have its effect until then.
+    pub(super) afterlife_until: Time,
     /// When the last report arrives: they come in order.
     last_report: Time,
 }
@@ -170,6 +174,10 @@ const WITHIN_ZONE_MICROS: Range<u64> = 30..120;
 const BETWEEN_ZONES_MICROS: Range<u64> = 250..900;
 /// From the end of a process to the report of it.
 const REPORT_MICROS: Range<u64> = 500..4_000;
+/// Of the starts of a user's program, how many end in a crash.
+const CRASHES: f64 = 0.1;
+/// From a program's start to its crash.
+const CRASH_MICROS: Range<u64> = 100..800_000;
 
 impl Ground {
     pub(super) fn new(plan: &Plan, seed: u64) -> Self {
@@ -186,6 +194,7 @@ impl Ground {
             held: false,
             fenced: false,
             down_since: Some(Time::ZERO),
+            heard_since: None,
             backlog: Vec::new(),
             server: Server::new(match instance.kind {
                 InstanceKind::DbHost(_) => Engine::Postgres,
@@ -193,7 +202,7 @@ impl Ground {
                 InstanceKind::App(_) => Engine::App,
             }),
         };
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let rng = ChaCha8Rng::seed_from_u64(seed);
         Self {
             now: Time::ZERO,
             agenda: Agenda::new(),
@@ -213,7 +222,7 @@ impl Ground {
             daemon: Some(0),
             epochs: 0,
             killed_at: Time::ZERO,
-            probes_pass_fence: rng.random(),
+            afterlife_until: Time::ZERO,
             last_report: Time::ZERO,
             rng,
         }
@@ -269,8 +278,32 @@ impl Ground {
         there.life += 1;
         there.server.begin();
         let life = there.life;
+        let program = there.server.engine == Engine::App;
         self.later(after, Due::Ready { host, life });
+        if program && self.rng.random_bool(CRASHES) {
+            let after = self.draw(CRASH_MICROS);
+            self.later(after, Due::Crash { host, life });
+        }
         self.report(host);
+    }
+
+    /// Takes note of who is heard; called whenever that may have changed.
+    pub(super) fn note_who_is_heard(&mut self) {
+        let (network, now) = (&self.network, self.now);
+        let sound = |zone| {
+            network.path(ZoneNumber::OUTSIDE, zone) == Path::SOUND
+                && network.path(zone, ZoneNumber::OUTSIDE) == Path::SOUND
+        };
+        for host in &mut self.hosts {
+            let heard = host.serves() && sound(host.zone);
+            host.heard_since = heard.then(|| host.heard_since.unwrap_or(now));
+        }
+    }
+
+    pub(super) fn crash(&mut self, host: usize, life: u64) {
+        if self.hosts[host].life == life {
+            self.stop(host);
+        }
     }
 
     pub(super) fn ready(&mut self, host: usize, life: u64) {
@@ -279,6 +312,7 @@ impl Ground {
             there.ready = true;
             there.down_since = None;
             self.later(Duration::ZERO, Due::Connect { host, life });
+            self.note_who_is_heard();
         }
     }
 
@@ -296,6 +330,7 @@ impl Ground {
         there.backlog.clear();
         there.server.waiting.clear();
         self.streams[host] = None;
+        self.note_who_is_heard();
         self.reset_streams_of(host);
         self.reset_clients_of(host);
         self.report(host);
@@ -306,6 +341,7 @@ impl Ground {
         if there.running && !there.frozen {
             there.frozen = true;
             there.down_since.get_or_insert(self.now);
+            self.note_who_is_heard();
             self.reassess_streams();
         }
     }
@@ -322,6 +358,7 @@ impl Ground {
         for due in std::mem::take(&mut there.backlog) {
             self.later(Duration::ZERO, due);
         }
+        self.note_who_is_heard();
         self.reassess_streams();
     }
 
@@ -339,9 +376,10 @@ impl Ground {
     pub(super) fn addressee(&self, due: &Due) -> Option<usize> {
         match due {
             Due::Complete(errand) => Some(errand.host),
-            Due::Ready { host, .. } | Due::Connect { host, .. } | Due::SyncInForce { host, .. } => {
-                Some(*host)
-            }
+            Due::Ready { host, .. }
+            | Due::Crash { host, .. }
+            | Due::Connect { host, .. }
+            | Due::SyncInForce { host, .. } => Some(*host),
             Due::Synced { follower, .. } | Due::Records { follower, .. } => Some(*follower),
             Due::Flushed { follower, .. } => {
                 self.streams[*follower].as_ref().map(|stream| stream.source)

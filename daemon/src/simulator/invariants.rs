@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use topologies::address::ZoneNumber;
 use topologies::event::EventKind;
@@ -12,6 +13,9 @@ use topologies::world::World;
 
 use super::clients::Reply;
 use super::ground::Ground;
+
+/// Who was heard for this long can not have been missed.
+const HEARD: Duration = Duration::from_secs(1);
 
 /// A rule that was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +32,10 @@ pub enum Invariant {
     WorldIsTheFold,
     /// Of the cache replicas that could be reached all along, none had more than the promoted one.
     PromotedHighestOffset,
+    /// No cache primary comes back empty beside a replica that is heard and holds data.
+    CacheKeepsItsData,
+    /// Of what RDS tells, no end comes without its beginning.
+    EventsInOrder,
     /// A target that has been dead for long gets no traffic.
     NoTrafficToTheDead,
     /// The stack becomes available.
@@ -50,6 +58,8 @@ impl Invariant {
             Self::InSyncIsTrue => "a standby in sync holds every acknowledged write",
             Self::WorldIsTheFold => "the world is the fold of the timeline",
             Self::PromotedHighestOffset => "the cache replica with the highest offset is promoted",
+            Self::CacheKeepsItsData => "a cache with a live replica keeps its data",
+            Self::EventsInOrder => "what RDS tells begins before it ends",
             Self::NoTrafficToTheDead => "a dead target gets no traffic",
             Self::ComesUp => "the stack comes up",
             Self::Served => "every endpoint is served again in bounded time",
@@ -276,9 +286,43 @@ impl Record {
             ) if id == group => {
                 let host = ground.host(instance);
                 self.been_endpoint.insert(host);
+                if ground.hosts[host].server.log.is_empty() {
+                    self.came_back_empty(ground, world, host)?;
+                }
                 self.promoted(ground, host, disturbances)
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Judges a cache node that has nothing and is primary. A replica that was heard all along and may be promoted would have had
+    /// what it lacks.
+    pub(super) fn came_back_empty(
+        &self,
+        ground: &Ground,
+        world: &World,
+        primary: usize,
+    ) -> Result<(), (Invariant, String)> {
+        let Service::Cache(id) = &self.service else {
+            return Ok(());
+        };
+        let fenced = &world.caches[id].fenced;
+        let returns = world.caches[id].primary == ground.hosts[primary].id;
+        if !returns || !self.hosts.contains(&primary) {
+            return Ok(());
+        }
+        let spurned = self.hosts.iter().map(|host| &ground.hosts[*host]).find(|host| {
+            let heard = host.heard_since.is_some_and(|since| ground.now - since > HEARD);
+            let holds = host.server.follows() && !host.server.log.is_empty();
+            heard && holds && !fenced.contains(&host.id)
+        });
+        match spurned {
+            Some(replica) => {
+                let primary = &ground.hosts[primary].id;
+                let detail = format!("{primary} is empty, {} is not", replica.id);
+                Err((Invariant::CacheKeepsItsData, detail))
+            }
+            None => Ok(()),
         }
     }
 

@@ -220,7 +220,8 @@ impl Ground {
                 if there.frozen {
                     return None;
                 }
-                let refused = !there.running || (there.fenced && !self.probes_pass_fence);
+                // They come over the management network: a fence is none to them.
+                let refused = !there.running;
                 Some(match there.server.engine {
                     Engine::Redis => {
                         Probe::Cache(instance.clone(), self.redis_says(*host, refused))
@@ -264,9 +265,7 @@ impl Ground {
             return DbProbe::Starting;
         }
         let server = &there.server;
-        let standby = server
-            .sync_shown
-            .map(|standby| format!("FIRST 1 (\"{}\")", self.hosts[standby].id));
+        let standby = server.sync_shown.map(|standby| self.hosts[standby].id.clone());
         let peers = self.streams_to(host).map(|(follower, stream)| Peer {
             application_name: self.hosts[follower].id.to_string(),
             streaming: stream.established && stream.caught_up,
@@ -287,7 +286,7 @@ impl Ground {
             in_recovery: server.follows(),
             timeline: server.timeline,
             lsn: Lsn(server.log.len() as u64),
-            synchronous_standby_names: standby.unwrap_or_default(),
+            synchronous_standby: standby,
             peers: peers.collect(),
             receiver,
         })

@@ -17,11 +17,13 @@ use topologies::world::{StackPhase, World};
 
 use self::watch::{Bounds, Gauge};
 use super::clients::{Manners, Reply};
-use super::faults::ScheduledFault;
+use super::chronicle::Chronicle;
+use super::faults::{Moment, ScheduledFault};
 use super::ground::{Due, Ground};
 use super::invariants::{Invariant, Record, Violation};
 use super::probes::ProbePlan;
 use super::visitors::{VISITS_EVERY, Visitor};
+use crate::control::action::{Action, Ticket};
 use crate::control::bugs::Bug;
 use crate::control::{Control, Stimulus};
 
@@ -71,6 +73,11 @@ struct Simulation {
     active: Vec<usize>,
     healed: usize,
     wake_at: Option<Time>,
+    /// When the daemon is to be killed.
+    dies_at: Option<Moment>,
+    /// Whom each order of this daemon was for.
+    ordered: BTreeMap<Ticket, usize>,
+    chronicle: Chronicle,
     available_at: Option<Time>,
     disturbed_at: Time,
     disturbances: u64,
@@ -133,14 +140,20 @@ impl Simulation {
                 ticket,
                 action,
                 epoch,
-            } => ground.perform(ticket, &action, epoch),
+            } => self.perform(ticket, &action, epoch),
             Due::Complete(errand) => ground.complete(errand),
             Due::Settled {
                 ticket,
                 outcome,
                 epoch,
-            } => self.told(epoch, Stimulus::Outcome(ticket, outcome)),
+            } => {
+                let ours = self.ground.daemon == Some(epoch);
+                if !(ours && self.dies_before_hearing(ticket)) {
+                    self.told(epoch, Stimulus::Outcome(ticket, outcome));
+                }
+            }
             Due::Ready { host, life } => ground.ready(host, life),
+            Due::Crash { host, life } => ground.crash(host, life),
             Due::Connect { host, life } => ground.connect(host, life),
             Due::Synced { follower, stream } => ground.synced(follower, stream),
             Due::Records {
@@ -218,9 +231,9 @@ impl Simulation {
         while let Some(event) = control.poll_event() {
             events.push(event);
         }
-        while let Some((ticket, action)) = control.poll_action() {
-            let epoch = self.ground.daemon.unwrap_or_default();
-            self.ground.dispatch(ticket, action, epoch);
+        let mut orders = Vec::new();
+        while let Some(order) = control.poll_action() {
+            orders.push(order);
         }
         if !events.is_empty() {
             for event in events {
@@ -237,8 +250,30 @@ impl Simulation {
                 );
             }
             self.follow_routes();
+            if !orders.is_empty() && self.dies_before_ordering() {
+                return;
+            }
+        }
+        for (ticket, action) in orders {
+            let epoch = self.ground.daemon.unwrap_or_default();
+            let host = self.ground.host(action.instance());
+            self.ordered.insert(ticket, host);
+            self.ground.dispatch(ticket, action, epoch);
         }
         self.plan_wake();
+    }
+
+    fn perform(&mut self, ticket: Ticket, action: &Action, epoch: u64) {
+        let host = self.ground.host(action.instance());
+        let ran = self.ground.hosts[host].running;
+        self.ground.perform(ticket, action, epoch);
+        let starts = matches!(action, Action::StartCache { source: None, .. });
+        if starts && !ran && self.ground.hosts[host].running && self.available_at.is_some() {
+            for n in 0..self.records.len() {
+                let judged = self.records[n].came_back_empty(&self.ground, &self.world, host);
+                self.note(judged);
+            }
+        }
     }
 
     fn record(&mut self, event: Event) {
@@ -247,6 +282,8 @@ impl Simulation {
                 self.records[n].judge(&self.ground, &self.world, &event.event, self.disturbances);
             self.note(judged);
         }
+        let judged = self.chronicle.judge(&event.event);
+        self.note(judged);
         if event.seq != self.world.seq + 1 {
             self.broken(
                 Invariant::WorldIsTheFold,

@@ -6,7 +6,7 @@ use topologies::event::{
     DbInstanceStatus, ReplicationGroupStatus, ReplicationStatus, TargetHealth,
 };
 use topologies::plan::{InstanceKind, Plan};
-use topologies::world::{ProcessState, World};
+use topologies::world::{ProcessState, StackPhase, World};
 
 use super::ground::Ground;
 use super::invariants::{Invariant, Record};
@@ -17,6 +17,10 @@ pub(super) fn traffic_to_the_dead(
     plan: &Plan,
     world: &World,
 ) -> Result<(), (Invariant, String)> {
+    if ground.daemon.is_none() {
+        // Its data plane is gone with it: nobody gets traffic.
+        return Ok(());
+    }
     for group in &plan.topology.target_groups {
         let checks = &group.health_check;
         let limit = (checks.interval + checks.timeout) * (checks.unhealthy_threshold + 1)
@@ -47,7 +51,10 @@ pub(super) fn traffic_to_the_dead(
 
 /// Why the stack is not whole: the first thing that lacks redundancy, as the control plane knows it and as it is.
 pub(super) fn not_whole(ground: &Ground, plan: &Plan, world: &World) -> Option<String> {
-    databases_not_whole(world)
+    let coming_up = world.phase != StackPhase::Available;
+    coming_up
+        .then(|| format!("the stack is {:?}", world.phase))
+        .or_else(|| databases_not_whole(world))
         .or_else(|| caches_not_whole(world))
         .or_else(|| {
             let pending = plan.instances.iter().find(|instance| {

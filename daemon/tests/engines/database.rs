@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 use topologies::address::{HostAddress, Slot, ZoneNumber};
+use topologies::id::InstanceId;
 use topologies::runtime::StopMode;
 
 use crate::processes::{Processes, eventually, workplace};
@@ -135,10 +136,7 @@ impl Database {
             .await
             .unwrap();
         eventually("the standby is in sync", SOON, async || {
-            self.answer(primary)
-                .await?
-                .in_sync(&standby.instance)
-                .then_some(())
+            in_sync(&self.answer(primary).await?, &standby.instance).then_some(())
         })
         .await;
     }
@@ -178,6 +176,13 @@ impl Drop for Database {
             }
         }
     }
+}
+
+/// Whether commits wait for this follower and it has caught up: then it holds every acknowledged commit.
+fn in_sync(status: &PgStatus, follower: &InstanceId) -> bool {
+    status
+        .peer(follower)
+        .is_some_and(|peer| peer.state == "streaming" && peer.sync_state == "sync")
 }
 
 pub(crate) fn host(slot: u8, zone: u8) -> EngineHost {
@@ -244,7 +249,7 @@ async fn three_hosts_stream_and_serve_by_role() {
     assert!(!one.in_recovery && two.in_recovery);
     assert_eq!((one.timeline, two.timeline), (1, 1));
     assert_eq!(one.system_identifier, two.system_identifier);
-    assert!(!one.in_sync(&replica.instance));
+    assert!(!in_sync(&one, &replica.instance));
     let receiver = two.receiver.unwrap();
     assert_eq!(receiver.status, "streaming");
     assert_eq!(

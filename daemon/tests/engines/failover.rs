@@ -89,7 +89,7 @@ async fn acknowledged_writes_survive_and_the_old_primary_is_rewound() {
 
     // The replica follows, or is ahead of the fork and has to be brought in line.
     let begin = Instant::now();
-    if db.status(replica).await.written <= promotion.forked_at {
+    if db.status(replica).await.written <= promotion.forked_at.unwrap() {
         db.engine.follow(replica, &direct(new)).await.unwrap();
     } else {
         db.engine
@@ -221,7 +221,7 @@ async fn a_replica_that_is_ahead_of_the_fork_is_brought_in_line() {
     db.processes.kill("orders-1");
     db.engine.demote(old).await.unwrap();
     let promotion = db.engine.promote(new, SOON).await.unwrap();
-    assert!(db.status(replica).await.written > promotion.forked_at);
+    assert!(db.status(replica).await.written > promotion.forked_at.unwrap());
 
     db.engine
         .stop(&replica.instance, StopMode::Graceful(SOON))

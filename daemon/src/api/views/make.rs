@@ -1,8 +1,8 @@
 //! Views of a plan and of a world.
 
 use topologies::address::{self, ZoneNumber};
-use topologies::event::DbInstanceStatus;
-use topologies::id::{LoadBalancerId, ReplicationGroupId};
+use topologies::event::{DbInstanceStatus, TargetHealth};
+use topologies::id::{InstanceId, LoadBalancerId, ReplicationGroupId};
 use topologies::plan::{EndpointKind, Instance, InstanceKind, LoadBalancerNode, Plan};
 use topologies::runtime::RuntimeKind;
 use topologies::topology::LoadBalancerType;
@@ -23,6 +23,7 @@ pub fn status(stack: &Stack, world: &World) -> StatusView {
     let plan = &*stack.plan;
     let state = match world.phase {
         StackPhase::Creating => "creating",
+        StackPhase::Resuming => "resuming",
         StackPhase::Available => "available",
         StackPhase::Stopping => "stopping",
     };
@@ -172,7 +173,8 @@ fn instance_view(
 /// The state of an instance in the words of its service: EC2's instance states with `impaired` of its status checks, the statuses
 /// of DB instances, those of cache nodes.
 fn instance_state(world: &World, instance: &Instance, known: &InstanceState) -> &'static str {
-    let answers = known.reachable != Some(false);
+    // Applications are not probed as hosts are: what is known of them is what load balancers see.
+    let answers = known.reachable != Some(false) && !unhealthy(world, &instance.id);
     match (&instance.kind, &known.process) {
         (InstanceKind::App(_), ProcessState::Pending) => "pending",
         (InstanceKind::App(_), ProcessState::Exited { .. }) => "stopped",
@@ -191,6 +193,16 @@ fn instance_state(world: &World, instance: &Instance, known: &InstanceState) -> 
                 .map_or("available", DbInstanceStatus::as_str)
         }
     }
+}
+
+/// Whether every load balancer node that checks the instance finds it unhealthy.
+fn unhealthy(world: &World, instance: &InstanceId) -> bool {
+    let groups = world.targets.values();
+    let mut views = groups
+        .filter_map(|targets| targets.get(instance))
+        .flat_map(|views| views.values())
+        .peekable();
+    views.peek().is_some() && views.all(|view| view.state == TargetHealth::Unhealthy)
 }
 
 fn node_view(plan: &Plan, world: &World, node: &LoadBalancerNode) -> InstanceView {

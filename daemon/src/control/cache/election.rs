@@ -1,6 +1,6 @@
 //! Whom a replication group that lost its primary promotes: the replica that has the most, judged by accounts asked for after the loss.
 
-use topologies::event::EventKind;
+use topologies::event::{EventKind, ReplicationGroupStatus};
 use topologies::id::InstanceId;
 use topologies::time::Time;
 use topologies::topology::Timing;
@@ -53,6 +53,47 @@ impl CacheMachine {
         })
     }
 
+    pub(super) fn should_fail_over(&self, cache: &Cache) -> bool {
+        let primary = self.nodes.get(&cache.primary);
+        self.automatic_failover
+            && cache.status != ReplicationGroupStatus::Creating
+            && primary.is_some_and(|node| node.liveness.lost().is_some())
+            && self.best(cache, |_| true, false).is_some()
+    }
+
+    pub(super) fn start_failover(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
+        desk.emit(EventKind::CacheFailoverStarted {
+            group: self.id.clone(),
+            from: cache.primary.clone(),
+        });
+        self.status_changed(desk, ReplicationGroupStatus::Modifying);
+        for node in self.nodes.values_mut() {
+            node.order.abandon();
+        }
+        self.promote.abandon();
+        let timing = &desk.plan.topology.timing;
+        let delay = desk.draw(timing.cache_failover);
+        self.election = Some(Election::begin(desk.now + delay, timing));
+    }
+
+    /// Whether a replica may live and hold what the primary held, and has not said what it is since it was last started or told
+    /// whom to follow. It is heard or lost within a few probes.
+    fn one_is_unheard(&self, cache: &Cache) -> bool {
+        self.nodes.iter().any(|(id, node)| {
+            let counts = cache.replicas.contains_key(id) && !cache.fenced.contains(id);
+            let heard = node.liveness.alive() && node.status.is_some();
+            counts && node.liveness.lost().is_none() && !heard
+        })
+    }
+
+    /// Whether the primary may be started again, empty.
+    pub(super) fn given_up(&self, desk: &Desk<'_>, cache: &Cache) -> bool {
+        !self.automatic_failover
+            || cache.status == ReplicationGroupStatus::Creating
+            || !self.one_is_unheard(cache)
+            || desk.planted(Bug::RestartCacheUnasked)
+    }
+
     pub(super) fn elect(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
         if self.promote.pending().is_some() {
             return;
@@ -67,7 +108,8 @@ impl CacheMachine {
                 .as_ref()
                 .is_some_and(|(asked, _)| *asked >= election.since)
         };
-        let all_fresh = self.candidates(cache).all(|(_, node)| fresh(node));
+        let all_fresh =
+            self.candidates(cache).all(|(_, node)| fresh(node)) && !self.one_is_unheard(cache);
         if desk.now < election.since || (!all_fresh && desk.now < election.until) {
             return;
         }
@@ -110,13 +152,16 @@ impl CacheMachine {
         let node = self.nodes.get(&cache.primary)?;
         let primary =
             matches!(&node.status, Some((_, status)) if status.role == RedisRole::Primary);
-        (node.liveness.alive() && primary && heard(node)).then(|| cache.primary.clone())
+        let last = !self.one_is_unheard(cache);
+        (last && node.liveness.alive() && primary && heard(node)).then(|| cache.primary.clone())
     }
 
     /// An election without anybody to elect: what is lost is started, for the next one.
     fn revive(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
+        let given_up = self.given_up(desk, cache);
         for (instance, node) in &mut self.nodes {
-            if node.liveness.lost().is_some() || !node.started && !node.liveness.alive() {
+            let waits = *instance == cache.primary && !given_up;
+            if node.liveness.lost().is_some() && !waits {
                 let source = (*instance != cache.primary).then(|| cache.primary.clone());
                 node.order.issue(
                     desk,
@@ -147,6 +192,9 @@ impl CacheMachine {
             instance: to.clone(),
             offset,
         });
+        if cache.primary == *to {
+            return;
+        }
         // The texts and their order: aws-behaviour §3.2, TestFailover.
         let message = format!(
             "Failover from primary node {} to replica node {to} completed",

@@ -4,7 +4,7 @@
 
 use topologies::event::EventKind;
 use topologies::id::InstanceId;
-use topologies::world::Database;
+use topologies::world::{Database, StackPhase};
 
 use super::{DatabaseMachine, rds_event};
 use crate::control::action::{Action, DbRole, Outcome};
@@ -31,6 +31,12 @@ impl DatabaseMachine {
         let standby_answers = self
             .status(&standby.instance)
             .is_some_and(|status| status.in_recovery);
+        // A stack that was taken down starts both: the one that is quicker is not to take over from the other.
+        let seen = desk.world().instances.get(&database.primary);
+        let seen = seen.is_some_and(|primary| primary.reachable.is_some());
+        if !seen && desk.world().phase == StackPhase::Creating {
+            return false;
+        }
         let may_promote = standby.in_sync || desk.planted(Bug::PromoteOutOfSync);
         primary_lost && may_promote && standby_answers
     }
@@ -47,6 +53,7 @@ impl DatabaseMachine {
             Some(Loss::Silent) => reason::UNREACHABLE,
             Some(Loss::Refused | Loss::Exited) | None => reason::UNHEALTHY,
         };
+        self.tell_failover_instead(desk);
         self.rds_event(desk, rds_event::FAILOVER_STARTED);
         desk.emit(EventKind::FailoverStarted {
             db_instance: self.id.clone(),
@@ -78,8 +85,11 @@ impl DatabaseMachine {
         };
         if host.liveness.lost() == Some(Loss::Exited) || host.liveness.lost() == Some(Loss::Refused)
         {
-            let role = DbRole::Standby {
-                of: database.primary.clone(),
+            let of = database.primary.clone();
+            let role = if desk.planted(Bug::ForgetPromotion) {
+                DbRole::Standby { of }
+            } else {
+                DbRole::Successor { of }
             };
             host.start(
                 desk,
@@ -131,6 +141,7 @@ impl DatabaseMachine {
         self.rds_event(desk, rds_event::RESTARTED);
         self.barrier = None;
         self.settled = desk.now;
+        self.recovering = false;
         self.spoilt = false;
         self.stalled = None;
         self.apart = None;

@@ -6,7 +6,7 @@ use topologies::event::DbInstanceStatus;
 use topologies::id::InstanceId;
 use topologies::world::Database;
 
-use super::DatabaseMachine;
+use super::{DatabaseMachine, rds_event};
 use crate::control::action::{Action, DbRole};
 use crate::control::bugs::Bug;
 use crate::control::desk::Desk;
@@ -43,6 +43,11 @@ impl DatabaseMachine {
             host.start(desk, Action::StartDatabase { instance, role });
         } else if !standby.joined && database.status != DbInstanceStatus::Creating {
             if self.keep_demoted(desk, &instance) && primary_answers {
+                if !std::mem::replace(&mut self.recovering, true)
+                    && !desk.planted(Bug::ForgetToTellOfRecovery)
+                {
+                    self.rds_event(desk, rds_event::STANDBY_RECOVERY_STARTED);
+                }
                 self.start(desk, rejoin(desk, &instance, &database.primary));
             }
         } else if self.spoilt && primary_answers && !standby.in_sync {

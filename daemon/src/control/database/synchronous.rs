@@ -31,7 +31,7 @@ impl DatabaseMachine {
             return;
         };
         let instance = &standby.instance;
-        let waits = status.synchronous_standby_names.contains(instance.as_str());
+        let waits = status.synchronous_standby.as_ref() == Some(instance);
         let trouble = self.trouble(desk.now, &status, instance);
         if let Some(why) = trouble {
             if standby.in_sync && !desk.planted(Bug::ForgetToRecordOutOfSync) {
@@ -44,7 +44,7 @@ impl DatabaseMachine {
                 self.settled = desk.now;
             }
             self.barrier = None;
-            if !status.synchronous_standby_names.is_empty() && !desk.planted(Bug::NeverRunAlone) {
+            if status.synchronous_standby.is_some() && !desk.planted(Bug::NeverRunAlone) {
                 let action = Action::SetSynchronousStandby {
                     primary: database.primary.clone(),
                     standby: None,
@@ -110,7 +110,7 @@ impl DatabaseMachine {
         if let Some(loss) = lost {
             return Some(loss.as_str());
         }
-        if status.synchronous_standby_names.is_empty() {
+        if status.synchronous_standby.is_none() {
             self.stalled = None;
             return None;
         }

@@ -124,7 +124,7 @@ pub fn application_name(instance: &InstanceId) -> String {
 }
 
 /// The value of `synchronous_standby_names` that makes every commit wait for this standby.
-pub(super) fn synchronous_standby_names(standby: Option<&InstanceId>) -> String {
+pub fn synchronous_standby_names(standby: Option<&InstanceId>) -> String {
     standby.map_or_else(String::new, |standby| {
         let name = application_name(standby).replace('"', "\"\"");
         format!("FIRST 1 (\"{name}\")")

@@ -78,7 +78,7 @@ pub enum DbProbe {
 }
 
 /// What a database host says of itself.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PgStatus {
     /// Whether it follows another server and so refuses writes.
     pub in_recovery: bool,
@@ -132,12 +132,6 @@ impl PgStatus {
     pub fn peer(&self, instance: &InstanceId) -> Option<&Peer> {
         let name = super::application_name(instance);
         self.peers.iter().find(|peer| peer.application_name == name)
-    }
-
-    /// Whether commits wait for this follower and it has caught up: then it holds every acknowledged commit.
-    pub fn in_sync(&self, instance: &InstanceId) -> bool {
-        self.peer(instance)
-            .is_some_and(|peer| peer.state == "streaming" && peer.sync_state == "sync")
     }
 
     fn read(row: &Row) -> Result<Self, String> {

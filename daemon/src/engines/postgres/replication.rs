@@ -22,8 +22,9 @@ pub struct Promotion {
     /// The timeline that it began.
     pub timeline: u32,
     /// Where it left the old one. What another host wrote or received beyond this point is not part of the new timeline: a
-    /// follower that is ahead of it can not follow before it has been [rejoined](Postgres::rejoin).
-    pub forked_at: Lsn,
+    /// follower that is ahead of it can not follow before it has been [rejoined](Postgres::rejoin). None if the server was started
+    /// anew since: it no longer knows.
+    pub forked_at: Option<Lsn>,
 }
 
 impl Postgres {
@@ -105,8 +106,7 @@ impl Postgres {
             let (timeline, forked_at) = (read(0), read(1));
             let promotion = u32::from_str_radix(timeline, 16)
                 .ok()
-                .zip(parse_lsn(forked_at))
-                .map(|(timeline, forked_at)| Promotion { timeline, forked_at });
+                .map(|timeline| Promotion { timeline, forked_at: parse_lsn(forked_at) });
             promotion.ok_or_else(|| EngineError::Unexpected {
                 instance: host.instance.clone(),
                 what: "its promotion",

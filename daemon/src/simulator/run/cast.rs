@@ -1,5 +1,6 @@
 //! Who takes part in a run: hosts, probes, writers in every zone, visitors; and the first orders.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand::SeedableRng;
@@ -14,6 +15,7 @@ use topologies::world::World;
 use super::watch::{Bounds, Gauge, WATCH_EVERY};
 use super::{Settings, Simulation};
 use crate::control::Stimulus;
+use crate::simulator::chronicle::Chronicle;
 use crate::simulator::clients::{Client, Manners};
 use crate::simulator::faults::draw_schedule;
 use crate::simulator::ground::{Due, Ground};
@@ -50,6 +52,9 @@ impl Simulation {
             active: Vec::new(),
             healed: 0,
             wake_at: None,
+            dies_at: None,
+            ordered: BTreeMap::new(),
+            chronicle: Chronicle::default(),
             available_at: None,
             disturbed_at: Time::ZERO,
             disturbances: 0,

@@ -1,0 +1,94 @@
+//! When a stack that comes up is available.
+//!
+//! One that starts with nothing running is when all of it is as planned. One that was taken over while it ran may be in the middle
+//! of an outage: it is when every endpoint has somebody behind it who answers.
+
+use topologies::event::{DbInstanceStatus, ReplicationGroupStatus, TargetHealth};
+use topologies::id::InstanceId;
+use topologies::plan::InstanceKind;
+use topologies::world::StackPhase;
+
+use super::desk::Desk;
+
+/// Whether the stack has just become available.
+pub(super) fn available(desk: &Desk<'_>) -> bool {
+    match desk.world().phase {
+        StackPhase::Creating => is_whole(desk),
+        StackPhase::Resuming => every_endpoint_answers(desk),
+        StackPhase::Available | StackPhase::Stopping => false,
+    }
+}
+
+/// Whether databases and caches are available and each of their hosts answers, every load balancer's nodes live, and every
+/// target is healthy.
+fn is_whole(desk: &Desk<'_>) -> bool {
+    let world = desk.world();
+    let databases = world.databases.values().map(|db| db.status);
+    let replicas = world.replicas.values().map(|replica| replica.status);
+    let hosts = desk.plan.instances.iter().filter(|instance| {
+        matches!(
+            instance.kind,
+            InstanceKind::DbHost(_) | InstanceKind::CacheNode(_)
+        )
+    });
+    let caches = world.caches.values().all(|cache| {
+        cache.status == ReplicationGroupStatus::Available && cache.replicas.values().all(|up| *up)
+    });
+    let targets = desk.plan.topology.target_groups.iter().all(|group| {
+        desk.plan.service_instances(&group.service).all(|instance| {
+            let views = world
+                .targets
+                .get(&group.id)
+                .and_then(|targets| targets.get(&instance.id));
+            views.is_some_and(|views| {
+                views
+                    .values()
+                    .all(|view| view.state == TargetHealth::Healthy)
+            })
+        })
+    });
+    databases
+        .chain(replicas)
+        .all(|status| status == DbInstanceStatus::Available)
+        && hosts.map(|host| &host.id).all(|host| answers(desk, host))
+        && caches
+        && nodes(desk).all(|alive| alive)
+        && targets
+}
+
+/// Whether every primary answers, and behind every load balancer a node lives and in every target group a target is healthy.
+fn every_endpoint_answers(desk: &Desk<'_>) -> bool {
+    let world = desk.world();
+    let databases = world.databases.values().map(|db| &db.primary);
+    let caches = world.caches.values().map(|cache| &cache.primary);
+    let balancers = desk.plan.topology.load_balancers.iter().all(|lb| {
+        let nodes = world.nodes.get(&lb.id);
+        nodes.is_some_and(|nodes| nodes.values().any(|alive| *alive))
+    });
+    let groups = desk.plan.topology.target_groups.iter().all(|group| {
+        let targets = world.targets.get(&group.id);
+        targets.is_some_and(|targets| {
+            targets
+                .values()
+                .flat_map(|views| views.values())
+                .any(|view| view.state == TargetHealth::Healthy)
+        })
+    });
+    databases.chain(caches).all(|host| answers(desk, host)) && balancers && groups
+}
+
+fn answers(desk: &Desk<'_>, instance: &InstanceId) -> bool {
+    let known = desk.world().instances.get(instance);
+    known.and_then(|known| known.reachable) == Some(true)
+}
+
+/// Of every load balancer's node, whether it lives.
+fn nodes(desk: &Desk<'_>) -> impl Iterator<Item = bool> {
+    let world = desk.world();
+    desk.plan.topology.load_balancers.iter().flat_map(|lb| {
+        let nodes = world.nodes.get(&lb.id);
+        lb.zones
+            .iter()
+            .map(move |zone| nodes.and_then(|nodes| nodes.get(zone)) == Some(&true))
+    })
+}
