@@ -102,6 +102,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         plan: Arc::clone(&plan),
         clock,
         engines: engines.clone(),
+        data_plane: Arc::clone(&data_plane),
         ports: bindings.ports,
         resolver: SocketAddr::from((resolver(plan.slot, ZoneNumber::OUTSIDE), bindings.dns_port)),
         network: network_reader,

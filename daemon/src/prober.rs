@@ -6,6 +6,7 @@
 //! dropped.
 
 mod sightings;
+mod targets;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -13,16 +14,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use proxies::Ports;
 use proxies::dns::client::lookup;
 use proxies::probe::{self, ProbeOutcome};
+use proxies::{DataPlane, Ports};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use topologies::address::ZoneNumber;
-use topologies::event::TargetHealth;
-use topologies::id::ZoneId;
 use topologies::network::Network;
 use topologies::plan::{InstanceKind, LoadBalancerNode, Plan};
 use topologies::time::Time;
@@ -35,9 +34,8 @@ use crate::driver::Clock;
 use crate::effects::Engines;
 use crate::engines::EngineHost;
 
-/// A target that has not passed a check yet is checked at least this often with intervals below AWS's: bring-up should not
-/// wait for a whole interval. With the `aws` profile the interval is the interval.
-const FIRST_CHECKS: Duration = Duration::from_millis(100);
+use targets::{Rounds, Target};
+
 /// How often a load balancer's node is connected to.
 const NODE_INTERVAL: Duration = Duration::from_millis(250);
 /// A connection to a load balancer's node that takes longer has failed.
@@ -54,6 +52,8 @@ pub struct Prober {
     pub clock: Clock,
     /// The engines, which know how to ask.
     pub engines: Engines,
+    /// Knows what connections meet.
+    pub data_plane: Arc<DataPlane>,
     /// Where ports really are.
     pub ports: Ports,
     /// The resolver as seen from outside.
@@ -108,23 +108,36 @@ impl Prober {
         for node in &self.plan.nodes {
             spawn(Box::pin(self.clone().nodes(node.clone())));
             for group in crate::routes::forwards(&self.plan, &node.load_balancer) {
-                for target in self.plan.service_instances(&group.service) {
-                    let check = TargetCheck {
-                        instance: target.id.clone(),
-                        from: node.address.seen_from(ZoneNumber::OUTSIDE),
-                        address: self
-                            .ports
-                            .dial(target.address, node.address.zone, group.port),
-                        group: group.clone(),
-                        node: node.zone.clone(),
-                        view: node.address.zone,
-                    };
-                    spawn(Box::pin(self.clone().targets(check)));
-                }
+                let rounds = self.rounds(node, group);
+                spawn(Box::pin(rounds.run(self.clone())));
             }
         }
         for health_check in &self.plan.topology.health_checks {
             spawn(Box::pin(self.clone().health_checks(health_check.clone())));
+        }
+    }
+
+    /// A node's checks of a group's targets.
+    fn rounds(&self, node: &LoadBalancerNode, group: &TargetGroup) -> Rounds {
+        let (view, now) = (node.address.zone, Instant::now());
+        let targets = self.plan.service_instances(&group.service);
+        let targets = targets.map(|target| {
+            let address = self.ports.dial(target.address, view, group.port);
+            Target {
+                instance: target.id.clone(),
+                address,
+                host: address.ip().to_string(),
+                due: now,
+                next_failure: now,
+            }
+        });
+        Rounds {
+            data_plane: Arc::clone(&self.data_plane),
+            from: node.address.seen_from(ZoneNumber::OUTSIDE),
+            targets: targets.collect(),
+            group: group.clone(),
+            node: node.zone.clone(),
+            view,
         }
     }
 
@@ -189,49 +202,6 @@ impl Prober {
         }
     }
 
-    async fn targets(self, target: TargetCheck) {
-        let checks = &target.group.health_check;
-        let quick = self.plan.topology.timing.health_check_scale > 1;
-        let mut next_failure = Instant::now();
-        loop {
-            let (sent, begun) = (self.clock.now(), Instant::now());
-            let outcome = match checks.protocol {
-                Protocol::Http => {
-                    let host = target.address.ip().to_string();
-                    probe::http(
-                        target.from,
-                        target.address,
-                        &checks.path,
-                        &host,
-                        checks.timeout,
-                    )
-                    .await
-                }
-                Protocol::Tcp => probe::tcp(target.from, target.address, checks.timeout).await,
-            };
-            let check = judge(&outcome, &checks.matcher);
-            let first = quick && !self.checked(&target);
-            let late = outcome == ProbeOutcome::Timeout && held_up(begun, checks.timeout);
-            // First checks come faster than the interval; their failures count no faster than it.
-            let early = matches!(check, Check::Failed { .. }) && begun < next_failure;
-            if !late && !early && self.can_report(target.view) {
-                next_failure = begun + checks.interval;
-                let probe = Probe::Target {
-                    target_group: target.group.id.clone(),
-                    instance: target.instance.clone(),
-                    node: target.node.clone(),
-                    check,
-                };
-                if !self.report(sent, probe).await {
-                    return;
-                }
-            }
-            let pause = if first { FIRST_CHECKS } else { checks.interval };
-            // A late answer does not shift the schedule (aws-behaviour §4.4).
-            tokio::time::sleep(pause.saturating_sub(begun.elapsed())).await;
-        }
-    }
-
     async fn nodes(self, node: LoadBalancerNode) {
         let balancer = self
             .plan
@@ -250,7 +220,7 @@ impl Prober {
         loop {
             ticks.tick().await;
             let (sent, begun) = (self.clock.now(), Instant::now());
-            let outcome = probe::tcp(self.outside(), address, NODE_TIMEOUT).await;
+            let outcome = probe::knock(self.outside(), address, NODE_TIMEOUT).await;
             if matches!(outcome, ProbeOutcome::Timeout) && held_up(begun, NODE_TIMEOUT) {
                 continue;
             }
@@ -324,17 +294,6 @@ impl Prober {
         !network.dark.contains(&view) && !network.isolated.contains(&view)
     }
 
-    fn checked(&self, target: &TargetCheck) -> bool {
-        let world = self.world.borrow();
-        let views = world
-            .targets
-            .get(&target.group.id)
-            .and_then(|targets| targets.get(&target.instance));
-        views
-            .and_then(|views| views.get(&target.node))
-            .is_some_and(|view| view.state != TargetHealth::Initial)
-    }
-
     /// Whether a time-out says more of this machine than of the host.
     fn proves_nothing(&self, sent: Time, begun: Instant, limit: Duration) -> bool {
         held_up(begun, limit) || !self.witness.since(sent)
@@ -347,16 +306,6 @@ impl Prober {
         }
         self.inbox.send(Stimulus::Probe(sent, probe)).await.is_ok()
     }
-}
-
-struct TargetCheck {
-    instance: topologies::id::InstanceId,
-    /// The node's own address.
-    from: Ipv4Addr,
-    address: SocketAddrV4,
-    group: TargetGroup,
-    node: ZoneId,
-    view: ZoneNumber,
 }
 
 fn ticks(interval: Duration) -> tokio::time::Interval {

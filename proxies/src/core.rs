@@ -322,6 +322,10 @@ impl Core {
         let post = post.or_else(|| self.permanent.borrow().get(&local).cloned());
         let Some(post) = post else { return };
         post.counters.add(self.number, Count::Connections);
+        // A client that has reset the connection already is not served: nobody is there to be.
+        if !matches!(client.take_error(), Ok(None)) {
+            return post.counters.add(self.number, Count::ConnectionsEnded);
+        }
         let core = self.next_core.get() % self.cores.len();
         self.next_core.set(core + 1);
         if core == self.number {

@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use topologies::address::{Slot, ZoneNumber};
+use topologies::id::InstanceId;
 use topologies::network::Network;
 
 use crate::core::{Command, Parts, Post, Posts, Snapshot, run};
-use crate::door::bind;
-use crate::entrance::{Entrance, Ports, Service, entrances, resolver_entrance};
+use crate::door::{DoorState, bind};
+use crate::entrance::{Entrance, Ports, Service, door_state, entrances, resolver_entrance};
+use crate::flow::Weather;
 use crate::routes::Routes;
 use crate::traffic::{Ledger, Subject, Traffic};
 
@@ -186,6 +188,18 @@ impl DataPlane {
         self.apply(&snapshot, self.cores.iter().map(|_| None))
     }
 
+    /// Where the server behind `instance`'s network interface listens on `port`, if a client in zone `from` reaches it through an
+    /// open door over a sound link: then its connection ends as one through the door would. Else the door must be dialled.
+    pub fn direct(
+        &self,
+        from: ZoneNumber,
+        instance: &InstanceId,
+        port: u16,
+    ) -> Option<SocketAddrV4> {
+        let snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        direct(&snapshot, self.ports, from, instance, port)
+    }
+
     /// What has passed so far.
     pub fn traffic(&self) -> BTreeMap<Subject, Traffic> {
         self.ledger.traffic()
@@ -242,6 +256,28 @@ impl DataPlane {
         }
         Applied(applied)
     }
+}
+
+fn direct(
+    snapshot: &Snapshot,
+    ports: Ports,
+    from: ZoneNumber,
+    instance: &InstanceId,
+    port: u16,
+) -> Option<SocketAddrV4> {
+    let eni = snapshot.routes.enis.get(instance)?;
+    let engine = SocketAddrV4::new(eni.address.engine(), ports.real(port));
+    let entrance = Entrance {
+        from,
+        to: eni.address.zone,
+        service: Service::Eni {
+            instance: instance.clone(),
+            engine,
+        },
+    };
+    let open = door_state(&entrance, &snapshot.routes, &snapshot.network) == DoorState::Open;
+    let sound = Weather::between(&snapshot.network, from, eni.address.zone) == Weather::default();
+    (open && sound && eni.port == port).then_some(engine)
 }
 
 fn subject(entrance: &Entrance) -> Subject {

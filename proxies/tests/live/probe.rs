@@ -1,6 +1,6 @@
 //! Probes against what they are meant to tell apart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
 
 use proxies::probe::{self, ProbeOutcome};
@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use topologies::address::ZoneNumber;
+use topologies::network::{Link, Network};
 
 use crate::stack::{NEVER, SOON, Stack, zone};
 
@@ -88,5 +89,102 @@ async fn silence_and_refusal_are_told_apart() {
     stack.network.dark = BTreeSet::from([zone(1)]);
     stack.apply().await;
     assert_eq!(probe::tcp(from, target, NEVER).await, ProbeOutcome::Timeout);
+    stack.shutdown().await;
+}
+
+/// A response that is late and comes in pieces is still a response.
+#[tokio::test]
+async fn a_response_may_take_its_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let std::net::SocketAddr::V4(address) = listener.local_addr().unwrap() else {
+        panic!("bound to IPv4")
+    };
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 4096];
+        let _length = stream.read(&mut request).await.unwrap();
+        for piece in ["HTTP/1.1 2", "04 No\r\n", "\r\n"] {
+            // Later than a probe's first glance, so that each way of reading is taken.
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            stream.write_all(piece.as_bytes()).await.unwrap();
+        }
+    });
+    let from = std::net::Ipv4Addr::UNSPECIFIED;
+    let outcome = probe::http(from, address, "/", "web", SOON).await;
+    assert_eq!(outcome, ProbeOutcome::Status(204));
+}
+
+#[tokio::test]
+async fn a_knock_tells_what_a_connection_would() {
+    let mut stack = Stack::start(124);
+    let address = stack.host(1, 10);
+    stack.add_eni("web", address, PORT);
+    stack.apply().await;
+    let from = stack.host(2, 100).seen_from(ZoneNumber::OUTSIDE);
+    let target = SocketAddrV4::new(address.seen_from(zone(2)), PORT);
+    assert_eq!(
+        probe::knock(from, target, SOON).await,
+        ProbeOutcome::Connected
+    );
+    stack.network.closed = BTreeSet::from(["web".into()]);
+    stack.apply().await;
+    assert_eq!(
+        probe::knock(from, target, SOON).await,
+        ProbeOutcome::Refused
+    );
+    stack.network.dark = BTreeSet::from([zone(1)]);
+    stack.apply().await;
+    assert_eq!(
+        probe::knock(from, target, NEVER).await,
+        ProbeOutcome::Timeout
+    );
+    stack.shutdown().await;
+}
+
+/// A server is spoken to directly only where its door would let everything through at once.
+#[tokio::test]
+async fn only_an_open_door_and_a_sound_link_are_passed_by() {
+    let mut stack = Stack::start(125);
+    let address = stack.host(1, 10);
+    stack.add_eni("web", address, PORT);
+    stack.apply().await;
+    let web = "web".into();
+    let server = Some(SocketAddrV4::new(address.engine(), PORT));
+    let direct = |stack: &Stack| stack.plane.direct(zone(2), &web, PORT);
+    assert_eq!(direct(&stack), server);
+    assert_eq!(stack.plane.direct(zone(2), &web, PORT + 1), None);
+    assert_eq!(stack.plane.direct(zone(2), &"other".into(), PORT), None);
+    let slow = Link {
+        latency: SOON,
+        ..Link::default()
+    };
+    let worse = [
+        Network {
+            closed: BTreeSet::from([web.clone()]),
+            ..Network::default()
+        },
+        Network {
+            dark: BTreeSet::from([zone(1)]),
+            ..Network::default()
+        },
+        Network {
+            isolated: BTreeSet::from([zone(2)]),
+            ..Network::default()
+        },
+        Network {
+            links: BTreeMap::from([((zone(1), zone(2)), slow)]),
+            ..Network::default()
+        },
+    ];
+    for network in worse {
+        stack.network = network;
+        stack.apply().await;
+        assert_eq!(direct(&stack), None, "{:?}", stack.network);
+    }
+    stack.network = Network::default();
+    stack.routes.enis.get_mut(&web).unwrap().fenced = true;
+    stack.apply().await;
+    assert_eq!(direct(&stack), None, "fenced");
     stack.shutdown().await;
 }

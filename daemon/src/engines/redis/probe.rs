@@ -77,13 +77,14 @@ impl ProbeSession for Session {
     }
 
     async fn ask(&mut self) -> Result<String, SessionError> {
-        self.query::<()>(&cmd("PING")).await?;
-        self.query(cmd("INFO").arg("replication")).await
+        let mut info = cmd("INFO");
+        info.arg("replication");
+        self.both([cmd("PING"), info]).await
     }
 }
 
 impl Redis {
-    /// Asks a node how it is; returns within `deadline`. Costs two round trips on a session that is kept.
+    /// Asks a node how it is; returns within `deadline`. Costs one round trip on a session that is kept.
     pub async fn probe(&self, host: &EngineHost, deadline: Duration) -> CacheProbe {
         let (instance, token) = (&host.instance, &self.settings.auth_token);
         match self.probers.ask(instance, host.dial, token, deadline).await {

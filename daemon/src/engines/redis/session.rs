@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use ::redis::aio::{ConnectionLike, MultiplexedConnection};
-use ::redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisConnectionInfo, RedisError};
+use ::redis::{
+    AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisConnectionInfo, RedisError, Value,
+};
 use tokio::net::TcpStream;
 
 use crate::engines::secrets::Secret;
@@ -60,6 +62,27 @@ impl Session {
         value
             .and_then(|value| Ok(T::from_redis_value(value)?))
             .map_err(SessionError::Redis)
+    }
+
+    /// Sends two commands at once; the answer to the second, or the first error.
+    pub(super) async fn both<T: FromRedisValue>(
+        &mut self,
+        commands: [Cmd; 2],
+    ) -> Result<T, SessionError> {
+        let Self { connection, driver } = self;
+        let mut pipeline = Pipeline::with_capacity(commands.len());
+        for command in commands {
+            pipeline.add_command(command);
+        }
+        let values = drive(driver, connection.req_packed_commands(&pipeline, 0, 2)).await;
+        let answer = values.and_then(|values| {
+            let mut last = Value::Nil;
+            for value in values {
+                last = value.extract_error()?;
+            }
+            Ok(T::from_redis_value(last)?)
+        });
+        answer.map_err(SessionError::Redis)
     }
 }
 
