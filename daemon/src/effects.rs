@@ -16,14 +16,16 @@ use topologies::runtime::{InstanceStatus, Runtime, StopMode};
 use crate::apps::Apps;
 use crate::control::Stimulus;
 use crate::control::action::{Action, DbRole, Outcome, Ticket};
-use crate::engines::EngineHost;
 use crate::engines::postgres::{self, Postgres};
 use crate::engines::redis::{self, Redis};
+use crate::engines::{EngineHost, files};
 
 /// Orders that may wait for an instance's turn.
 const QUEUE: usize = 16;
 /// The longest that a promotion waits until the old primary is fenced on every core of the data plane; it is tried again then.
 const FENCE_LIMIT: Duration = Duration::from_secs(2);
+/// The longest that the end waits for file work of cancelled orders: the copy of a cluster.
+const FILES_LIMIT: Duration = Duration::from_secs(60);
 /// The longest that a promotion may take.
 const PROMOTE_LIMIT: Duration = Duration::from_secs(20);
 /// The longest that any order may take: a fresh copy of a large database.
@@ -129,11 +131,12 @@ impl Effects {
         }
     }
 
-    /// Waits until every order has ended or was cancelled.
+    /// Waits until every order has ended or was cancelled, and the file work of those that were has ended.
     pub async fn finished(self) {
         drop(self.queues);
         self.tasks.close();
         self.tasks.wait().await;
+        files::settled(FILES_LIMIT).await;
     }
 }
 
