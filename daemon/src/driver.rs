@@ -17,9 +17,9 @@ use chaos::active::{ActiveFault, Change};
 use chaos::blast_radius::blast_radius;
 use chaos::fault::Fault;
 use chaos::presence::Presence;
-use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use proxies::plane::DataPlane;
+use futures_util::{FutureExt, StreamExt};
+use proxies::plane::{Applied, DataPlane};
 use proxies::routes::Routes;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,7 @@ use topologies::time::Time;
 use topologies::world::World;
 
 use crate::control::{Control, Stimulus};
-use crate::effects::Effects;
+use crate::effects::{Effects, Fence};
 use crate::faults::FaultFile;
 use crate::harm::{Done, Harm};
 use crate::log::TimelineWriter;
@@ -118,6 +118,8 @@ enum Wake {
 /// What changes only in the loop.
 struct State {
     published: Option<Arc<Routes>>,
+    /// In force once every core serves what was published; a core takes snapshots in order, so the last one stands for all.
+    fence: Fence,
     conditions: Network,
     closed: BTreeSet<InstanceId>,
     hosts: BoxStream<'static, Observation>,
@@ -130,6 +132,7 @@ impl Driver {
     pub async fn run(mut self, first: Vec<Stimulus>) -> Effects {
         let mut state = State {
             published: None,
+            fence: std::future::ready(()).boxed().shared(),
             conditions: self.faults.conditions(&self.plan).network,
             closed: self
                 .plan
@@ -206,7 +209,7 @@ impl Driver {
         }
         // Routes go first: a primary that is given up is fenced before another is promoted.
         while let Some((ticket, action)) = self.control.poll_action() {
-            self.effects.perform(ticket, action);
+            self.effects.perform(ticket, action, state.fence.clone());
         }
     }
 
@@ -216,7 +219,9 @@ impl Driver {
         if state.published.as_deref() != Some(&wanted) {
             let wanted = Arc::new(wanted);
             state.published = Some(Arc::clone(&wanted));
-            self.data_plane.set_routes(wanted);
+            let applied = self.data_plane.set_routes(wanted);
+            state.fence = fence(applied);
+            self.effects.watch(state.fence.clone());
         }
         self.world.send_replace(world);
     }
@@ -353,4 +358,13 @@ impl Driver {
             ..Presence::of(&self.plan, self.control.world())
         }
     }
+}
+
+fn fence(applied: Applied) -> Fence {
+    let everywhere = async {
+        if let Err(cause) = applied.everywhere().await {
+            tracing::error!(%cause, "the data plane can not listen everywhere; tried again with the next change");
+        }
+    };
+    everywhere.boxed().shared()
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,11 +17,15 @@ use crate::apps::Apps;
 use crate::control::Stimulus;
 use crate::control::action::{Action, DbRole, Outcome, Ticket};
 use crate::engines::postgres::{self, DataState, Postgres};
-use crate::engines::{EngineError, EngineHost};
 use crate::engines::redis::{self, Redis};
+use crate::engines::{EngineError, EngineHost, files};
 
 /// Orders that may wait for an instance's turn.
 const QUEUE: usize = 16;
+/// The longest that a promotion waits until the old primary is fenced on every core of the data plane; it is tried again then.
+const FENCE_LIMIT: Duration = Duration::from_secs(2);
+/// The longest that the end waits for file work of cancelled orders: the copy of a cluster.
+const FILES_LIMIT: Duration = Duration::from_secs(60);
 /// The longest that a promotion may take.
 const PROMOTE_LIMIT: Duration = Duration::from_secs(20);
 /// The longest that any order may take: a fresh copy of a large database.
@@ -29,9 +34,19 @@ const ORDER_LIMIT: Duration = Duration::from_secs(1_900);
 /// Performs orders.
 pub struct Effects {
     /// One queue for each instance: orders for one are performed one after the other, as they were given.
-    queues: BTreeMap<InstanceId, mpsc::Sender<(Ticket, Action)>>,
+    queues: BTreeMap<InstanceId, mpsc::Sender<Order>>,
     outcomes: mpsc::Sender<Stimulus>,
     tasks: TaskTracker,
+}
+
+/// Resolves once every core of the data plane serves the routes that were published last.
+pub type Fence = futures_util::future::Shared<BoxFuture<'static, ()>>;
+
+/// An order, and the fence that has to be in force before it may promote anybody.
+struct Order {
+    ticket: Ticket,
+    action: Action,
+    fence: Fence,
 }
 
 struct Shared {
@@ -84,14 +99,24 @@ impl Effects {
         }
     }
 
-    /// Takes an order; its outcome comes later.
-    pub fn perform(&self, ticket: Ticket, action: Action) {
+    /// Watches a fence to its end, so that it comes into force and is logged whether or not an order waits for it.
+    pub fn watch(&self, fence: Fence) {
+        self.tasks.spawn(fence);
+    }
+
+    /// Takes an order; its outcome comes later. A promotion waits for `fence`: the primary that is given up must not be able to
+    /// acknowledge anything any more.
+    pub fn perform(&self, ticket: Ticket, action: Action, fence: Fence) {
         tracing::debug!(?ticket, %action, "order given");
         let instance = action.instance().clone();
         let refused = match self.queues.get(&instance) {
             None => Some(format!("instance `{instance}` is not planned")),
             Some(queue) => queue
-                .try_send((ticket, action))
+                .try_send(Order {
+                    ticket,
+                    action,
+                    fence,
+                })
                 .err()
                 .map(|_| format!("{QUEUE} orders wait already")),
         };
@@ -106,21 +131,33 @@ impl Effects {
         }
     }
 
-    /// Waits until every order has ended or was cancelled.
+    /// Waits until every order has ended or was cancelled, and the file work of those that were has ended.
     pub async fn finished(self) {
         drop(self.queues);
         self.tasks.close();
         self.tasks.wait().await;
+        files::settled(FILES_LIMIT).await;
     }
 }
 
 async fn perform_in_turn(
     shared: Arc<Shared>,
-    mut orders: mpsc::Receiver<(Ticket, Action)>,
+    mut orders: mpsc::Receiver<Order>,
     outcomes: mpsc::Sender<Stimulus>,
 ) {
-    while let Some((ticket, action)) = orders.recv().await {
-        let outcome = match tokio::time::timeout(ORDER_LIMIT, shared.run(&action)).await {
+    while let Some(order) = orders.recv().await {
+        let Order {
+            ticket,
+            action,
+            fence,
+        } = order;
+        let work = async {
+            if action.promotes() {
+                in_force(fence, FENCE_LIMIT).await?;
+            }
+            shared.run(&action).await
+        };
+        let outcome = match tokio::time::timeout(ORDER_LIMIT, work).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(cause)) => failure(cause.as_ref()),
             Err(_) => Outcome::Failed(format!("not done within {ORDER_LIMIT:?}")),
@@ -134,6 +171,13 @@ async fn perform_in_turn(
             return;
         }
     }
+}
+
+/// Waits until the old primary's interface is closed on every core of the data plane.
+async fn in_force(fence: Fence, limit: Duration) -> Result<(), Failure> {
+    tokio::time::timeout(limit, fence)
+        .await
+        .map_err(|_| "the old primary's interface is not closed on every core yet".into())
 }
 
 impl Shared {
@@ -380,4 +424,22 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_promotion_fails_while_a_core_may_still_speak_to_the_old_primary() {
+        let never: Fence = std::future::pending().boxed().shared();
+        assert!(in_force(never, Duration::ZERO).await.is_err());
+        let (closed, fence) = tokio::sync::oneshot::channel::<()>();
+        let fence: Fence = fence.map(|_| ()).boxed().shared();
+        assert!(fence.peek().is_none());
+        drop(closed);
+        assert!(in_force(fence, FENCE_LIMIT).await.is_ok());
+    }
 }

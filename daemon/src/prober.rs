@@ -346,7 +346,7 @@ fn judge(outcome: &ProbeOutcome, matcher: &[(u16, u16)]) -> Check {
             detail: format!("Health checks failed with these codes: [{status}]"),
         },
         ProbeOutcome::Timeout => Check::Failed {
-            reason: "Target.Timeout",
+            reason: topologies::event::TARGET_TIMEOUT,
             detail: "Request timed out".to_owned(),
         },
         ProbeOutcome::Refused | ProbeOutcome::Closed | ProbeOutcome::Malformed => Check::Failed {

@@ -3,6 +3,8 @@
 //! Names follow roles here: the endpoint of a DB instance answers with the host that the world calls primary, a load balancer's
 //! name with its nodes, a hosted zone's record with what its health checks leave.
 
+mod health;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,10 +13,12 @@ use proxies::routes::{
     TargetGroup, TargetState, Value,
 };
 use topologies::event::TargetHealth;
-use topologies::id::{InstanceId, LoadBalancerId, ZoneId};
+use topologies::id::{InstanceId, LoadBalancerId};
 use topologies::plan::{EndpointKind, Plan};
-use topologies::topology::{HostedZone, Record, RecordValue, RuleAction};
+use topologies::topology::{self, HostedZone, Record, RecordValue, RuleAction};
 use topologies::world::World;
+
+use health::{record_healthy, zone_healthy};
 
 /// TTL of negative answers with AWS's timing: the minimum of Route 53's SOA records (aws-behaviour §6.1).
 const NEGATIVE_TTL: Duration = Duration::from_secs(900);
@@ -96,8 +100,9 @@ fn endpoint_records(plan: &Plan, world: &World, kind: &EndpointKind) -> Option<R
         EndpointKind::ElasticacheNode(instance) => one(timing.elasticache_ttl, instance),
         EndpointKind::Alb(lb) | EndpointKind::Nlb(lb) => {
             let nodes = plan.nodes.iter().filter(|node| node.load_balancer == *lb);
+            let balancer = balancer(plan, lb);
             let candidates = nodes.map(|node| Candidate {
-                healthy: zone_healthy(plan, world, lb, &node.zone),
+                healthy: balancer.is_some_and(|lb| zone_healthy(plan, world, lb, &node.zone)),
                 failover: None,
                 values: vec![Value::Host(node.address)],
             });
@@ -131,66 +136,24 @@ fn zonal_names(plan: &Plan, lb: &LoadBalancerId, names: &mut BTreeMap<String, Ve
     }
 }
 
-/// Whether a node's address belongs into DNS: it answers, and at least one of its target groups has a healthy target as it
-/// sees them (aws-behaviour §4.5). With cross-zone off only targets of its own zone count.
-fn zone_healthy(plan: &Plan, world: &World, lb: &LoadBalancerId, zone: &ZoneId) -> bool {
-    let answers = world
-        .nodes
-        .get(lb)
-        .and_then(|nodes| nodes.get(zone))
-        .copied()
-        .unwrap_or(true);
-    answers && forwards(plan, lb).any(|group| group_healthy(plan, world, lb, group, zone))
-}
-
-fn group_healthy(
-    plan: &Plan,
-    world: &World,
-    lb: &LoadBalancerId,
-    group: &topologies::topology::TargetGroup,
-    zone: &ZoneId,
-) -> bool {
-    let balancer = plan
-        .topology
-        .load_balancers
-        .iter()
-        .find(|balancer| balancer.id == *lb);
-    let cross_zone = group
-        .cross_zone
-        .unwrap_or(balancer.is_some_and(|balancer| balancer.cross_zone));
-    plan.service_instances(&group.service)
-        .filter(|target| cross_zone || target.zone == *zone)
-        .any(|target| {
-            let views = world
-                .targets
-                .get(&group.id)
-                .and_then(|targets| targets.get(&target.id));
-            views
-                .and_then(|views| views.get(zone))
-                .is_some_and(|view| view.state == TargetHealth::Healthy)
-        })
+fn balancer<'a>(plan: &'a Plan, lb: &LoadBalancerId) -> Option<&'a topology::LoadBalancer> {
+    let mut balancers = plan.topology.load_balancers.iter();
+    balancers.find(|balancer| balancer.id == *lb)
 }
 
 /// The target groups that a load balancer forwards to.
 pub fn forwards<'a>(
     plan: &'a Plan,
     lb: &LoadBalancerId,
-) -> impl Iterator<Item = &'a topologies::topology::TargetGroup> {
-    let balancer = plan
-        .topology
-        .load_balancers
-        .iter()
-        .find(|balancer| balancer.id == *lb);
-    let actions = balancer
-        .into_iter()
-        .flat_map(|balancer| &balancer.listeners)
-        .flat_map(|listener| {
-            listener
-                .rules
-                .iter()
-                .map(|rule| &rule.action)
-                .chain([&listener.default_action])
-        });
+) -> impl Iterator<Item = &'a topology::TargetGroup> {
+    let listeners = balancer(plan, lb).into_iter().flat_map(|lb| &lb.listeners);
+    let actions = listeners.flat_map(|listener| {
+        listener
+            .rules
+            .iter()
+            .map(|rule| &rule.action)
+            .chain([&listener.default_action])
+    });
     let groups: Vec<_> = actions
         .filter_map(|action| match action {
             RuleAction::Forward(group) => Some(group),
@@ -270,49 +233,6 @@ fn record_values(plan: &Plan, value: &RecordValue) -> Vec<Value> {
                 .collect()
         }
     }
-}
-
-/// A record is healthy while its health check is and, where asked for, its alias's target is (aws-behaviour §6.3). `depth` bounds
-/// aliases of aliases; the topology has no cycle.
-fn record_healthy(
-    plan: &Plan,
-    world: &World,
-    zone: &HostedZone,
-    record: &Record,
-    depth: usize,
-) -> bool {
-    let checked = record
-        .health_check
-        .as_ref()
-        .and_then(|id| world.health_checks.get(id))
-        .copied()
-        .unwrap_or(true);
-    let target = match &record.value {
-        RecordValue::AliasLoadBalancer {
-            load_balancer,
-            evaluate_target_health: true,
-        } => {
-            let nodes = plan
-                .nodes
-                .iter()
-                .filter(|node| node.load_balancer == *load_balancer);
-            let mut zones = nodes.map(|node| &node.zone);
-            zones.any(|zone| zone_healthy(plan, world, load_balancer, zone))
-        }
-        RecordValue::AliasRecord {
-            name,
-            evaluate_target_health: true,
-        } if depth < zone.records.len() => {
-            let mut targets = zone.records.iter().filter(|target| target.name == *name);
-            targets.any(|target| record_healthy(plan, world, zone, target, depth + 1))
-        }
-        RecordValue::AliasLoadBalancer { .. }
-        | RecordValue::AliasRecord { .. }
-        | RecordValue::A(_)
-        | RecordValue::Cname(_)
-        | RecordValue::Txt(_) => true,
-    };
-    checked && target
 }
 
 fn load_balancers(plan: &Plan) -> BTreeMap<LoadBalancerId, LoadBalancer> {

@@ -65,7 +65,7 @@ pub(crate) async fn forward(
         let _lost = flow.unless_doomed(client.flush()).await;
     }
     // A reset does not pass a dark link either.
-    flow.passable().await;
+    client.passable().await;
     visit.count(Count::Resets);
     reset(client.get_ref());
 }

@@ -13,6 +13,7 @@
 //! What decides is pure: `entrance`, `targets`, `nlb::route`, `alb::{rules, headers, errors}`, `dns::{select, zone, answer}`.
 
 pub mod dns;
+pub mod mute;
 pub mod plane;
 pub mod probe;
 pub mod routes;

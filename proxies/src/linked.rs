@@ -4,6 +4,7 @@
 //! bounded queue of chunks with the time at which each is due. What is on its way when the link heals arrives at its own time.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use crate::flow::{Delay, Flow};
+use crate::mute::{mute, unmute};
 
 /// Bytes on their way in one direction; beyond this the sender has to wait, as beyond a TCP window.
 const WINDOW: usize = 4 << 20;
@@ -32,6 +34,8 @@ pub(crate) struct Linked {
     seed: u64,
     /// Only while there is, or just was, a delay.
     slow: Option<Box<Slow>>,
+    /// Whether the kernel drops what arrives.
+    muted: bool,
 }
 
 #[derive(Debug)]
@@ -186,7 +190,36 @@ impl Linked {
             flow,
             seed,
             slow: None,
+            muted: false,
         }
+    }
+
+    /// Whether nothing passes now. The kernel stops and resumes acknowledging with it.
+    pub(crate) fn dark(&mut self) -> bool {
+        let dark = self.flow.dark();
+        if dark != self.muted {
+            // Refused, or gone already: then nothing passes all the same, for nobody reads.
+            let _stalls = if dark {
+                mute(&self.io)
+            } else {
+                unmute(&self.io)
+            };
+            self.muted = dark;
+        }
+        dark
+    }
+
+    /// Waits until packets pass.
+    pub(crate) async fn passable(&mut self) {
+        poll_fn(|cx| {
+            self.flow.register(cx);
+            if self.dark() {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+        .await;
     }
 
     /// The connection itself.
@@ -224,7 +257,7 @@ impl AsyncRead for Linked {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.flow.register(cx);
-        if this.flow.dark() {
+        if this.dark() {
             return Poll::Pending;
         }
         let Some((up, _)) = this.delays() else {
@@ -258,7 +291,7 @@ impl AsyncWrite for Linked {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.flow.register(cx);
-        if this.flow.dark() {
+        if this.dark() {
             return Poll::Pending;
         }
         let Some((_, down)) = this.delays() else {
@@ -282,7 +315,7 @@ impl AsyncWrite for Linked {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.flow.register(cx);
-        if this.flow.dark() {
+        if this.dark() {
             return Poll::Pending;
         }
         if let Some(slow) = &mut this.slow {
@@ -294,7 +327,7 @@ impl AsyncWrite for Linked {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.flow.register(cx);
-        if this.flow.dark() {
+        if this.dark() {
             return Poll::Pending;
         }
         let Some((_, down)) = this.delays() else {
@@ -317,7 +350,7 @@ impl AsyncWrite for Linked {
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.slow.is_none() && this.flow.delays().is_none() && !this.flow.dark() {
+        if this.slow.is_none() && !this.dark() && this.flow.delays().is_none() {
             return Pin::new(&mut this.io).poll_write_vectored(cx, buffers);
         }
         let first = buffers.iter().find(|buffer| !buffer.is_empty());

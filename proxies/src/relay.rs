@@ -196,7 +196,7 @@ impl<'a> Relay<'a> {
         if self.flow.doomed() {
             return Poll::Ready(End::Doomed);
         }
-        if self.flow.dark() {
+        if self.client.dark() {
             self.was_dark = true;
             return Poll::Pending;
         }

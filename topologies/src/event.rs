@@ -17,6 +17,9 @@ use crate::time::Time;
 /// The version of the timeline's format; it stands in every timeline's first event.
 pub const FORMAT: u32 = 1;
 
+/// The reason code of a target whose health checks get no answer (aws-behaviour §4.3).
+pub const TARGET_TIMEOUT: &str = "Target.Timeout";
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {

@@ -128,6 +128,11 @@ pub enum Outcome {
 }
 
 impl Action {
+    /// Whether somebody else's primary has to be fenced before it.
+    pub fn promotes(&self) -> bool {
+        matches!(self, Self::Promote { .. } | Self::PromoteCache { .. })
+    }
+
     /// The instance that the order is for.
     pub fn instance(&self) -> &InstanceId {
         match self {

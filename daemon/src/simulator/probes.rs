@@ -207,7 +207,7 @@ impl Ground {
                 }
             },
             Aim::Target { .. } | Aim::Node { .. } | Aim::HealthCheck(_) => {
-                checked(aim, failed("Target.Timeout"))
+                checked(aim, failed(topologies::event::TARGET_TIMEOUT))
             }
         }
     }

@@ -154,6 +154,36 @@ async fn a_zone_without_power_answers_nothing_until_it_is_back() {
 }
 
 #[tokio::test]
+async fn a_client_with_a_user_timeout_gives_a_dark_host_up() {
+    // Where the kernel refuses the filter there is nothing to see: it acknowledges for the dark host, as the README says.
+    if !proxies::mute::permitted() {
+        eprintln!("this process may not silence connections");
+        return;
+    }
+    let (mut stack, _echo) = with_db(96).await;
+    let mut client = connect(db(&stack, zone(2))).await.unwrap();
+    ping(&mut client, "before").await;
+    let patience = Some(Duration::from_millis(300));
+    socket2::SockRef::from(&client)
+        .set_tcp_user_timeout(patience)
+        .unwrap();
+    stack.network.dark = BTreeSet::from([zone(1)]);
+    stack.apply().await;
+    // What arrived before the connection noticed was acknowledged; what is sent after that is not.
+    let talk = async {
+        loop {
+            match client.write_all(b"anybody there?").await {
+                Ok(()) => tokio::time::sleep(Duration::from_millis(50)).await,
+                Err(cause) => return cause.kind(),
+            }
+        }
+    };
+    let met = tokio::time::timeout(Duration::from_secs(30), talk).await;
+    assert_eq!(met.expect("the kernel gives up"), ErrorKind::TimedOut);
+    stack.shutdown().await;
+}
+
+#[tokio::test]
 async fn who_died_in_the_dark_is_a_reset_in_the_light() {
     let (mut stack, echo) = with_db(105).await;
     let mut client = connect(db(&stack, zone(2))).await.unwrap();

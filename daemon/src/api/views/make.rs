@@ -1,8 +1,8 @@
 //! Views of a plan and of a world.
 
 use topologies::address::{self, ZoneNumber};
-use topologies::event::{DbInstanceStatus, TargetHealth};
-use topologies::id::{InstanceId, LoadBalancerId, ReplicationGroupId};
+use topologies::event::{DbInstanceStatus, TARGET_TIMEOUT, TargetHealth};
+use topologies::id::{InstanceId, LoadBalancerId, ReplicationGroupId, ZoneId};
 use topologies::plan::{EndpointKind, Instance, InstanceKind, LoadBalancerNode, Plan};
 use topologies::runtime::RuntimeKind;
 use topologies::topology::LoadBalancerType;
@@ -173,8 +173,7 @@ fn instance_view(
 /// The state of an instance in the words of its service: EC2's instance states with `impaired` of its status checks, the statuses
 /// of DB instances, those of cache nodes.
 fn instance_state(world: &World, instance: &Instance, known: &InstanceState) -> &'static str {
-    // Applications are not probed as hosts are: what is known of them is what load balancers see.
-    let answers = known.reachable != Some(false) && !unhealthy(world, &instance.id);
+    let answers = known.reachable != Some(false) && !silent_target(world, &instance.id);
     match (&instance.kind, &known.process) {
         (InstanceKind::App(_), ProcessState::Pending) => "pending",
         (InstanceKind::App(_), ProcessState::Exited { .. }) => "stopped",
@@ -195,14 +194,23 @@ fn instance_state(world: &World, instance: &Instance, known: &InstanceState) -> 
     }
 }
 
-/// Whether every load balancer node that checks the instance finds it unhealthy.
-fn unhealthy(world: &World, instance: &InstanceId) -> bool {
-    let groups = world.targets.values();
-    let mut views = groups
+/// Whether an instance is a target, and every load balancer node that is there waits for it in vain: the reason code of a check
+/// without an answer (aws-behaviour §4.3). A target that answers wrongly or refuses is not silent.
+fn silent_target(world: &World, instance: &InstanceId) -> bool {
+    let gone = |zone: &ZoneId| {
+        world
+            .nodes
+            .values()
+            .any(|nodes| nodes.get(zone) == Some(&false))
+    };
+    let views = world
+        .targets
+        .values()
         .filter_map(|targets| targets.get(instance))
-        .flat_map(|views| views.values())
-        .peekable();
-    views.peek().is_some() && views.all(|view| view.state == TargetHealth::Unhealthy)
+        .flatten()
+        .filter(|(zone, view)| view.state != TargetHealth::Initial && !gone(zone));
+    let mut views = views.peekable();
+    views.peek().is_some() && views.all(|(_, view)| view.reason == TARGET_TIMEOUT)
 }
 
 fn node_view(plan: &Plan, world: &World, node: &LoadBalancerNode) -> InstanceView {
@@ -339,4 +347,48 @@ fn escaped(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use topologies::address::Slot;
+    use topologies::world::TargetView;
+
+    use super::*;
+
+    const TIER: &str = include_str!("../../../../topologies/tier-1k.yaml");
+
+    fn view(state: TargetHealth, reason: &str) -> TargetView {
+        TargetView {
+            state,
+            reason: reason.to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_instance_is_impaired_once_no_node_that_is_there_gets_an_answer() {
+        let (topology, _) = topologies::check::check(TIER, "tier-1k.yaml");
+        let plan =
+            topologies::plan::plan(&topology.expect("sound"), Slot::new(64).expect("a slot"));
+        let mut world = World::new(&plan);
+        let web = InstanceId::from("web-1");
+        let [a, b] = ["ap-northeast-2a", "ap-northeast-2b"].map(ZoneId::from);
+        let timeout = view(TargetHealth::Unhealthy, TARGET_TIMEOUT);
+        let healthy = view(TargetHealth::Healthy, "");
+        let seen = |world: &mut World, by_a: &TargetView, by_b: &TargetView| {
+            let views = [(a.clone(), by_a.clone()), (b.clone(), by_b.clone())];
+            let group = world.targets.entry("web-http".into()).or_default();
+            group.insert(web.clone(), views.into_iter().collect());
+        };
+        assert!(!silent_target(&world, &web), "nobody has an opinion yet");
+        seen(&mut world, &healthy, &timeout);
+        assert!(!silent_target(&world, &web), "one node gets an answer");
+        world
+            .nodes
+            .insert("site".into(), [(a.clone(), false)].into_iter().collect());
+        assert!(silent_target(&world, &web), "that node is gone");
+        let refused = view(TargetHealth::Unhealthy, "Target.FailedHealthChecks");
+        seen(&mut world, &healthy, &refused);
+        assert!(!silent_target(&world, &web), "a refusal is an answer");
+    }
 }

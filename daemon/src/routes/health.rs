@@ -1,0 +1,246 @@
+//! Which answers DNS leaves out: nodes without healthy targets, records whose health check or alias target fails.
+
+use topologies::event::TargetHealth;
+use topologies::id::{LoadBalancerId, ZoneId};
+use topologies::plan::Plan;
+use topologies::topology::{
+    HostedZone, LoadBalancer, LoadBalancerType, Record, RecordValue, TargetGroup,
+};
+use topologies::world::World;
+
+use super::forwards;
+
+/// Whether a node's address belongs into DNS: it answers, at least one of its target groups has a healthy target as it sees
+/// them, and no group that keeps to its zone has only unhealthy ones there. With cross-zone off a zone without targets keeps an
+/// ALB's address, which answers 503, and loses an NLB's (aws-behaviour §4.5, §5).
+pub(super) fn zone_healthy(plan: &Plan, world: &World, lb: &LoadBalancer, zone: &ZoneId) -> bool {
+    let mut groups = 0;
+    let mut passed = false;
+    for group in forwards(plan, &lb.id) {
+        groups += 1;
+        let cross_zone = group.cross_zone.unwrap_or(lb.cross_zone);
+        match group_health(plan, world, group, cross_zone, zone) {
+            GroupHealth::Healthy => passed = true,
+            GroupHealth::Empty if !cross_zone && lb.kind == LoadBalancerType::Application => {
+                passed = true;
+            }
+            GroupHealth::Unhealthy | GroupHealth::Empty if !cross_zone => return false,
+            GroupHealth::Unhealthy | GroupHealth::Empty => {}
+        }
+    }
+    node_answers(world, &lb.id, zone) && (passed || groups == 0)
+}
+
+/// Whether an alias that evaluates its target's health counts a load balancer as healthy: every attached target group that has
+/// targets has a healthy one for some node that answers, and not all groups are empty (aws-behaviour §4.5, §6.3).
+fn load_balancer_healthy(plan: &Plan, world: &World, lb: &LoadBalancer) -> bool {
+    let answering: Vec<&ZoneId> = plan
+        .nodes
+        .iter()
+        .filter(|node| node.load_balancer == lb.id)
+        .map(|node| &node.zone)
+        .filter(|zone| node_answers(world, &lb.id, zone))
+        .collect();
+    let healthy = |group: &TargetGroup| {
+        let cross_zone = group.cross_zone.unwrap_or(lb.cross_zone);
+        answering
+            .iter()
+            .any(|zone| group_health(plan, world, group, cross_zone, zone) == GroupHealth::Healthy)
+    };
+    let mut groups = forwards(plan, &lb.id).peekable();
+    if answering.is_empty() || groups.peek().is_none() {
+        return !answering.is_empty();
+    }
+    let mut with_targets = groups
+        .filter(|group| plan.service_instances(&group.service).next().is_some())
+        .peekable();
+    with_targets.peek().is_some() && with_targets.all(healthy)
+}
+
+fn node_answers(world: &World, lb: &LoadBalancerId, zone: &ZoneId) -> bool {
+    let nodes = world.nodes.get(lb);
+    nodes
+        .and_then(|nodes| nodes.get(zone))
+        .copied()
+        .unwrap_or(true)
+}
+
+/// A target group as a node sees it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum GroupHealth {
+    /// At least one target is healthy.
+    Healthy,
+    /// None is.
+    Unhealthy,
+    /// The node has no target at all.
+    Empty,
+}
+
+fn group_health(
+    plan: &Plan,
+    world: &World,
+    group: &TargetGroup,
+    cross_zone: bool,
+    zone: &ZoneId,
+) -> GroupHealth {
+    let views = world.targets.get(&group.id);
+    let mut health = GroupHealth::Empty;
+    for target in plan.service_instances(&group.service) {
+        if !cross_zone && target.zone != *zone {
+            continue;
+        }
+        let view = views
+            .and_then(|targets| targets.get(&target.id))
+            .and_then(|views| views.get(zone));
+        if view.is_some_and(|view| view.state == TargetHealth::Healthy) {
+            return GroupHealth::Healthy;
+        }
+        health = GroupHealth::Unhealthy;
+    }
+    health
+}
+
+/// A record is healthy while its health check is and, where asked for, its alias's target is (aws-behaviour §6.3). `depth` bounds
+/// aliases of aliases; the topology has no cycle.
+pub(super) fn record_healthy(
+    plan: &Plan,
+    world: &World,
+    zone: &HostedZone,
+    record: &Record,
+    depth: usize,
+) -> bool {
+    let checked = record
+        .health_check
+        .as_ref()
+        .and_then(|id| world.health_checks.get(id))
+        .copied()
+        .unwrap_or(true);
+    let target = match &record.value {
+        RecordValue::AliasLoadBalancer {
+            load_balancer,
+            evaluate_target_health: true,
+        } => super::balancer(plan, load_balancer)
+            .is_some_and(|lb| load_balancer_healthy(plan, world, lb)),
+        RecordValue::AliasRecord {
+            name,
+            evaluate_target_health: true,
+        } if depth < zone.records.len() => {
+            let mut targets = zone.records.iter().filter(|target| target.name == *name);
+            targets.any(|target| record_healthy(plan, world, zone, target, depth + 1))
+        }
+        RecordValue::AliasLoadBalancer { .. }
+        | RecordValue::AliasRecord { .. }
+        | RecordValue::A(_)
+        | RecordValue::Cname(_)
+        | RecordValue::Txt(_) => true,
+    };
+    checked && target
+}
+
+#[cfg(test)]
+mod tests {
+    use topologies::address::Slot;
+    use topologies::world::TargetView;
+
+    use super::*;
+    use crate::routes::balancer;
+
+    /// Two zones, web-1 in a and web-2 in b, `edge` with cross-zone off; `also` is a second group, of a service in zone a only.
+    const STACK: &str = "
+region: ap-northeast-2
+availability-zones: [a, b]
+instances:
+  web: { program: /bin/true, port: 80, count: 2 }
+  api: { program: /bin/true, port: 81, count: 1, availability-zones: [a] }
+target-groups:
+  web: { targets: web, protocol: HTTP, cross-zone: CROSS }
+  api: { targets: api, protocol: HTTP, cross-zone: CROSS }
+load-balancers:
+  site:
+    type: application
+    listeners:
+      - port: 80
+        rules: [{ priority: 1, path-pattern: [/api/*], action: { forward: api } }]
+        default-action: { forward: web }
+hosted-zones:
+  shop.internal:
+    records: [{ name: www, alias: site, evaluate-target-health: true }]
+";
+
+    fn stack(cross_zone: bool) -> Plan {
+        let text = STACK.replace("CROSS", &cross_zone.to_string());
+        let (topology, notes) = topologies::check::check(&text, "stack.yaml");
+        let topology = topology.unwrap_or_else(|| panic!("{notes:?}"));
+        topologies::plan::plan(&topology, Slot::new(64).expect("a slot"))
+    }
+
+    /// A world in which these targets are healthy for every node, all others not.
+    fn world(plan: &Plan, healthy: &[&str]) -> World {
+        let mut world = World::new(plan);
+        for group in &plan.topology.target_groups {
+            for target in plan.service_instances(&group.service) {
+                let state = if healthy.contains(&target.id.as_str()) {
+                    TargetHealth::Healthy
+                } else {
+                    TargetHealth::Unhealthy
+                };
+                let view = TargetView {
+                    state,
+                    reason: String::new(),
+                };
+                let views = plan.nodes.iter().map(|n| (n.zone.clone(), view.clone()));
+                let targets = world.targets.entry(group.id.clone()).or_default();
+                targets.insert(target.id.clone(), views.collect());
+            }
+        }
+        world
+    }
+
+    fn zones_in_dns(plan: &Plan, world: &World) -> Vec<String> {
+        let lb = balancer(plan, &"site".into()).expect("the balancer");
+        let zones = plan.nodes.iter().map(|node| &node.zone);
+        zones
+            .filter(|zone| zone_healthy(plan, world, lb, zone))
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    fn alias_healthy(plan: &Plan, world: &World) -> bool {
+        let zone = &plan.topology.hosted_zones[0];
+        record_healthy(plan, world, zone, &zone.records[0], 0)
+    }
+
+    #[test]
+    fn s4_5_with_cross_zone_one_healthy_group_keeps_every_zone_in_dns() {
+        let plan = stack(true);
+        let both = ["ap-northeast-2a", "ap-northeast-2b"];
+        assert_eq!(zones_in_dns(&plan, &world(&plan, &["web-2"])), both);
+        assert!(zones_in_dns(&plan, &world(&plan, &[])).is_empty());
+    }
+
+    #[test]
+    fn s4_5_without_cross_zone_one_unhealthy_group_removes_its_zone_and_an_empty_zone_stays() {
+        let plan = stack(false);
+        let healthy = world(&plan, &["web-1", "web-2", "api-1"]);
+        let both = ["ap-northeast-2a", "ap-northeast-2b"];
+        assert_eq!(zones_in_dns(&plan, &healthy), both);
+        let api_down = world(&plan, &["web-1", "web-2"]);
+        assert_eq!(zones_in_dns(&plan, &api_down), ["ap-northeast-2b"]);
+    }
+
+    #[test]
+    fn s4_5_an_alias_is_unhealthy_when_any_attached_group_is() {
+        let plan = stack(true);
+        assert!(alias_healthy(&plan, &world(&plan, &["web-1", "api-1"])));
+        assert!(!alias_healthy(&plan, &world(&plan, &["web-1", "web-2"])));
+    }
+
+    #[test]
+    fn s4_5_an_alias_is_unhealthy_when_only_nodes_that_are_gone_see_its_targets() {
+        let plan = stack(true);
+        let mut world = world(&plan, &["web-1", "web-2", "api-1"]);
+        let gone = plan.nodes.iter().map(|node| (node.zone.clone(), false));
+        world.nodes.insert("site".into(), gone.collect());
+        assert!(!alias_healthy(&plan, &world));
+    }
+}
