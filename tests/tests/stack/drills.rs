@@ -215,7 +215,7 @@ fn a_drill_that_can_not_be_judged_leaves_nothing_broken() {
     );
 
     let first = start(&rig, &["drill", "run", long]);
-    wait_for(&rig, "injected", |events| events.contains("loses power"));
+    wait_for(&rig, "injected", |events| events.contains("fault kill-az"));
     refused(
         &rig,
         &["drill", "run", long],
@@ -235,7 +235,7 @@ fn a_drill_that_can_not_be_judged_leaves_nothing_broken() {
 
     let second = start(&rig, &["drill", "run", long]);
     wait_for(&rig, "begun again", |events| {
-        events.matches("loses power").count() > 1
+        events.matches("fault kill-az").count() > 1
     });
     rig.done(&["down", "weak", "--purge"]);
     let output = second.wait_with_output().expect("it ends");
