@@ -12,9 +12,9 @@ use topologies::id::{
 };
 use topologies::plan::{Instance, InstanceKind, Plan};
 
-use crate::duration;
 use crate::fault::{Fault, ZoneLoss};
 use crate::presence::{Presence, Role, owner};
+use topologies::duration;
 
 /// One thing that a fault does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,24 +6,28 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use topologies::duration;
 use topologies::id::ZoneId;
 use topologies::plan::Plan;
 use topologies::time::Time;
+use topologies::yaml::values::Period;
 
-use crate::duration;
 use crate::fault::{Fault, OUTSIDE};
 use crate::history::FaultSpan;
 
 /// How much trouble at once a stack must serve through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Budget {
     /// Zones in trouble at once. Multi-AZ bears one.
     #[serde(default = "one_zone")]
+    #[schemars(range(max = 14))]
     pub zones: usize,
     /// How long after its heal (for a kill: after it) a zone still counts as in trouble, since redundancy has to be rebuilt.
     #[serde(default = "recovery", with = "duration::text")]
+    #[schemars(with = "Period")]
     pub recovery: Duration,
 }
 

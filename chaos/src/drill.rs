@@ -1,10 +1,11 @@
 //! A drill: what clients do, what is broken and healed when, and what is promised. [`parse`] makes a [`Drill`] of a file's text with
-//! every mistake of meaning at once; [`Drill::bind`] fits it to a stack.
+//! every mistake at once; [`Drill::bind`] fits it to a stack.
 //!
 //! ```yaml
 //! name: az-power
 //! workload:
 //!   - sql-writes: {endpoint: orders, clients: 4, rate: 50}
+//!   - sql-writes: {endpoint: orders, as: careless, timeout: none, dns-cache: forever}
 //! steps:
 //!   - at: 3s
 //!     inject: {kill-az: {zone: primary-of orders, mode: power}}
@@ -14,23 +15,24 @@
 //! duration: 20s             # clients work so long; what is still in force then is healed
 //! settle: 30s               # and then redundancy may take so long to be whole
 //! budget: {zones: 1, recovery: 30s}
-//! expect:
+//! expect:                   # `endpoint` may also be what clients were called with `as`
 //!   - writes-accepted-again: {endpoint: orders, within: 1s}
 //!   - no-acknowledged-write-lost: {endpoint: orders}
 //! ```
 
 pub mod bind;
 pub mod check;
-pub mod note;
 mod spec;
 
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use topologies::duration;
+use topologies::yaml::values::Period;
 
 use crate::budget::Budget;
-use crate::duration;
 use crate::fault::Fault;
 
 pub use check::parse;
@@ -58,9 +60,11 @@ pub struct Drill {
     pub expect: Vec<Expectation>,
 }
 
-/// Clients of one endpoint.
+/// Like clients of one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
+    /// What they are called in promises and reports; the endpoint's identifier unless they were given a name.
+    pub name: String,
     /// The endpoint's identifier.
     pub endpoint: String,
     /// What they do.
@@ -69,8 +73,40 @@ pub struct Workload {
     pub clients: u16,
     /// How many operations each begins a second. One that waits for an answer begins no other.
     pub rate: u32,
-    /// After this long without an answer a client gives up, and looks the name up again.
-    pub timeout: Duration,
+    /// After this long without an answer a client gives up and connects anew; one that has none waits for ever.
+    pub timeout: Option<Duration>,
+    /// How long a client goes on with the address that a name had.
+    pub dns_cache: DnsCache,
+}
+
+/// How long a client goes on with the address that a name had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum DnsCache {
+    /// For one connection: the name is looked up for each, as the C library does.
+    #[default]
+    None,
+    /// As long as the answer's TTL allows.
+    Ttl,
+    /// For ever, whatever the TTL: a JVM whose `networkaddress.cache.ttl` is -1, nginx with a name in `proxy_pass`.
+    Forever,
+}
+
+impl Workload {
+    /// What distinguishes the clients from others of their endpoint, for people: `clients of orders, without timeout`. Nothing
+    /// to say of clients without a name and a weakness.
+    pub fn traits(&self) -> Option<String> {
+        let of = (self.name != self.endpoint).then(|| format!("clients of {}", self.endpoint));
+        let timeout = self.timeout.is_none().then(|| "without timeout".to_owned());
+        let dns = match self.dns_cache {
+            DnsCache::None => None,
+            DnsCache::Ttl => Some("names cached for their TTL".to_owned()),
+            DnsCache::Forever => Some("names cached for ever".to_owned()),
+        };
+        let traits: Vec<String> = [of, timeout, dns].into_iter().flatten().collect();
+        (!traits.is_empty()).then(|| traits.join(", "))
+    }
 }
 
 /// What clients do.
@@ -122,67 +158,71 @@ pub enum Action {
 }
 
 /// A promise.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Expectation {
     /// After every injection and every heal, writes through the endpoint are accepted again in time.
     WritesAcceptedAgain {
-        /// The endpoint.
+        /// The endpoint, or the name that its clients were given.
         endpoint: String,
-        /// In time.
+        /// How long it may take.
         #[serde(with = "duration::text")]
+        #[schemars(with = "Period")]
         within: Duration,
     },
     /// The same for requests.
     RequestsAnsweredAgain {
-        /// The endpoint.
+        /// The endpoint, or the name that its clients were given.
         endpoint: String,
-        /// In time.
+        /// How long it may take.
         #[serde(with = "duration::text")]
+        #[schemars(with = "Period")]
         within: Duration,
     },
     /// Whatever was acknowledged is there.
     NoAcknowledgedWriteLost {
-        /// The endpoint.
+        /// The endpoint, or the name that its clients were given.
         endpoint: String,
     },
     /// Of what was acknowledged only the newest is gone: what an asynchronous replica had not received yet.
     AcknowledgedWritesLostAtMost {
-        /// The endpoint.
+        /// The endpoint, or the name that its clients were given.
         endpoint: String,
         /// How many.
         count: u64,
     },
     /// What was reported as failed is not there.
     NoPhantomWrite {
-        /// The endpoint.
+        /// The endpoint, or the name that its clients were given.
         endpoint: String,
     },
     /// Few operations fail.
     ErrorRateBelow {
-        /// The endpoint.
+        /// The endpoint, or the name that its clients were given.
         endpoint: String,
-        /// Percent of the operations, 0 to 100.
+        /// Percent of the operations, more than 0 and at most 100.
         percent: f64,
         /// Operations begun then do not count.
         #[serde(default)]
         outside: Outside,
         /// Nor do those begun this long after an injection or a heal.
         #[serde(default, with = "duration::text")]
+        #[schemars(with = "Period")]
         grace: Duration,
     },
     /// After every heal the standby is in sync, the replicas follow again in time.
     RedundancyRestored {
         /// The DB instance or replication group.
         of: String,
-        /// In time.
+        /// How long it may take.
         #[serde(with = "duration::text")]
+        #[schemars(with = "Period")]
         within: Duration,
     },
 }
 
 /// Which operations an error rate leaves out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outside {
     /// Those in the endpoint's outages, which another promise limits.
@@ -193,7 +233,7 @@ pub enum Outside {
 }
 
 impl Expectation {
-    /// The endpoint that it speaks of, if it speaks of one.
+    /// The endpoint or name of clients that it speaks of, if it speaks of one.
     pub fn endpoint(&self) -> Option<&str> {
         match self {
             Self::WritesAcceptedAgain { endpoint, .. }

@@ -7,13 +7,15 @@ mod resolve;
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use topologies::duration;
 use topologies::id::{InstanceId, ZoneId};
 use topologies::network::{Link, Network};
 use topologies::plan::Plan;
 use topologies::runtime::Affliction;
+use topologies::yaml::values::Period;
 
-use crate::duration;
 use crate::presence::Presence;
 
 /// The place of clients that stand in no zone, as one end of a link.
@@ -26,12 +28,13 @@ pub const LATENCY_MAX: Duration = Duration::from_secs(60);
 ///
 /// Zones may be written in full, by their letter (`a`), or by role (`primary-of orders`, `standby-of orders`); instances in full
 /// or by role.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fault {
     /// A zone is lost.
     KillAz {
         /// The zone.
+        #[schemars(with = "String")]
         zone: ZoneId,
         /// How.
         #[serde(default)]
@@ -40,23 +43,28 @@ pub enum Fault {
     /// An instance's process gets SIGKILL; the control plane may start it again at once.
     Kill {
         /// The instance.
+        #[schemars(with = "String")]
         instance: InstanceId,
     },
     /// An instance is stopped and kept from starting until healed.
     Stop {
         /// The instance.
+        #[schemars(with = "String")]
         instance: InstanceId,
     },
     /// An instance's process hangs (SIGSTOP) until healed; its port still takes connections.
     Freeze {
         /// The instance.
+        #[schemars(with = "String")]
         instance: InstanceId,
     },
     /// Packets between two zones vanish.
     Partition {
         /// One zone, or `outside`.
+        #[schemars(with = "String")]
         from: ZoneId,
         /// The other zone, or `outside`.
+        #[schemars(with = "String")]
         to: ZoneId,
         /// Whether packets vanish both ways.
         #[serde(default)]
@@ -65,14 +73,18 @@ pub enum Fault {
     /// Packets between two zones, or within one, come late.
     Slow {
         /// One zone, or `outside`.
+        #[schemars(with = "String")]
         from: ZoneId,
         /// The other zone, the same, or `outside`.
+        #[schemars(with = "String")]
         to: ZoneId,
         /// Added to every delivery.
         #[serde(default, with = "duration::text")]
+        #[schemars(with = "Period")]
         latency: Duration,
         /// A uniformly drawn share of this is added too.
         #[serde(default, with = "duration::text")]
+        #[schemars(with = "Period")]
         jitter: Duration,
         /// Whether packets come late both ways.
         #[serde(default)]
@@ -81,7 +93,9 @@ pub enum Fault {
 }
 
 /// How a zone is lost. AWS FIS's scenario "AZ Availability: Power Interruption" is the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum ZoneLoss {
     /// Every process in it is gone, nothing starts there, its addresses do not answer.
@@ -92,7 +106,9 @@ pub enum ZoneLoss {
 }
 
 /// Which packets of a pair of zones are meant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// Both.

@@ -40,8 +40,6 @@ pub enum RuntimeWish {
     Docker,
     /// Local processes.
     Process,
-    /// Nothing runs: the simulator's world in real time.
-    Simulated,
 }
 
 /// Something to tell while a stack comes up.

@@ -3,6 +3,7 @@
 
 pub mod clients;
 mod survivors;
+pub mod target;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chaos::blast_radius::blast_radius;
 use chaos::drill::bind::{BindError, Bound};
-use chaos::drill::{Action, Drill, Traffic, Workload};
+use chaos::drill::{Action, DnsCache, Drill, Traffic, Workload};
 use chaos::fault::Fault;
 use chaos::history::{EndpointHistory, FaultSpan, History, Redundancy};
 use chaos::ledger::Ledger;
@@ -28,7 +29,8 @@ use topologies::world::World;
 use crate::driver::Clock;
 use crate::secrets::Secrets;
 use crate::stack::Injected;
-use clients::{Client, Target};
+use clients::Client;
+use target::{Cache, Patience, Target};
 
 /// Operations that an endpoint's ledger holds.
 const LEDGER_LIMIT: usize = 4_000_000;
@@ -135,7 +137,7 @@ async fn perform(
     tell(&format!("{} clients at work", clients.len()));
     let faults = perform_steps(drill, bound, (place, began), rig, tell).await;
     stop.cancel();
-    // Every client ends with the operation it is in, whose waits are bounded.
+    // Every client ends with the operation it is in, whose waits end in time or with the drill.
     while clients.join_next().await.is_some() {}
     let mut faults = faults?;
     let healed = rig.heal(None).await.map_err(DrillError::Stack)?;
@@ -162,7 +164,7 @@ async fn perform(
             Ledger::new(0),
         );
         endpoints.push(EndpointHistory {
-            endpoint: clients.endpoint.id.clone(),
+            endpoint: clients.workload.name.clone(),
             traffic: clients.workload.traffic.clone(),
             ledger,
             survivors,
@@ -214,7 +216,11 @@ fn start(at_work: &[AtWork], place: &Place, stop: &CancellationToken) -> JoinSet
         for _ in 0..workload.clients {
             let client = Client {
                 number,
-                target: place.target(endpoint, workload.timeout),
+                target: place.target(
+                    endpoint,
+                    Patience::of_client(workload.timeout, stop.clone()),
+                    workload.dns_cache,
+                ),
                 every: Duration::from_secs(1) / workload.rate.max(1),
                 clock: place.clock,
                 ledger: Arc::clone(ledger),
@@ -408,14 +414,19 @@ async fn note(rig: &dyn Rig, kind: EventKind) {
 }
 
 impl Place {
-    fn target(&self, endpoint: &Endpoint, patience: Duration) -> Target {
-        let port = self.ports.real(endpoint.port);
+    fn target(&self, endpoint: &Endpoint, patience: Patience, dns_cache: DnsCache) -> Target {
         Target {
             resolver: self.resolver,
             name: endpoint.name.clone(),
-            port,
+            port: self.ports.real(endpoint.port),
             patience,
+            cache: Cache::new(dns_cache),
         }
+    }
+
+    /// The way that the drill itself goes.
+    fn careful(&self, endpoint: &Endpoint, limit: Duration) -> Target {
+        self.target(endpoint, Patience::limited(limit), DnsCache::None)
     }
 
     fn sql_config(&self, endpoint: &Endpoint) -> Option<tokio_postgres::Config> {

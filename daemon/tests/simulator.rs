@@ -75,6 +75,33 @@ fn the_primary_zone_loses_power_and_all_recovers() {
     }
 }
 
+/// RDS user guide, Failing over a Multi-AZ DB instance: "typically 60-120 seconds".
+#[test]
+fn at_aws_pace_a_failover_takes_a_minute_or_two() {
+    let faults = vec![ScheduledFault {
+        at: Duration::from_secs(2),
+        lasts: Duration::from_secs(240),
+        fault: Fault::Power(ZoneNumber::zone(1).expect("one of three zones")),
+    }];
+    let settings = Settings {
+        seed: 1,
+        faults: Some(faults),
+        planted: None,
+    };
+    let run = simulate(&tier_10k::plan_at_aws_pace(), settings);
+    assert!(run.violation.is_none(), "{}", story(&run));
+    let orders = run
+        .recoveries
+        .iter()
+        .filter(|(endpoint, _)| *endpoint == "orders");
+    let longest = orders.flat_map(|(_, times)| times).max().copied();
+    let documented = Duration::from_secs(60)..=Duration::from_secs(130);
+    assert!(
+        longest.is_some_and(|time| documented.contains(&time)),
+        "{longest:?}"
+    );
+}
+
 #[test]
 fn same_seed_same_timeline() {
     for seed in 0..3 {

@@ -2,6 +2,9 @@
 //!
 //! On local processes, with the binaries as built; with a container engine also in containers if `LOCALAWS_LIVE=docker`.
 
+#[path = "stack/drills.rs"]
+mod drills;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -73,7 +76,7 @@ impl Rig {
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        for name in ["patient", "tier-10k"] {
+        for name in ["patient", "tier-10k", "weak"] {
             // There may be none.
             let _gone = Command::new(binary("localaws"))
                 .args(["down", name, "--purge"])

@@ -21,12 +21,14 @@ use std::collections::BTreeMap;
 use crate::defaults;
 use crate::id::StackId;
 use crate::names;
+use crate::nearest::nearest;
 use crate::notes::{Note, Span, has_errors};
 use crate::reference::Referable;
 use crate::spec::{self, At, ProfileSpec, Spec, TimingFields, TimingSpec};
 use crate::topology::{Region, Timing, Topology};
+use crate::yaml::Read;
 
-pub use crate::spec::MAX_BYTES;
+pub use crate::yaml::MAX_BYTES;
 pub(crate) use target_groups::usual_pace;
 
 /// Checks the text of a topology file. The topology is there unless one of the notes is an error.
@@ -52,7 +54,7 @@ pub fn check_with(
     file_name: &str,
     overrides: &Overrides,
 ) -> (Option<Topology>, Vec<Note>) {
-    let spec::Read { spec, mut notes } = spec::read(text);
+    let Read { spec, mut notes } = spec::read(text);
     let topology = spec.and_then(|mut spec| {
         overrides.apply(&mut spec);
         let mut checker = Checker::new(&spec);
@@ -171,7 +173,7 @@ impl<'s> Checker<'s> {
     /// Notes a reference to something that is not declared.
     fn undeclared(&mut self, what: &str, written: &At<String>, declared: &[&str]) {
         let message = format!("{what} `{}` is not declared", written.value);
-        let hint = match spec::nearest(&written.value, declared) {
+        let hint = match nearest(&written.value, declared) {
             Some(near) => format!("did you mean `{near}`?"),
             None if declared.is_empty() => format!("this file declares no {what}"),
             None if declared.len() > 20 => format!("this file declares {} of them", declared.len()),

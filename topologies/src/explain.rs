@@ -8,12 +8,12 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::check::usual_pace;
 use crate::defaults;
-use crate::spec::values::{Period, PeriodRange, StatusCodes};
 use crate::topology::{
     DbInstance, FailoverRole, HealthCheck, HostedZone, Listener, LoadBalancer, LoadBalancerType,
     Protocol, Record, RecordValue, ReplicationGroup, RuleAction, Service, TargetGroup, Timing,
     Topology,
 };
+use crate::yaml::values::{Period, PeriodRange, StatusCodes};
 
 /// The YAML of a topology with every default filled. [`check`](crate::check::check) makes the same topology of it.
 pub fn explain(topology: &Topology) -> String {

@@ -3,7 +3,8 @@
 //!
 //! Pure: nothing here opens a file or a socket, reads a clock or draws a random number. In reading order:
 //! - [`id`], [`time`], [`address`]: names, moments and places
-//! - [`spec`]: a topology file as written; [`mod@check`]: `Spec` to [`topology`], every mistake at once; [`notes`]: mistakes shown
+//! - [`yaml`]: files as people write them, held against their types; [`notes`]: mistakes shown; [`nearest`], [`duration`]: their words
+//! - [`spec`]: a topology file as written; [`mod@check`]: `Spec` to [`topology`], every mistake at once
 //! - [`topology`]: the stack as meant, references resolved, AWS's defaults filled
 //! - [`defaults`]: AWS's defaults and limits; [`explain`]: a topology written out with all of them
 //! - [`mod@plan`]: what will run where, at which address, under which name; [`names`], [`mod@reference`]: those names and `${...}`
@@ -15,10 +16,12 @@ pub mod address;
 pub mod affliction;
 pub mod check;
 pub mod defaults;
+pub mod duration;
 pub mod event;
 pub mod explain;
 pub mod id;
 pub mod names;
+pub mod nearest;
 pub mod network;
 pub mod notes;
 pub mod plan;
@@ -28,3 +31,4 @@ pub mod spec;
 pub mod time;
 pub mod topology;
 pub mod world;
+pub mod yaml;

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use topologies::nearest::nearest;
 use topologies::plan::{Endpoint, EndpointKind, Plan};
 
 use super::{Action, Drill, Expectation, Traffic, Workload};
 use crate::fault::{Fault, FaultError};
-use crate::nearest::nearest;
 use crate::presence::{Presence, owner};
 
 /// A drill fitted to a stack.
@@ -62,7 +62,7 @@ pub enum BindError {
         suggestion: Option<String>,
     },
     /// A step's fault can not be meant.
-    #[error("step at {}: {cause}", crate::duration::format(*at))]
+    #[error("step at {}: {cause}", topologies::duration::format(*at))]
     Fault {
         /// The step.
         at: Duration,
@@ -118,10 +118,10 @@ impl Drill {
 fn endpoint(clients: &Workload, plan: &Plan) -> Result<Endpoint, BindError> {
     let name = &clients.endpoint;
     let Some(endpoint) = plan.endpoints.iter().find(|known| known.id == *name) else {
-        let known = plan.endpoints.iter().map(|known| known.id.as_str());
+        let known: Vec<&str> = plan.endpoints.iter().map(|known| &*known.id).collect();
         return Err(BindError::UnknownEndpoint {
             endpoint: name.clone(),
-            suggestion: nearest(name, known),
+            suggestion: nearest(name, &known).map(str::to_owned),
         });
     };
     let (fits, traffic) = match clients.traffic {
@@ -166,10 +166,10 @@ fn missing(expected: &Expectation, plan: &Plan) -> Option<BindError> {
     let Expectation::RedundancyRestored { of, .. } = expected else {
         return None;
     };
-    let owners = || plan.instances.iter().filter_map(owner);
-    (!owners().any(|owner| owner == of)).then(|| BindError::UnknownResource {
+    let owners: Vec<&str> = plan.instances.iter().filter_map(owner).collect();
+    (!owners.contains(&of.as_str())).then(|| BindError::UnknownResource {
         resource: of.clone(),
-        suggestion: nearest(of, owners()),
+        suggestion: nearest(of, &owners).map(str::to_owned),
     })
 }
 

@@ -1,20 +1,18 @@
-//! Makes a [`Drill`] of a drill file's text. Every mistake of meaning is told at once; text that is no drill at all yields the
-//! parser's complaint.
+//! Makes a [`Drill`] of a drill file's text. Every mistake, of shape and of meaning, is told at once.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_saphyr::Spanned;
+use topologies::duration;
+use topologies::nearest::nearest;
+use topologies::notes::{Note, Span};
+use topologies::yaml::values::{Limit, Period};
+use topologies::yaml::{At, Read};
 
-use super::note::{Note, Span};
-use super::spec::{ClientsSpec, DrillSpec, HttpSpec, StepSpec, WorkloadSpec};
+use super::spec::{self, ClientsSpec, DrillSpec, HttpSpec, StepSpec, WorkloadSpec};
 use super::{Action, Drill, Expectation, Step, Traffic, Workload};
 use crate::budget::ONE_ZONE;
-use crate::duration;
-use crate::nearest::nearest;
 
-/// The longest drill file that is read, in bytes.
-pub const BYTES_MAX: usize = 256 * 1024;
 /// The longest that clients may work.
 pub const DURATION_MAX: Duration = Duration::from_secs(3_600);
 /// The most clients of one endpoint.
@@ -29,107 +27,83 @@ const SETTLE: Duration = Duration::from_secs(30);
 
 /// Parses a drill file: the drill, or everything that is wrong with the text.
 pub fn parse(text: &str) -> Result<Drill, Vec<Note>> {
-    if text.len() > BYTES_MAX {
-        return Err(vec![Note::error(
-            Span::START,
-            "this file is larger than 256 KiB, no drill is",
-        )]);
-    }
-    let options = serde_saphyr::options! { with_snippet: false };
-    let spec = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| vec![complaint(&error)])?;
-    let mut check = Check::default();
-    let drill = check.drill(spec);
+    let Read { spec, notes } = spec::read(text);
+    let mut check = Check { notes };
+    let drill = spec.map(|spec| check.drill(spec));
     match drill {
         Some(drill) if check.notes.is_empty() => Ok(drill),
-        _ => {
+        Some(_) | None => {
             check.notes.sort_by_key(|note| note.span);
             Err(check.notes)
         }
     }
 }
 
-fn complaint(error: &serde_saphyr::Error) -> Note {
-    let span = error.location().map_or(Span::START, Span::from);
-    let message = error.without_snippet().to_string();
-    let first = message.lines().next().unwrap_or("this is no drill");
-    // The place is in the span already.
-    let first = first.split(" at line ").next().unwrap_or(first);
-    let first = first.strip_prefix("error: ").unwrap_or(first);
-    Note::error(span, first)
-}
-
-#[derive(Default)]
 struct Check {
     notes: Vec<Note>,
 }
 
 impl Check {
-    fn error(&mut self, span: impl Into<Span>, message: impl Into<String>) {
+    fn error(&mut self, span: Span, message: impl Into<String>) {
         self.notes.push(Note::error(span, message));
     }
 
-    fn drill(&mut self, spec: DrillSpec) -> Option<Drill> {
+    fn drill(&mut self, spec: DrillSpec) -> Drill {
         let name = &spec.name.value;
-        let named = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if name.is_empty() || name.len() > 64 || !name.chars().all(named) {
+        if !is_name(name) {
             let message = format!("name `{name}` must be 1 to 64 letters, digits, `-` and `_`");
-            self.error(spec.name.referenced, message);
+            self.error(spec.name.span, message);
         }
-        let length = self.duration(&spec.duration).unwrap_or_default();
-        if length > DURATION_MAX {
-            let longest = duration::format(DURATION_MAX);
-            self.error(
-                spec.duration.referenced,
-                format!("a drill lasts at most {longest}"),
-            );
+        let Period(length) = spec.duration.value;
+        if length.is_zero() {
+            self.error(spec.duration.span, "a drill needs some time");
         }
-        if length.is_zero() && duration::parse(&spec.duration.value).is_some() {
-            self.error(spec.duration.referenced, "a drill needs some time");
+        self.bounded(&spec.duration, "a drill");
+        if let Some(settle) = &spec.settle {
+            self.bounded(settle, "settling");
         }
-        let settle = spec
-            .settle
-            .as_ref()
-            .and_then(|settle| self.duration(settle));
         let workload = self.workload(spec.workload);
         let steps = self.steps(spec.steps, length);
-        self.expectations(&spec.expect, &workload, spec.name.referenced.into());
-        Some(Drill {
+        self.expectations(&spec.expect, &workload);
+        let expect = spec.expect.value.into_iter();
+        Drill {
             name: spec.name.value,
             description: spec.description,
             topology: spec.topology,
             workload,
             steps,
             duration: length,
-            settle: settle.unwrap_or(SETTLE),
-            budget: spec.budget.map_or(ONE_ZONE, |budget| budget.value),
-            expect: spec
-                .expect
-                .into_iter()
-                .map(|expected| expected.value)
-                .collect(),
-        })
-    }
-
-    fn duration(&mut self, text: &Spanned<String>) -> Option<Duration> {
-        let parsed = duration::parse(&text.value);
-        if parsed.is_none() {
-            let message = format!("`{}` is no duration", text.value);
-            let note = Note::error(text.referenced, message);
-            self.notes.push(note.hint("write `250ms`, `3s` or `1m30s`"));
+            settle: spec.settle.map_or(SETTLE, |settle| settle.value.0),
+            budget: spec.budget.unwrap_or(ONE_ZONE),
+            expect: expect.map(|expected| expected.value).collect(),
         }
-        parsed
     }
 
-    fn workload(&mut self, specs: Vec<Spanned<WorkloadSpec>>) -> Vec<Workload> {
-        let mut endpoints = BTreeSet::new();
+    fn bounded(&mut self, period: &At<Period>, what: &str) {
+        if period.value.0 > DURATION_MAX {
+            let longest = duration::format(DURATION_MAX);
+            self.error(period.span, format!("{what} takes at most {longest}"));
+        }
+    }
+
+    fn workload(&mut self, specs: Vec<At<WorkloadSpec>>) -> Vec<Workload> {
+        let mut names = BTreeSet::new();
         let mut workload = Vec::new();
         for spec in specs {
             let (clients, traffic) = self.traffic(spec.value);
-            let endpoint = clients.endpoint.value.clone();
-            if !endpoints.insert(endpoint.clone()) {
-                let message = format!("endpoint `{endpoint}` has clients already");
-                self.error(clients.endpoint.referenced, message);
+            let label = clients.label.as_ref();
+            let name = label.unwrap_or(&clients.endpoint);
+            if !names.insert(name.value.clone()) {
+                let note = Note::error(name.span, format!("`{}` has clients already", name.value));
+                self.notes
+                    .push(note.hint("give these another name: `as: impatient`"));
+            }
+            if let Some(label) = label.filter(|label| !is_name(label)) {
+                let message = format!(
+                    "name `{}` must be 1 to 64 letters, digits, `-` and `_`",
+                    label.value
+                );
+                self.error(label.span, message);
             }
             workload.push(self.clients(clients, traffic));
         }
@@ -137,90 +111,83 @@ impl Check {
     }
 
     fn traffic(&mut self, spec: WorkloadSpec) -> (ClientsSpec, Traffic) {
-        match spec {
-            WorkloadSpec::SqlWrites(clients) => (clients, Traffic::SqlWrites),
-            WorkloadSpec::RedisWrites(clients) => (clients, Traffic::RedisWrites),
-            WorkloadSpec::Http(HttpSpec {
-                endpoint,
-                path,
-                clients,
-                rate,
-                timeout,
-            }) => {
-                if let Some(path) = &path
-                    && (!path.value.starts_with('/')
-                        || path.value.chars().any(|c| c.is_control() || c == ' '))
-                {
-                    let message = format!(
-                        "path `{}` must begin with `/` and have no spaces",
-                        path.value
-                    );
-                    self.error(path.referenced, message);
-                }
-                let path = path.map_or_else(|| "/".to_owned(), |path| path.value);
-                let clients = ClientsSpec {
-                    endpoint,
-                    clients,
-                    rate,
-                    timeout,
-                };
-                (clients, Traffic::Http { path })
-            }
+        let HttpSpec {
+            endpoint,
+            path,
+            label,
+            clients,
+            rate,
+            timeout,
+            dns_cache,
+        } = match spec {
+            WorkloadSpec::SqlWrites(clients) => return (clients, Traffic::SqlWrites),
+            WorkloadSpec::RedisWrites(clients) => return (clients, Traffic::RedisWrites),
+            WorkloadSpec::Http(http) => http,
+        };
+        let plain = |path: &str| {
+            path.starts_with('/') && !path.contains(|c: char| c == ' ' || c.is_control())
+        };
+        if let Some(path) = path.as_ref().filter(|path| !plain(path)) {
+            let message = format!(
+                "path `{}` must begin with `/` and have no spaces",
+                path.value
+            );
+            self.error(path.span, message);
         }
+        let path = path.map_or_else(|| "/".to_owned(), |path| path.value);
+        let clients = ClientsSpec {
+            endpoint,
+            label,
+            clients,
+            rate,
+            timeout,
+            dns_cache,
+        };
+        (clients, Traffic::Http { path })
     }
 
     fn clients(&mut self, spec: ClientsSpec, traffic: Traffic) -> Workload {
-        let clients = spec
-            .clients
-            .as_ref()
-            .map_or(CLIENTS, |clients| clients.value);
-        let rate = spec.rate.as_ref().map_or(RATE, |rate| rate.value);
-        if let Some(given) = spec
-            .clients
-            .filter(|given| !(1..=CLIENTS_MAX).contains(&given.value))
-        {
-            self.error(
-                given.referenced,
-                format!("clients must be 1 to {CLIENTS_MAX}"),
-            );
-        }
-        let total = u64::from(clients) * u64::from(rate);
+        let clients = spec.clients.unwrap_or(CLIENTS);
+        let rate = spec.rate.map_or(RATE, |rate| rate.value);
         if let Some(given) = spec
             .rate
-            .filter(|given| given.value == 0 || total > RATE_MAX)
+            .filter(|_| u64::from(clients) * u64::from(rate) > RATE_MAX)
         {
-            let message =
-                format!("rate must be at least 1, and {RATE_MAX} at most over all clients");
-            self.error(given.referenced, message);
+            let message = format!("rate must be {RATE_MAX} at most over all clients");
+            self.error(given.span, message);
         }
-        let timeout = spec.timeout.and_then(|timeout| {
-            let parsed = self.duration(&timeout)?;
-            if parsed.is_zero() {
-                self.error(timeout.referenced, "a client needs some time");
-            }
-            Some(parsed)
-        });
+        if let Some(given) = spec
+            .timeout
+            .filter(|given| given.value == Limit(Some(Duration::ZERO)))
+        {
+            let note = Note::error(given.span, "a client needs some time");
+            self.notes.push(note.hint("`none` waits for ever"));
+        }
+        let endpoint = spec.endpoint.value;
         Workload {
-            endpoint: spec.endpoint.value,
+            name: spec
+                .label
+                .map_or_else(|| endpoint.clone(), |label| label.value),
+            endpoint,
             traffic,
             clients,
             rate,
-            timeout: timeout.unwrap_or(TIMEOUT),
+            timeout: spec.timeout.map_or(Some(TIMEOUT), |given| given.value.0),
+            dns_cache: spec.dns_cache.unwrap_or_default(),
         }
     }
 
-    fn steps(&mut self, specs: Vec<Spanned<StepSpec>>, length: Duration) -> Vec<Step> {
+    fn steps(&mut self, specs: Vec<At<StepSpec>>, length: Duration) -> Vec<Step> {
         let mut steps: Vec<Step> = Vec::new();
         let mut labels = BTreeSet::new();
         for spec in specs {
-            let span = Span::from(spec.referenced);
-            let step = spec.value;
-            let at = self.duration(&step.at).unwrap_or_default();
+            let At { span, value: step } = spec;
+            let Period(at) = step.at.value;
             if steps.last().is_some_and(|last| at < last.at) {
-                self.error(step.at.referenced, "steps must be in order of time");
+                self.error(step.at.span, "steps must be in order of time");
             }
             if at > length && !length.is_zero() {
-                self.error(step.at.referenced, "this step comes after the drill's end");
+                self.error(step.at.span, "this step comes after the drill's end");
             }
             if let Some(action) = self.action(span, step, &mut labels) {
                 steps.push(Step { at, action });
@@ -240,7 +207,7 @@ impl Check {
                 let label = step.label.map(|label| {
                     if label.value == "all" || !labels.insert(label.value.clone()) {
                         let message = format!("label `{}` is taken", label.value);
-                        self.error(label.referenced, message);
+                        self.error(label.span, message);
                     }
                     label.value
                 });
@@ -248,22 +215,19 @@ impl Check {
             }
             (None, Some(heal)) => {
                 if let Some(label) = step.label {
-                    self.error(
-                        label.referenced,
-                        "only an injected fault is named with `as`",
-                    );
+                    self.error(label.span, "only an injected fault is named with `as`");
                 }
                 if heal.value == "all" {
                     return Some(Action::Heal { label: None });
                 }
                 if !labels.remove(&heal.value) {
-                    let known = labels.iter().map(String::as_str);
-                    let meant = nearest(&heal.value, known).unwrap_or_else(|| "all".into());
+                    let known: Vec<&str> = labels.iter().map(String::as_str).collect();
+                    let meant = nearest(&heal.value, &known).unwrap_or("all");
                     let message = format!(
                         "no fault injected before and not healed yet is named `{}`",
                         heal.value
                     );
-                    let note = Note::error(heal.referenced, message);
+                    let note = Note::error(heal.span, message);
                     self.notes.push(note.hint(format!("write `heal: {meant}`")));
                 }
                 let label = Some(heal.value);
@@ -276,22 +240,17 @@ impl Check {
         }
     }
 
-    fn expectations(
-        &mut self,
-        expected: &[Spanned<Expectation>],
-        workload: &[Workload],
-        drill: Span,
-    ) {
+    fn expectations(&mut self, expected: &At<Vec<At<Expectation>>>, workload: &[Workload]) {
         if expected.is_empty() {
-            self.error(drill, "a drill without `expect` proves nothing");
+            self.error(expected.span, "a drill without `expect` proves nothing");
         }
-        for expectation in expected {
-            let span = expectation.referenced;
+        for expectation in &expected.value {
+            let span = expectation.span;
             if let Some(endpoint) = expectation.value.endpoint() {
-                let clients = workload.iter().find(|clients| clients.endpoint == endpoint);
+                let clients = workload.iter().find(|clients| clients.name == endpoint);
                 match clients {
-                    None => self.no_clients(span.into(), endpoint, workload),
-                    Some(clients) => self.fits(span.into(), &expectation.value, &clients.traffic),
+                    None => self.no_clients(span, endpoint, workload),
+                    Some(clients) => self.fits(span, &expectation.value, &clients.traffic),
                 }
             }
             if let Expectation::ErrorRateBelow { percent, .. } = expectation.value
@@ -303,8 +262,8 @@ impl Check {
     }
 
     fn no_clients(&mut self, span: Span, endpoint: &str, workload: &[Workload]) {
-        let known = workload.iter().map(|clients| clients.endpoint.as_str());
-        let meant = nearest(endpoint, known);
+        let known: Vec<&str> = workload.iter().map(|clients| &*clients.name).collect();
+        let meant = nearest(endpoint, &known);
         let note = Note::error(span, format!("endpoint `{endpoint}` has no clients"));
         self.notes.push(match meant {
             Some(meant) => note.hint(format!("did you mean `{meant}`?")),
@@ -335,6 +294,11 @@ impl Check {
             self.notes.push(note.hint("write `writes-accepted-again`"));
         }
     }
+}
+
+fn is_name(name: &str) -> bool {
+    let named = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    (1..=64).contains(&name.len()) && name.chars().all(named)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Which zone or instance a target as written means: its whole name, a zone's letter, or a role's present holder.
 
 use topologies::id::{InstanceId, ZoneId};
+use topologies::nearest::nearest;
 use topologies::plan::Plan;
 
 use super::{FaultError, OUTSIDE};
-use crate::nearest::nearest;
 use crate::presence::{Presence, Role, owner};
 
 /// Replaces targets as written by targets in full.
@@ -63,11 +63,11 @@ impl Resolver<'_> {
 
     fn unknown_zone(&self, zone: &str) -> FaultError {
         let zones = self.plan.topology.zones();
-        let zones: Vec<String> = zones.map(|zone| zone.id.to_string()).collect();
+        let zones: Vec<&str> = zones.map(|zone| zone.id.as_str()).collect();
         FaultError::UnknownZone {
-            suggestion: nearest(zone, zones.iter().map(String::as_str)),
+            suggestion: nearest(zone, &zones).map(str::to_owned),
             zone: zone.to_owned(),
-            zones,
+            zones: zones.into_iter().map(str::to_owned).collect(),
         }
     }
 
@@ -80,8 +80,9 @@ impl Resolver<'_> {
             return Ok(());
         }
         let known = self.plan.instances.iter().map(|known| known.id.as_str());
+        let known: Vec<&str> = known.collect();
         Err(FaultError::UnknownInstance {
-            suggestion: nearest(instance.as_str(), known),
+            suggestion: nearest(instance.as_str(), &known).map(str::to_owned),
             instance: instance.to_string(),
         })
     }
@@ -100,8 +101,8 @@ impl Resolver<'_> {
         if let Some(instance) = self.presence.holder(self.plan, resource, role) {
             return Ok(Some(instance.id.clone()));
         }
-        let owners = || self.plan.instances.iter().filter_map(owner);
-        Err(if owners().any(|owner| owner == resource) {
+        let owners: Vec<&str> = self.plan.instances.iter().filter_map(owner).collect();
+        Err(if owners.contains(&resource) {
             FaultError::NobodyHasRole {
                 resource: resource.to_owned(),
                 role: word,
@@ -109,7 +110,7 @@ impl Resolver<'_> {
         } else {
             FaultError::UnknownResource {
                 resource: resource.to_owned(),
-                suggestion: nearest(resource, owners()),
+                suggestion: nearest(resource, &owners).map(str::to_owned),
             }
         })
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Report;
 use crate::blast_radius::Consequence;
 use crate::budget::Window;
-use crate::drill::{Expectation, Traffic};
+use crate::drill::{DnsCache, Expectation, Traffic};
 use crate::fault::Fault;
 use crate::history::{DisturbanceKind, EndpointHistory, FaultSpan};
 use crate::ledger::{Counts, Key};
@@ -90,6 +90,7 @@ enum EvidenceView<'a> {
 #[serde(rename_all = "kebab-case")]
 struct EndpointView<'a> {
     endpoint: &'a str,
+    clients: Option<ClientsView<'a>>,
     traffic: Option<&'a Traffic>,
     operations: Counts,
     operations_outside_outages: Counts,
@@ -102,6 +103,16 @@ struct EndpointView<'a> {
     unreadable: Option<&'a str>,
     reasons: Vec<ReasonView<'a>>,
     complete: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ClientsView<'a> {
+    of: &'a str,
+    count: u16,
+    rate: u32,
+    timeout_ms: Option<f64>,
+    dns_cache: DnsCache,
 }
 
 #[derive(Serialize)]
@@ -252,8 +263,18 @@ fn endpoint<'a>(
         Some(Err(why)) => (None, Some(why.as_str())),
         None => (None, None),
     };
+    let mut workload = report.drill.workload.iter();
     EndpointView {
         endpoint: &measures.endpoint,
+        clients: workload
+            .find(|clients| clients.name == measures.endpoint)
+            .map(|clients| ClientsView {
+                of: &clients.endpoint,
+                count: clients.clients,
+                rate: clients.rate,
+                timeout_ms: clients.timeout.map(millis),
+                dns_cache: clients.dns_cache,
+            }),
         traffic: history.map(|history| &history.traffic),
         operations: measures.counts,
         operations_outside_outages: measures.outside_outages,

@@ -2,9 +2,11 @@
 
 use std::fmt::{self, Write as _};
 
+use topologies::duration::rounded;
+
 use super::Report;
 use crate::budget::Window;
-use crate::duration::rounded;
+use crate::drill::Workload;
 use crate::ledger::{Counts, Key};
 use crate::verdict::{Evidence, Finding, Measures};
 use crate::verify::reconcile::Reconciliation;
@@ -56,7 +58,12 @@ fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
 
 fn endpoint(out: &mut String, report: &Report<'_>, measures: &Measures) -> fmt::Result {
     let counts = measures.counts;
-    writeln!(out, "endpoint {}", measures.endpoint)?;
+    let mut workload = report.drill.workload.iter();
+    let clients = workload.find(|clients| clients.name == measures.endpoint);
+    match clients.and_then(Workload::traits) {
+        Some(traits) => writeln!(out, "endpoint {} ({traits})", measures.endpoint)?,
+        None => writeln!(out, "endpoint {}", measures.endpoint)?,
+    }
     writeln!(out, "  operations     {}", told(counts))?;
     if !measures.outages.is_empty() {
         writeln!(

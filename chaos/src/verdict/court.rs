@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
+use topologies::duration::rounded;
 use topologies::time::Time;
 
 use super::{Evidence, Finding, KEYS_MAX, Measures, OPERATIONS_MIN, Verdict, count_outside};
 use crate::budget::{Window, owed_since};
 use crate::drill::{Expectation, Outside};
-use crate::duration::rounded;
 use crate::history::{Disturbance, DisturbanceKind, EndpointHistory, FaultSpan, History};
 use crate::ledger::{Key, Outcome};
 use crate::verify::reconcile::Reconciliation;

@@ -1,8 +1,11 @@
 //! The grammar of the command line.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use serde::{Deserialize, Serialize};
 use topologies::id::StackId;
@@ -105,7 +108,7 @@ pub(super) struct Up {
     #[arg(long, value_parser = stack)]
     pub(super) name: Option<StackId>,
     /// Where instances run
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_parser = RuntimeParser, default_value = "auto")]
     pub(super) runtime: RuntimeWish,
     /// How long things take, instead of what the file says
     #[arg(long, value_enum)]
@@ -116,6 +119,33 @@ pub(super) struct Up {
     /// Leave the stack to a daemon in the background and return when it is up
     #[arg(short, long)]
     pub(super) detach: bool,
+}
+
+/// Reads a runtime. The simulator is none: its time is not that of clients who would connect.
+#[derive(Clone, Debug)]
+struct RuntimeParser;
+
+impl TypedValueParser for RuntimeParser {
+    type Value = RuntimeWish;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<RuntimeWish, clap::Error> {
+        if value == "simulated" {
+            let message = "there is nothing to connect to in the simulator: `localaws rehearse FILE` runs a topology in it, under \
+                           random faults\n";
+            return Err(clap::Error::raw(ErrorKind::InvalidValue, message).with_cmd(command));
+        }
+        EnumValueParser::<RuntimeWish>::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let values = RuntimeWish::value_variants().iter();
+        Some(Box::new(values.filter_map(ValueEnum::to_possible_value)))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -333,6 +363,9 @@ pub(super) struct DrillRun {
     /// The drill file
     #[arg(value_hint = ValueHint::FilePath)]
     pub(super) file: PathBuf,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(super) json: bool,
     /// Write report.txt, report.json and junit.xml into this directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) report: Option<PathBuf>,
@@ -353,6 +386,9 @@ pub(super) struct Rehearse {
     /// The first seed
     #[arg(long, default_value_t = 0)]
     pub(super) seed: u64,
+    /// How long things take, instead of what the file says
+    #[arg(long, value_enum)]
+    pub(super) timing: Option<TimingProfile>,
 }
 
 /// Check what this machine has and lacks
@@ -391,5 +427,5 @@ fn stack(text: &str) -> Result<StackId, String> {
 }
 
 fn delay(text: &str) -> Result<Duration, String> {
-    ::chaos::duration::parse(text).ok_or_else(|| "write it as `50ms` or `1.5s`".to_owned())
+    topologies::duration::parse(text).ok_or_else(|| "write it as `50ms` or `1.5s`".to_owned())
 }

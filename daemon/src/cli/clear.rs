@@ -39,7 +39,6 @@ fn kinds(record: &Record) -> Vec<RuntimeKind> {
         (None, RuntimeWish::Auto) => vec![RuntimeKind::Process, RuntimeKind::Docker],
         (None, RuntimeWish::Docker) => vec![RuntimeKind::Docker],
         (None, RuntimeWish::Process) => vec![RuntimeKind::Process],
-        (None, RuntimeWish::Simulated) => vec![RuntimeKind::Simulated],
     }
 }
 

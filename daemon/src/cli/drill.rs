@@ -1,5 +1,7 @@
 //! `drill run` and `rehearse`: breaks a stack and judges what its clients saw.
 
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,15 +12,18 @@ use ::chaos::report::{self, Report};
 use ::chaos::verdict::judge;
 use async_trait::async_trait;
 use proxies::Ports;
+use tokio::signal::unix::{SignalKind, signal};
 use topologies::address::Slot;
 use topologies::check::{Overrides, check_with};
 use topologies::event::{Event, EventKind};
 use topologies::id::{FaultId, StackId};
-use topologies::notes::{self, Note, Severity, Span, Style};
+use topologies::notes::{self, Style};
 use topologies::plan::{Endpoint, plan};
+use topologies::yaml::MAX_BYTES;
 
 use super::args::{DrillCommand, DrillRun, Rehearse};
 use super::exit::{Exit, Failure};
+use super::keep::overrides;
 use super::progress::Display;
 use super::target::{self, Target};
 use super::topology_file::{self, TopologyFile};
@@ -32,15 +37,18 @@ use crate::stack::Injected;
 use crate::up::Progress;
 use crate::workload::{self, DrillError, Place, Rig};
 
+/// The file in a stack's directory that a drill locks.
+const LOCK: &str = "drill.lock";
 /// Schedules from one line of progress to the next.
 const STEP: u64 = 500;
-/// The largest drill file, in bytes.
-const BYTES_MAX: usize = 1 << 20;
 
 pub(super) fn run(arguments: super::args::Drill, stack: Option<StackId>) -> Result<Exit, Failure> {
     let DrillCommand::Run(arguments) = arguments.command;
     let drill = read(&arguments.file)?;
     let target = target::find(stack)?;
+    // What can be known to fail at the end is told before minutes are spent.
+    prepare(&arguments)?;
+    let _alone = alone(&target)?;
     let outcome = conduct(&target, &drill)?;
     deliver(&arguments, &outcome)?;
     Ok(Exit::from_number(outcome.verdict.exit_code()))
@@ -48,7 +56,7 @@ pub(super) fn run(arguments: super::args::Drill, stack: Option<StackId>) -> Resu
 
 pub(super) fn rehearse(arguments: &Rehearse) -> Result<Exit, Failure> {
     let file = TopologyFile::read(&arguments.file)?;
-    let topology = file.topology(&Overrides::default())?;
+    let topology = file.topology(&overrides(None, arguments.timing))?;
     let slot = Slot::new(Slot::MIN).expect("the lowest slot is one");
     let plan = Arc::new(plan(&topology, slot));
     let display = Display::new();
@@ -88,6 +96,42 @@ struct Outcome {
     junit: String,
 }
 
+/// Two drills at once would judge each other's faults: only one at a time has a stack. The lock goes with the process.
+fn alone(target: &Target) -> Result<File, Failure> {
+    let path = target.home.stack(&target.name).path().join(LOCK);
+    let failed = |error: io::Error| {
+        Failure::machine(format!("failed to lock `{}`: {error}", path.display()))
+    };
+    let lock = File::create(&path).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Failure::wrong(format!(
+            "another drill runs on stack `{}`",
+            target.name
+        ))
+        .hint("wait for its end, or end it with Ctrl-C")),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Ctrl-C, or what a supervisor sends in its place.
+async fn interrupted() {
+    let terminated = signal(SignalKind::terminate());
+    let terminated = async {
+        match terminated {
+            Ok(mut terminated) => {
+                terminated.recv().await;
+            }
+            // Then only Ctrl-C ends it.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}
+
 /// Runs the drill against the stack. Ctrl-C ends it: everything is healed, and nothing is judged.
 fn conduct(target: &Target, drill: &Drill) -> Result<Outcome, Failure> {
     let display = Display::new();
@@ -97,8 +141,11 @@ fn conduct(target: &Target, drill: &Drill) -> Result<Outcome, Failure> {
         let rig = Remote(target);
         let history = tokio::select! {
             history = workload::run(drill, &place, &rig, &tell) => history,
-            _ = tokio::signal::ctrl_c() => {
+            () = interrupted() => {
                 let healed = rig.heal(None).await;
+                let verdict = "unknown".to_owned();
+                // Whoever interrupts a drill knows it; the timeline is for others.
+                let _noted = rig.note(EventKind::DrillEnded { drill: drill.name.clone(), verdict }).await;
                 return Err(match healed {
                     Ok(_) => Failure::new(Exit::Unknown, "interrupted; everything is healed"),
                     Err(why) => Failure::new(Exit::Unknown, format!("interrupted; failed to heal: {why}")),
@@ -245,7 +292,24 @@ impl Rig for Remote<'_> {
 
 /// Prints the report and writes the files that were asked for.
 fn deliver(arguments: &DrillRun, outcome: &Outcome) -> Result<(), Failure> {
-    output::print(&outcome.text)?;
+    output::print(if arguments.json {
+        &outcome.json
+    } else {
+        &outcome.text
+    })?;
+    if let Some(directory) = &arguments.report {
+        write(&directory.join("report.txt"), &outcome.text)?;
+        write(&directory.join("report.json"), &outcome.json)?;
+        write(&directory.join("junit.xml"), &outcome.junit)?;
+    }
+    if let Some(file) = &arguments.junit {
+        write(file, &outcome.junit)?;
+    }
+    Ok(())
+}
+
+/// Makes the directory of the reports, and sees whether they can be written.
+fn prepare(arguments: &DrillRun) -> Result<(), Failure> {
     if let Some(directory) = &arguments.report {
         std::fs::create_dir_all(directory).map_err(|error| {
             Failure::machine(format!(
@@ -253,12 +317,24 @@ fn deliver(arguments: &DrillRun, outcome: &Outcome) -> Result<(), Failure> {
                 directory.display()
             ))
         })?;
-        write(&directory.join("report.txt"), &outcome.text)?;
-        write(&directory.join("report.json"), &outcome.json)?;
-        write(&directory.join("junit.xml"), &outcome.junit)?;
+        for file in ["report.txt", "report.json", "junit.xml"] {
+            writable(&directory.join(file))?;
+        }
     }
-    if let Some(file) = &arguments.junit {
-        write(file, &outcome.junit)?;
+    arguments.junit.as_deref().map_or(Ok(()), writable)
+}
+
+/// Whether a file can be written; one that is not there is not left behind.
+fn writable(path: &Path) -> Result<(), Failure> {
+    let existed = path.exists();
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    opened.map_err(|error| {
+        Failure::machine(format!("`{}` can not be written: {error}", path.display()))
+            .hint("the drill was not begun")
+    })?;
+    if !existed {
+        // An empty report does less harm than a drill that is not begun.
+        let _removed = std::fs::remove_file(path);
     }
     Ok(())
 }
@@ -270,10 +346,9 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 
 /// Reads a drill file; its mistakes are shown as those of a topology file.
 fn read(path: &Path) -> Result<Drill, Failure> {
-    let text = topology_file::text(path, BYTES_MAX, "a drill")?;
-    drill::parse(&text).map_err(|mistakes| {
+    let text = topology_file::text(path, MAX_BYTES, "a drill")?;
+    drill::parse(&text).map_err(|notes| {
         let shown = path.display().to_string();
-        let notes: Vec<Note> = mistakes.iter().map(as_note).collect();
         output::eprint(&notes::render(&notes, &text, &shown, Style::Ansi));
         output::eprint("\n");
         let count = match notes.len() {
@@ -282,17 +357,4 @@ fn read(path: &Path) -> Result<Drill, Failure> {
         };
         Failure::wrong(format!("`{shown}` has {count}"))
     })
-}
-
-fn as_note(mistake: &drill::note::Note) -> Note {
-    Note {
-        severity: Severity::Error,
-        span: Span {
-            line: mistake.span.line,
-            column: mistake.span.column,
-            length: mistake.span.length,
-        },
-        message: mistake.message.clone(),
-        hint: mistake.hint.clone(),
-    }
 }

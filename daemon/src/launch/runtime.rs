@@ -23,12 +23,6 @@ pub(super) async fn choose(
             Ok(chosen) => Ok(chosen),
             Err(cause) => process(options, format!("no Docker engine: {cause}")).await,
         },
-        RuntimeWish::Simulated => {
-            return Err(UpError::Topology {
-                message: "the simulated runtime has no real time".to_owned(),
-                hint: Some("`localaws rehearse FILE` runs a stack in virtual time".to_owned()),
-            });
-        }
     };
     chosen.map_err(|cause| machine(&cause))
 }

@@ -114,27 +114,37 @@ impl fmt::Display for ScheduledFault {
     }
 }
 
-/// Draws a schedule: a few faults, most of them after the one before is over, some on top of it.
+/// Draws a schedule: a few faults, most of them after the one before is over, some on top of it. The slower the control plane is by
+/// its timing, the longer they last: a fault that is over before it is noticed shows nothing.
 pub(super) fn draw_schedule(plan: &Plan, rng: &mut ChaCha8Rng) -> Vec<ScheduledFault> {
     let mut at = Duration::from_millis(rng.random_range(100..2_000));
     let count = rng.random_range(1..=4);
+    let recovery = recovery_millis(plan);
     let mut schedule = Vec::new();
     for _ in 0..count {
         let fault = draw_fault(plan, rng);
         let longest = match fault {
             Fault::KillDaemon(Moment::Now) | Fault::Restart => 1_500,
             Fault::KillDaemon(_) => 4_000,
-            _ => 9_000,
+            _ => recovery.saturating_mul(2).max(9_000),
         };
         let lasts = Duration::from_millis(rng.random_range(200..longest));
         schedule.push(ScheduledFault { at, lasts, fault });
         at += if rng.random_bool(0.35) {
             Duration::from_millis(rng.random_range(0..2_500))
         } else {
-            lasts + Duration::from_millis(rng.random_range(0..7_000))
+            lasts + Duration::from_millis(rng.random_range(0..recovery.max(7_000)))
         };
     }
     schedule
+}
+
+/// How long the control plane takes at most from a fault to the end of the failover, in milliseconds.
+fn recovery_millis(plan: &Plan) -> u64 {
+    let timing = &plan.topology.timing;
+    let detection = (timing.probe_interval + timing.probe_timeout) * (timing.probe_threshold + 1);
+    let failover = timing.db_failover.1.max(timing.cache_failover.1);
+    u64::try_from((detection + failover).as_millis()).unwrap_or(u64::MAX)
 }
 
 fn draw_fault(plan: &Plan, rng: &mut ChaCha8Rng) -> Fault {

@@ -1,9 +1,9 @@
 //! A drill's clients: each does one thing over and over through an endpoint's name and notes in the ledger how it went.
 //!
-//! They behave as careful applications do: a name is resolved for every new connection, every wait is bounded, a connection that
-//! failed is replaced. An answer that did not come leaves the operation's outcome unknown, never failed.
+//! Unless the drill gives them a weakness they behave as careful applications do: a name is resolved for every new connection,
+//! every wait is bounded, a connection that failed is replaced. An answer that did not come leaves the operation's outcome unknown, never failed.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,14 +12,13 @@ use chaos::ledger::{Key, Ledger};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use proxies::dns::client::lookup;
 use redis::AsyncConnectionConfig;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 use tokio_postgres::NoTls;
 use tokio_util::sync::CancellationToken;
 
+use super::target::Target;
 use crate::driver::Clock;
 
 /// The pause after a failure: a client that hammers measures itself.
@@ -27,19 +26,6 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// What the tables and keys that clients write to are called, and a number.
 pub const TABLE: &str = "localaws_drill";
-
-/// Where a client goes and how it gets there.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// The resolver that it asks.
-    pub resolver: SocketAddr,
-    /// The endpoint's name.
-    pub name: String,
-    /// The endpoint's port, where it really is.
-    pub port: u16,
-    /// The longest that a client waits for a name, a connection or an answer.
-    pub patience: Duration,
-}
 
 /// One client's place in a drill.
 #[derive(Clone)]
@@ -65,20 +51,6 @@ enum Try {
     Failed(String),
     /// It may have been applied.
     Unknown(String),
-}
-
-impl Target {
-    /// Resolves the name.
-    async fn address(&self) -> Result<SocketAddr, String> {
-        let answer = lookup(self.resolver, &self.name, self.patience)
-            .await
-            .map_err(|cause| cause.to_string())?;
-        let address = answer.addresses.first().ok_or("the name has no address")?;
-        Ok(SocketAddr::from(SocketAddrV4::new(
-            Ipv4Addr::clone(address),
-            self.port,
-        )))
-    }
 }
 
 impl Client {
@@ -136,12 +108,10 @@ impl Client {
             },
         };
         let statement = format!("INSERT INTO {table} (key) VALUES ($1)");
-        match timeout(
-            self.target.patience,
-            sql.client.execute(&statement, &[&key.to_string()]),
-        )
-        .await
-        {
+        let key = key.to_string();
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&key];
+        let answer = sql.client.execute(&statement, &parameters);
+        match self.target.patience.wait(answer).await {
             Ok(Ok(_)) => Try::Acknowledged,
             // The server answered that it refuses: nothing was written. Anything else says nothing about the commit.
             Ok(Err(cause)) => match cause.as_db_error() {
@@ -150,7 +120,7 @@ impl Client {
                 }
                 Some(_) | None => Try::Unknown(crate::effects::chain(&cause)),
             },
-            Err(_) => Try::Unknown("no answer to the commit in time".to_owned()),
+            Err(waited) => Try::Unknown(format!("no answer to the commit {waited}")),
         }
     }
 
@@ -191,11 +161,12 @@ impl Client {
         };
         let mut command = redis::cmd("SADD");
         command.arg(set).arg(key.to_string());
-        match timeout(self.target.patience, command.query_async::<i64>(redis)).await {
+        let answer = command.query_async::<i64>(redis);
+        match self.target.patience.wait(answer).await {
             Ok(Ok(_)) => Try::Acknowledged,
             Ok(Err(cause)) if cause.code().is_some() => Try::Failed(cause.to_string()),
             Ok(Err(cause)) => Try::Unknown(cause.to_string()),
-            Err(_) => Try::Unknown("no answer in time".to_owned()),
+            Err(waited) => Try::Unknown(format!("no answer {waited}")),
         }
     }
 
@@ -208,11 +179,11 @@ impl Client {
                 self.clock.now(),
                 tokio::time::Instant::now(),
             );
-            let result = match timeout(self.target.patience, self.get(&mut connection, &path)).await
-            {
+            let answer = self.get(&mut connection, &path);
+            let result = match self.target.patience.wait(answer).await {
                 Ok(Ok(())) => Try::Acknowledged,
                 Ok(Err(why)) => Try::Failed(why),
-                Err(_) => Try::Failed("no answer in time".to_owned()),
+                Err(waited) => Try::Failed(format!("no answer {waited}")),
             };
             let went_well = matches!(result, Try::Acknowledged);
             if !went_well {
@@ -281,9 +252,11 @@ impl Sql {
                 .await
                 .map_err(|cause| crate::effects::chain(&cause))
         };
-        let (client, connection) = timeout(target.patience, connect)
+        let (client, connection) = target
+            .patience
+            .wait(connect)
             .await
-            .map_err(|_| "no connection in time".to_owned())??;
+            .map_err(|waited| format!("no connection {waited}"))??;
         let mut task = JoinSet::new();
         task.spawn(async move {
             // The client's next statement tells what happened.
@@ -313,12 +286,14 @@ pub async fn redis_connection(
     let client = redis::Client::open(format!("redis://{credentials}{address}/"))
         .map_err(|cause| cause.to_string())?;
     let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(target.patience))
-        .set_response_timeout(Some(target.patience));
+        .set_connection_timeout(target.patience.limit())
+        .set_response_timeout(target.patience.limit());
     let connect = client.get_multiplexed_async_connection_with_config(&config);
-    timeout(target.patience, connect)
+    target
+        .patience
+        .wait(connect)
         .await
-        .map_err(|_| "no connection in time".to_owned())?
+        .map_err(|waited| format!("no connection {waited}"))?
         .map_err(|cause| cause.to_string())
 }
 

@@ -38,7 +38,7 @@ pub(super) async fn clear(
                 .map_err(|cause| crate::effects::chain(&cause))
         }
         Traffic::RedisWrites => {
-            let target = place.target(endpoint, PATIENCE);
+            let target = place.careful(endpoint, PATIENCE);
             let mut redis =
                 redis_connection(&target, place.auth_token(endpoint).as_deref()).await?;
             let deleted: Result<i64, _> =
@@ -88,7 +88,7 @@ async fn read(
             rows.iter().map(|row| row.get(0)).collect()
         }
         Traffic::RedisWrites => {
-            let target = place.target(endpoint, PATIENCE);
+            let target = place.careful(endpoint, PATIENCE);
             let mut redis =
                 redis_connection(&target, place.auth_token(endpoint).as_deref()).await?;
             let members = redis::cmd("SMEMBERS")
@@ -109,5 +109,5 @@ async fn connect_sql(endpoint: &Endpoint, place: &Place) -> Result<Sql, String> 
     let config = place
         .sql_config(endpoint)
         .ok_or("the endpoint is no database's")?;
-    Sql::connect(&place.target(endpoint, PATIENCE), &config).await
+    Sql::connect(&place.careful(endpoint, PATIENCE), &config).await
 }

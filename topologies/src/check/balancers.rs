@@ -7,7 +7,6 @@ use super::{Checker, identifiers};
 use crate::defaults;
 use crate::id::{LoadBalancerId, TargetGroupId};
 use crate::notes::Span;
-use crate::spec::values::Words;
 use crate::spec::{
     ActionSpec, At, FixedResponseSpec, ListenerSpec, LoadBalancerSpec, LoadBalancerTypeSpec,
     RuleSpec,
@@ -15,6 +14,7 @@ use crate::spec::{
 use crate::topology::{
     Listener, LoadBalancer, LoadBalancerType, Protocol, Rule, RuleAction, TargetGroup,
 };
+use crate::yaml::values::Words;
 
 /// The target groups by name, and which load balancer uses each.
 struct Groups<'t> {

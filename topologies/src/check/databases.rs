@@ -5,9 +5,9 @@ use crate::defaults;
 use crate::id::{DbInstanceId, RegionId, ZoneId};
 use crate::notes::Span;
 use crate::plan;
-use crate::spec::values::Version;
 use crate::spec::{At, DbInstanceSpec};
 use crate::topology::DbInstance;
+use crate::yaml::values::Version;
 
 /// Master user names that RDS or the engine keeps for itself.
 const RESERVED_USERS: [&str; 8] = [

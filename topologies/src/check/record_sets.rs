@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Checker;
+use crate::nearest::nearest;
 use crate::spec::{At, RecordSpec};
 use crate::topology::{FailoverRole, Record, RecordValue};
 
@@ -190,7 +191,7 @@ fn aliases(checker: &mut Checker<'_>, records: &[Written<'_>]) {
             let known: Vec<&str> = balancers
                 .chain(records.iter().map(|(_, other)| other.name.as_str()))
                 .collect();
-            let hint = match crate::spec::nearest(&alias.value, &known) {
+            let hint = match nearest(&alias.value, &known) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => {
                     "an alias is a load balancer's name or an A record's of the same hosted zone"

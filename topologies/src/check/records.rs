@@ -11,11 +11,11 @@ use super::{Checker, record_sets};
 use crate::defaults;
 use crate::id::{HealthCheckId, LoadBalancerId};
 use crate::names;
-use crate::spec::values::Words;
 use crate::spec::{At, FailoverSpec, ProtocolSpec, RecordSpec, RecordTypeSpec};
 use crate::topology::{
     FailoverRole, HealthCheck, HostedZone, Protocol, Record, RecordValue, Topology,
 };
+use crate::yaml::values::Words;
 
 pub(super) fn health_checks(checker: &mut Checker<'_>, topology: &Topology) -> Vec<HealthCheck> {
     let spec = checker.spec;

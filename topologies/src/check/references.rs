@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Checker;
+use crate::nearest::nearest;
 use crate::reference::{Piece, Referable, Reference, Unclosed, Unknown, pieces};
-use crate::spec::{At, Spec, nearest};
+use crate::spec::{At, Spec};
 
 /// What references may name. Declared is enough: a thing with a mistake is told of where it is declared.
 pub(super) fn referable(spec: &Spec) -> BTreeMap<&str, Referable> {

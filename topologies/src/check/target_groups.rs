@@ -6,9 +6,9 @@ use super::{Checker, identifiers};
 use crate::defaults;
 use crate::id::{ServiceId, TargetGroupId};
 use crate::notes::Span;
-use crate::spec::values::{Period, StatusCodes};
 use crate::spec::{At, ProtocolSpec, TargetGroupSpec, TargetHealthCheckSpec};
 use crate::topology::{Protocol, Service, TargetGroup, TargetHealthCheck};
+use crate::yaml::values::{Period, StatusCodes};
 
 impl From<ProtocolSpec> for Protocol {
     fn from(written: ProtocolSpec) -> Self {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::Checker;
 use crate::defaults;
-use crate::spec::values::{Period, PeriodRange};
 use crate::spec::{At, ProfileSpec, TimingFields};
 use crate::topology::Timing;
+use crate::yaml::values::{Period, PeriodRange};
 
 pub(super) fn timing(checker: &mut Checker<'_>) -> Timing {
     let Some(written) = &checker.spec.timing else {

@@ -1,64 +1,28 @@
 //! A topology file as written: AWS's words, every value with its place.
 //!
 //! The types here are the file's only description: what a field may hold is in their JSON schema, which editors use and which
-//! a file is held against ([`read`]) before it is decoded. Names are not resolved here and no default is filled.
-
-mod decode;
-mod shape;
-mod tree;
-pub mod values;
+//! a file is held against ([`yaml::read`]) before it is decoded. Names are not resolved here and no default is filled.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use decode::At;
-pub(crate) use shape::nearest;
-pub use tree::MAX_BYTES;
-use values::{Literal, Named, Period, PeriodRange, StatusCodes, Version, Words};
+pub use crate::yaml::At;
+use crate::yaml::values::{Literal, Named, Period, PeriodRange, StatusCodes, Version, Words};
+use crate::yaml::{self, Language, Read};
 
-use crate::notes::Note;
+const TOPOLOGY: Language = Language {
+    noun: "topology",
+    beginning: "a topology begins with `region` and `availability-zones`",
+};
 
-/// A text read as a topology file.
-pub struct Read {
-    /// The file, if it has the right shape apart from fields that nobody knows.
-    pub spec: Option<Spec>,
-    /// Every mistake of shape: unknown and missing fields, wrong kinds of value, numbers out of range.
-    pub notes: Vec<Note>,
-}
-
-/// Reads a text.
-pub fn read(text: &str) -> Read {
-    let mut tree = match tree::parse(text) {
-        Ok(tree) => tree,
-        Err(note) => {
-            return Read {
-                spec: None,
-                notes: vec![note],
-            };
-        }
-    };
-    let shape::Verdict { mut notes, usable } = shape::hold_against(&mut tree, &schema());
-    if !usable {
-        return Read { spec: None, notes };
-    }
-    match decode::decode(&tree) {
-        Ok(spec) => Read {
-            spec: Some(spec),
-            notes,
-        },
-        Err(note) => {
-            // A number out of range was told already; it may not fit its type either.
-            if notes.is_empty() {
-                notes.push(note);
-            }
-            Read { spec: None, notes }
-        }
-    }
+/// Reads a text as a topology file, with every mistake of shape.
+pub fn read(text: &str) -> Read<Spec> {
+    yaml::read(text, TOPOLOGY)
 }
 
 /// The JSON schema of topology files, for editors.
 pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(Spec).to_value()
+    yaml::schema::<Spec>()
 }
 
 /// A stack: application instances, load balancers, databases, caches and DNS in emulated Availability Zones.

@@ -16,10 +16,17 @@ expect:
   - writes-accepted-again: {endpoint: orders, within: 1s}
 ";
 
+fn told(note: &Note) -> String {
+    let Span { line, column, .. } = note.span;
+    let hint = note.hint.as_ref();
+    let hint = hint.map_or_else(String::new, |hint| format!(" (hint: {hint})"));
+    format!("{line}:{column}: {}{hint}\n", note.message)
+}
+
 fn check(text: &str) -> String {
     match parse(text) {
         Ok(_) => "no mistake".to_owned(),
-        Err(notes) => notes.iter().map(|note| format!("{note}\n")).collect(),
+        Err(notes) => notes.iter().map(told).collect(),
     }
 }
 
@@ -55,7 +62,7 @@ fn defaults_are_filled() {
     );
     assert_eq!(
         (clients.clients, clients.rate, clients.timeout),
-        (CLIENTS, RATE, TIMEOUT)
+        (CLIENTS, RATE, Some(TIMEOUT))
     );
 }
 
@@ -64,7 +71,7 @@ fn every_mistake_of_meaning_is_told_at_once() {
     let text = "\
 name: a b
 workload:
-  - sql-writes: {endpoint: orders, clients: 0, timeout: soon}
+  - sql-writes: {endpoint: orders, clients: 0, timeout: 0s}
   - sql-writes: {endpoint: orders, rate: 50000}
   - http: {endpoint: site, path: whoami}
 steps:
@@ -78,7 +85,7 @@ steps:
     as: nothing
   - at: 2m
 duration: 1m
-settle: 3 weeks
+settle: 2h
 expect:
   - writes-accepted-again: {endpoint: order, within: 1s}
   - writes-accepted-again: {endpoint: site, within: 1s}
@@ -87,10 +94,10 @@ expect:
 ";
     insta::assert_snapshot!(check(text), @"
     1:7: name `a b` must be 1 to 64 letters, digits, `-` and `_`
-    3:45: clients must be 1 to 1000
-    3:57: `soon` is no duration (hint: write `250ms`, `3s` or `1m30s`)
-    4:28: endpoint `orders` has clients already
-    4:42: rate must be at least 1, and 100000 at most over all clients
+    3:45: 0 is out of range: allowed is 1 to 1000
+    3:57: a client needs some time (hint: `none` waits for ever)
+    4:28: `orders` has clients already (hint: give these another name: `as: impatient`)
+    4:42: rate must be 100000 at most over all clients
     5:34: path `whoami` must begin with `/` and have no spaces
     10:9: steps must be in order of time
     11:11: no fault injected before and not healed yet is named `crush` (hint: write `heal: crash`)
@@ -98,7 +105,7 @@ expect:
     14:9: only an injected fault is named with `as`
     15:5: a step has either `inject` or `heal`
     15:9: this step comes after the drill's end
-    17:9: `3 weeks` is no duration (hint: write `250ms`, `3s` or `1m30s`)
+    17:9: settling takes at most 1h
     19:5: endpoint `order` has no clients (hint: did you mean `orders`?)
     20:5: this speaks of writes, but the endpoint's clients only request
     21:5: this speaks of requests, but the endpoint's clients write (hint: write `writes-accepted-again`)
@@ -107,7 +114,81 @@ expect:
     let text = DRILL.replace("duration: 3s", "duration: 0s");
     assert_eq!(check(&text), "11:11: a drill needs some time\n");
     let text = DRILL.split("expect:").next().unwrap().to_owned() + "expect: []\n";
-    insta::assert_snapshot!(check(&text), @"1:7: a drill without `expect` proves nothing");
+    insta::assert_snapshot!(check(&text), @"12:9: a drill without `expect` proves nothing");
+}
+
+#[test]
+fn clients_have_names_and_weaknesses() {
+    let text = DRILL.replace(
+        "  - http: {endpoint: site}",
+        "  - sql-writes: {endpoint: orders, as: stubborn, timeout: none, dns-cache: forever}
+  - http: {endpoint: site, dns-cache: ttl}",
+    );
+    let drill = parse(&text).unwrap();
+    let traits: Vec<_> = drill.workload.iter().map(Workload::traits).collect();
+    assert_eq!(
+        traits,
+        [
+            None,
+            Some("clients of orders, without timeout, names cached for ever".to_owned()),
+            Some("names cached for their TTL".to_owned()),
+        ]
+    );
+    let stubborn = &drill.workload[1];
+    assert_eq!(
+        (&*stubborn.name, &*stubborn.endpoint, stubborn.timeout),
+        ("stubborn", "orders", None)
+    );
+}
+
+#[test]
+fn every_mistake_of_shape_is_told_at_once_and_with_those_of_meaning() {
+    let text = "\
+nmae: sample
+workload:
+  - sql-write: {endpoint: orders, tiemout: 1s}
+  - http: {endpoint: site, dns-cache: sometimes, clients: many}
+    sql-writes: {endpoint: orders}
+  - site
+  - {}
+steps:
+  - at: 1s
+    inject: {kil-az: {zone: a, mode: water}}
+    wehn: 2s
+  - at: 1s
+    inject: {explode: {zone: a}}
+duration: 3 weeks
+budget: {zone: 2}
+expect:
+  - writes-accepted-again: {endpoint: orders}
+  - error-rate-below: {endpoint: site, percent: 0.5, outside: work}
+";
+    insta::assert_snapshot!(check(text), @"
+    1:1: unknown field `nmae` (hint: did you mean `name`?)
+    3:5: unknown field `sql-write` in `workload` (hint: did you mean `sql-writes`?)
+    3:35: unknown field `tiemout` in `workload.sql-writes` (hint: did you mean `timeout`?)
+    4:39: unknown value `sometimes` (hint: allowed: `none`, `ttl`, `forever`)
+    4:59: expected a whole number, found `many`
+    5:5: `workload` has `http`, `sql-writes`, and can be only one
+    6:5: expected one of `sql-writes`, `redis-writes`, `http` and what belongs to it, found `site`
+    7:5: `workload` is empty (hint: write one of `sql-writes`, `redis-writes`, `http`)
+    10:14: unknown field `kil-az` in `steps.inject` (hint: did you mean `kill-az`?)
+    10:38: unknown value `water` (hint: allowed: `power`, `network`)
+    11:5: unknown field `wehn` in `steps` (hint: known fields: `at`, `inject`, `as`, `heal`)
+    13:14: unknown field `explode` in `steps.inject` (hint: known fields: `kill-az`, `kill`, `stop`, `freeze`, `partition`, `slow`)
+    14:11: can not read `3 weeks` (hint: a duration is written \"500ms\", \"30s\", \"5m\" or \"1h\")
+    15:10: unknown field `zone` in `budget` (hint: did you mean `zones`?)
+    17:28: `expect.writes-accepted-again` has no `within` (hint: `within`: How long it may take.)
+    18:63: unknown value `work` (hint: allowed: `outage-windows`, `nothing`)
+    ");
+    let text = DRILL.replace(
+        "{endpoint: site}",
+        "{endpoint: site, colour: red, path: here}",
+    );
+    insta::assert_snapshot!(check(&text), @"
+    4:28: unknown field `colour` in `workload.http` (hint: known fields: `endpoint`, `path`, `as`, `clients`, `rate`, `timeout`, `dns-cache`)
+    4:47: path `here` must begin with `/` and have no spaces
+    ");
 }
 
 #[test]
@@ -125,13 +206,13 @@ fn what_is_no_drill_is_told_with_its_place() {
         all.push_str(&check(&text));
     }
     insta::assert_snapshot!(all, @"
-    1:1: unknown field `nmae`, expected one of name, description, topology, workload, steps, duration, settle, budget, expect
-    7:14: unknown variant `kil-az`, expected one of kill-az, kill, stop, freeze, partition, slow
-    13:55: `1 sec` is no duration, write `250ms`, `3s` or `1m30s`
-    11:1: missing field `duration`
-    5:6: while parsing a flow mapping, did not find expected ',' or '}'
-    1:1: expected mapping start
-    1:1: unexpected end of input
+    1:1: unknown field `nmae` (hint: did you mean `name`?)
+    7:14: unknown field `kil-az` in `steps.inject` (hint: did you mean `kill-az`?)
+    13:55: can not read `1 sec` (hint: a duration is written \"500ms\", \"30s\", \"5m\" or \"1h\")
+    1:1: the file has no `duration` (hint: `duration`: How long clients work.)
+    5:6: not valid YAML: while parsing a flow mapping, did not find expected ',' or '}' (hint: a drill is a YAML mapping; check indentation, quotes and brackets around this place)
+    1:1: expected a mapping, found a list (hint: a drill has `name`, `workload`, `steps`, `duration` and `expect`)
+    1:1: this file is empty (hint: a drill has `name`, `workload`, `steps`, `duration` and `expect`)
     ");
 }
 
@@ -142,7 +223,11 @@ fn bombs_are_refused() {
         let alias = format!("*a{},", level - 1).repeat(10);
         laughs.push_str(&format!("a{level}: &a{level} [{alias}]\n"));
     }
-    for text in [laughs, "[".repeat(100_000), " ".repeat(BYTES_MAX + 1)] {
+    for text in [
+        laughs,
+        "[".repeat(100_000),
+        " ".repeat(topologies::yaml::MAX_BYTES + 1),
+    ] {
         assert_eq!(parse(&text).unwrap_err().len(), 1);
     }
 }

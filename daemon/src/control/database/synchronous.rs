@@ -32,7 +32,12 @@ impl DatabaseMachine {
         };
         let instance = &standby.instance;
         let waits = status.synchronous_standby.as_ref() == Some(instance);
-        let trouble = self.trouble(desk.now, &status, instance);
+        let trouble = match self.trouble(desk.now, &status, instance) {
+            // Nobody told this machine: the setting was changed behind its back. What is acknowledged now may be missing from the
+            // standby, which must not be promoted until it was made to wait for and has caught up again.
+            None if standby.in_sync && !waits => Some("the primary does not wait for it any more"),
+            trouble => trouble,
+        };
         if let Some(why) = trouble {
             if standby.in_sync && !desk.planted(Bug::ForgetToRecordOutOfSync) {
                 desk.emit(EventKind::StandbyOutOfSync {

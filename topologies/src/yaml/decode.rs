@@ -1,4 +1,4 @@
-//! A tree of YAML values decoded into the types of a topology file.
+//! A tree of YAML values decoded into a file's types.
 //!
 //! The tree has been held against the schema before, so that what fails here is only what a schema can not say.
 
@@ -8,7 +8,8 @@ use std::marker::PhantomData;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::value::{StrDeserializer, U32Deserializer};
 use serde::de::{
-    self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+    self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
 };
 use serde::{Deserialize, forward_to_deserialize_any};
 
@@ -168,8 +169,21 @@ impl<'de> Deserializer<'de> for &'de Node {
         _variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Undecodable> {
-        let text = self.text().unwrap_or_default();
-        visitor.visit_enum(StrDeserializer::<Undecodable>::new(&text))
+        match self.choice() {
+            Some((choice, content)) => visitor.visit_enum(Choice { choice, content }),
+            None => {
+                let text = self.text().unwrap_or_default();
+                visitor.visit_enum(StrDeserializer::<Undecodable>::new(&text))
+            }
+        }
+    }
+
+    /// A fraction is kept as text until here.
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Undecodable> {
+        match self.text().and_then(|text| text.parse().ok()) {
+            Some(number) => visitor.visit_f64(number),
+            None => self.deserialize_any(visitor),
+        }
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -189,8 +203,57 @@ impl<'de> Deserializer<'de> for &'de Node {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 char bytes byte_buf unit unit_struct
         newtype_struct seq tuple map struct identifier ignored_any
+    }
+}
+
+/// A mapping with one entry, whose key says which of several things its value is.
+struct Choice<'de> {
+    choice: &'de Node,
+    content: &'de Node,
+}
+
+impl<'de> EnumAccess<'de> for Choice<'de> {
+    type Error = Undecodable;
+    type Variant = &'de Node;
+
+    fn variant_seed<T: DeserializeSeed<'de>>(
+        self,
+        seed: T,
+    ) -> Result<(T::Value, &'de Node), Undecodable> {
+        Ok((seed.deserialize(self.choice)?, self.content))
+    }
+}
+
+impl<'de> VariantAccess<'de> for &'de Node {
+    type Error = Undecodable;
+
+    fn unit_variant(self) -> Result<(), Undecodable> {
+        Deserialize::deserialize(self)
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(
+        self,
+        seed: T,
+    ) -> Result<T::Value, Undecodable> {
+        seed.deserialize(self)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        _length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Undecodable> {
+        self.deserialize_any(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Undecodable> {
+        self.deserialize_any(visitor)
     }
 }
 

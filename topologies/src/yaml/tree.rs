@@ -10,12 +10,13 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Location, Spanned};
 
+use super::Language;
 use crate::notes::{Note, Span};
 
-/// The longest topology that is read, in bytes.
+/// The longest file that is read, in bytes.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
-/// The deepest nesting that is read; a topology needs 8.
+/// The deepest nesting that is read; our files need 8.
 const MAX_DEPTH: usize = 32;
 /// The most keys, values and collections; several times what the largest possible stack needs.
 const MAX_NODES: usize = 30_000;
@@ -57,6 +58,22 @@ impl Node {
         }
     }
 
+    /// The only entry of a mapping that has one.
+    pub(super) fn choice(&self) -> Option<(&Self, &Self)> {
+        match &self.value {
+            Value::Map(entries) => match entries.as_slice() {
+                [(choice, content)] => Some((choice, content)),
+                _ => None,
+            },
+            Value::Null
+            | Value::Bool(_)
+            | Value::Integer(_)
+            | Value::Number(_)
+            | Value::Text(_)
+            | Value::List(_) => None,
+        }
+    }
+
     /// A scalar as text.
     pub(super) fn text(&self) -> Option<String> {
         match &self.value {
@@ -69,9 +86,9 @@ impl Node {
 }
 
 /// Parses a text; a text that is no YAML yields the parser's complaint.
-pub(super) fn parse(text: &str) -> Result<Node, Note> {
+pub(super) fn parse(text: &str, language: Language) -> Result<Node, Note> {
     if text.len() > MAX_BYTES {
-        return Err(too_large());
+        return Err(too_large(language));
     }
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
@@ -90,19 +107,18 @@ pub(super) fn parse(text: &str) -> Result<Node, Note> {
         with_snippet: false,
     };
     let raw: Spanned<Raw> = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| complaint(&error, text))?;
+        .map_err(|error| complaint(&error, text, language))?;
     Ok(located(raw, text))
 }
 
 /// The note about a text beyond [`MAX_BYTES`].
-pub(super) fn too_large() -> Note {
-    Note::error(
-        Span::START,
-        "this file is larger than 1 MiB, no topology is",
-    )
+pub(super) fn too_large(language: Language) -> Note {
+    let message = format!("this file is larger than 1 MiB, no {} is", language.noun);
+    Note::error(Span::START, message)
 }
 
-fn complaint(error: &serde_saphyr::Error, text: &str) -> Note {
+fn complaint(error: &serde_saphyr::Error, text: &str, language: Language) -> Note {
+    let noun = language.noun;
     let span = error
         .location()
         .map_or(Span::START, |location| span_of(&location));
@@ -120,11 +136,12 @@ fn complaint(error: &serde_saphyr::Error, text: &str) -> Note {
         .map_or(message, |at| &message[..at]);
     if message.starts_with("multiple YAML documents") {
         return Note::error(span, "a second YAML document begins here")
-            .hint("a topology is one document; take out the `---`");
+            .hint(format!("a {noun} is one document; take out the `---`"));
     }
-    Note::error(span, format!("not valid YAML: {message}")).hint(
-        "a topology is a YAML mapping; check indentation, quotes and brackets around this place",
-    )
+    let hint = format!(
+        "a {noun} is a YAML mapping; check indentation, quotes and brackets around this place"
+    );
+    Note::error(span, format!("not valid YAML: {message}")).hint(hint)
 }
 
 fn span_of(location: &Location) -> Span {
@@ -264,6 +281,11 @@ impl<'de> Visitor<'de> for RawVisitor {
 mod tests {
     use super::*;
 
+    const LANGUAGE: Language = Language {
+        noun: "sample",
+        beginning: "",
+    };
+
     fn outline(node: &Node) -> String {
         let Span {
             line,
@@ -290,7 +312,7 @@ mod tests {
     fn every_key_and_value_has_a_place() {
         let text = "a: 16.10\nb: [x, no, \"q\"]\nb: true\n? d\n: null\n";
         insta::assert_snapshot!(
-            outline(&parse(text).unwrap()),
+            outline(&parse(text, LANGUAGE).unwrap()),
             @"Text(a)@1:1+1=Number(16.10)@1:4+5; Text(b)@2:1+1=[Text(x)@2:5+1, Text(no)@2:8+2, Text(q)@2:12+3]@2:4+1; Text(b)@3:1+1=Bool(true)@3:4+4; Text(d)@4:3+1=Null@5:3+4@1:1+1"
         );
     }
@@ -311,8 +333,9 @@ mod tests {
             ("laughs", laughs),
             ("many", many),
         ] {
-            assert!(parse(&text).is_err(), "{name} was accepted");
+            assert!(parse(&text, LANGUAGE).is_err(), "{name} was accepted");
         }
-        assert_eq!(parse(&" ".repeat(MAX_BYTES + 1)), Err(too_large()));
+        let long = " ".repeat(MAX_BYTES + 1);
+        assert_eq!(parse(&long, LANGUAGE), Err(too_large(LANGUAGE)));
     }
 }

@@ -1,4 +1,4 @@
-//! The scalar forms of a topology file: durations, status codes, words, versions.
+//! The scalar forms of our files: durations, status codes, words, versions.
 //!
 //! Each says in its JSON schema what it looks like; the forms that a schema can not check carry a `format` of ours, which
 //! `problem` knows.
@@ -12,6 +12,7 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::decode::At;
+use crate::duration;
 
 /// A duration as `500ms`, `30s`, `5m` or `1h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,10 @@ pub struct Period(pub Duration);
 /// A shortest and a longest duration, `60s-120s`, or one for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeriodRange(pub Duration, pub Duration);
+
+/// A duration, or `none` for no end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit(pub Option<Duration>);
 
 /// Status codes as AWS writes them: `200`, `200-299`, `200,301-302`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +68,9 @@ pub(super) fn problem(format: &str, text: &str) -> Option<&'static str> {
         PERIOD_RANGE if parse_range(text).is_none() => {
             Some("write a duration, \"5s\", or a shortest and a longest, \"60s-120s\"")
         }
+        LIMIT if parse_limit(text).is_none() => {
+            Some("write a duration, \"500ms\", or `none` for no end")
+        }
         STATUS_CODES if parse_codes(text).is_none() => {
             Some("write status codes as \"200\", \"200-299\" or \"200,301-302\"")
         }
@@ -73,24 +81,14 @@ pub(super) fn problem(format: &str, text: &str) -> Option<&'static str> {
 
 const PERIOD: &str = "localaws-duration";
 const PERIOD_RANGE: &str = "localaws-duration-range";
+const LIMIT: &str = "localaws-duration-or-none";
 const STATUS_CODES: &str = "localaws-status-codes";
 const VERSION: &str = "localaws-version";
 
 fn parse_period(text: &str) -> Option<Duration> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().ok()?;
-    let millis = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    // A year: more would overflow clocks that add durations.
-    const LONGEST: u64 = 365 * 24 * 3_600_000;
-    let total = number.checked_mul(millis)?;
-    (total <= LONGEST).then(|| Duration::from_millis(total))
+    // Nothing in a file is finer than a timer is.
+    let whole = |period: &Duration| period.subsec_nanos().is_multiple_of(1_000_000);
+    duration::parse(text).filter(whole)
 }
 
 fn parse_range(text: &str) -> Option<(Duration, Duration)> {
@@ -103,6 +101,13 @@ fn parse_range(text: &str) -> Option<(Duration, Duration)> {
             (range.0 <= range.1).then_some(range)
         }
         None => parse_period(text).map(|both| (both, both)),
+    }
+}
+
+fn parse_limit(text: &str) -> Option<Option<Duration>> {
+    match text {
+        "none" => Some(None),
+        text => parse_period(text).map(Some),
     }
 }
 
@@ -128,8 +133,8 @@ fn parse_version(text: &str) -> Option<u16> {
         .then_some(major)
 }
 
+/// In seconds, as AWS writes its limits and defaults, where they are whole.
 impl fmt::Display for Period {
-    /// In the largest unit up to seconds that needs no fraction; `0s` for none.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
         if millis.is_multiple_of(1_000) {
@@ -212,6 +217,14 @@ text_form!(
     "string",
     ["60s-120s", "0s"],
     "A shortest and a longest duration, or one for both."
+);
+text_form!(
+    Limit,
+    |text| parse_limit(text).map(Self),
+    LIMIT,
+    "string",
+    ["500ms", "none"],
+    "A duration, or `none` for no end."
 );
 text_form!(
     StatusCodes,
@@ -358,13 +371,14 @@ mod tests {
         let period = |text| parse_period(text).map(|p| Period(p).to_string());
         assert_eq!(period("30s").as_deref(), Some("30s"));
         assert_eq!(period("5m").as_deref(), Some("300s"));
-        assert_eq!(period("1500ms").as_deref(), Some("1500ms"));
+        assert_eq!(period("1m30s").as_deref(), Some("90s"));
+        assert_eq!(period("1.5s").as_deref(), Some("1500ms"));
         for bad in [
             "",
             "30",
             "s",
             "-1s",
-            "1.5s",
+            "1.5ms",
             "30 s",
             "99999999999999999999s",
             "9000h",

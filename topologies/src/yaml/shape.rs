@@ -1,18 +1,17 @@
-//! Holds a tree of YAML values against the JSON schema of topology files and collects every difference.
+//! Holds a tree of YAML values against a JSON schema and collects every difference.
 //!
 //! The schema comes from the types, so that the file's description exists once. Only what those types' schemas use is
-//! understood: references, kinds, enumerations, ranges, properties, items and alternatives.
+//! understood: references, kinds, enumerations, ranges, properties, items, alternatives, and choices (one of several fields).
 
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use super::Language;
 use super::tree::{Node, Value};
 use super::values;
+use crate::nearest::nearest;
 use crate::notes::{Note, Span};
-
-/// What is told of a file that has nothing of a topology.
-const BEGINNING: &str = "a topology begins with `region` and `availability-zones`";
 
 /// What the comparison found.
 pub(super) struct Verdict {
@@ -24,14 +23,15 @@ pub(super) struct Verdict {
 
 /// Compares. Unknown fields are taken out of the tree, misspelt ones renamed to what was meant, and the second of two equal
 /// keys is taken out.
-pub(super) fn hold_against(tree: &mut Node, schema: &Json) -> Verdict {
+pub(super) fn hold_against(tree: &mut Node, schema: &Json, language: Language) -> Verdict {
     let mut walk = Walk {
+        language,
         root: schema,
         notes: Vec::new(),
         usable: true,
     };
     if tree.value == Value::Null {
-        walk.refuse(Note::error(Span::START, "this file is empty").hint(BEGINNING));
+        walk.refuse(Note::error(Span::START, "this file is empty").hint(language.beginning));
     } else {
         walk.visit(tree, schema, "");
     }
@@ -42,6 +42,7 @@ pub(super) fn hold_against(tree: &mut Node, schema: &Json) -> Verdict {
 }
 
 struct Walk<'s> {
+    language: Language,
     root: &'s Json,
     notes: Vec<Note>,
     usable: bool,
@@ -67,7 +68,7 @@ impl<'s> Walk<'s> {
             let form = schema["format"].as_str().unwrap_or_default();
             self.refuse(match values::problem(form, "") {
                 Some(hint) => note.hint(hint),
-                None if at.is_empty() => note.hint(BEGINNING),
+                None if at.is_empty() => note.hint(self.language.beginning),
                 None => note,
             });
             return;
@@ -118,6 +119,8 @@ impl<'s> Walk<'s> {
             }
         };
         let named = match &node.value {
+            Value::Map(_) if choices(schema).is_some() => true,
+            _ if choices(schema).is_some() => false,
             Value::Null => any_of(&|kind| kind == "null"),
             Value::Bool(_) => any_of(&|kind| kind == "boolean"),
             // A name or password of digits only is text where text is wanted.
@@ -139,6 +142,10 @@ impl<'s> Walk<'s> {
     fn expected(&self, schema: &Json) -> String {
         if !words(schema).is_empty() {
             return format!("one of {}", list(&words(schema)));
+        }
+        if let Some(choices) = choices(schema) {
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            return format!("one of {} and what belongs to it", list(&names));
         }
         let word = |kind: &str| match kind {
             "string" => "text",
@@ -197,7 +204,10 @@ impl<'s> Walk<'s> {
         let Value::Map(entries) = &mut node.value else {
             return;
         };
-        let fields = schema["properties"].as_object();
+        let choices = choices(schema);
+        let is_choice = choices.is_some();
+        let fields = choices.or_else(|| fields(schema));
+        let mut dropped = false;
         let free = &schema["additionalProperties"];
         let mut seen: BTreeMap<String, u32> = BTreeMap::new();
         let mut kept = Vec::with_capacity(entries.len());
@@ -206,17 +216,24 @@ impl<'s> Walk<'s> {
                 self.refuse(Note::error(key.span, "a name must be text"));
                 continue;
             };
-            let mut field = fields.and_then(|fields| fields.get(&name));
-            if let (None, Some(fields), false) = (field, fields, free.is_object()) {
-                let known: Vec<&str> = fields.keys().map(String::as_str).collect();
+            let field_of = |name: &str| {
+                let fields = fields.as_ref()?.iter();
+                fields
+                    .clone()
+                    .find_map(|(known, field)| (*known == name).then_some(*field))
+            };
+            let mut field = field_of(&name);
+            if let (None, Some(fields), false) = (field, &fields, free.is_object()) {
+                let known: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
                 let near = nearest(&name, &known).map(str::to_owned);
                 self.notes
                     .push(unknown_field(&key, &name, at, near.as_deref(), &known));
                 // What was meant is looked at too, unless it is said elsewhere.
                 let Some(near) = near.filter(|near| !seen.contains_key(near)) else {
+                    dropped = true;
                     continue;
                 };
-                field = fields.get(&near);
+                field = field_of(&near);
                 key.value = Value::Text(near.clone());
                 name = near;
             }
@@ -235,6 +252,17 @@ impl<'s> Walk<'s> {
             };
             self.visit(&mut value, field.unwrap_or(free), &below);
             kept.push((key, value));
+        }
+        if is_choice && (kept.len() != 1 || dropped) {
+            self.usable = false;
+            if kept.len() > 1 || !dropped {
+                self.notes.push(not_one(
+                    place,
+                    at,
+                    &kept,
+                    fields.as_deref().unwrap_or_default(),
+                ));
+            }
         }
         *entries = kept;
         for required in schema["required"].as_array().into_iter().flatten() {
@@ -277,6 +305,36 @@ fn unknown_field(key: &Node, name: &str, at: &str, near: Option<&str>, known: &[
     }
 }
 
+/// The note about a choice of which nothing or more than one thing was taken.
+fn not_one(place: Span, at: &str, kept: &[(Node, Node)], choices: &[(&str, &Json)]) -> Note {
+    let taken: Vec<String> = kept.iter().filter_map(|(key, _)| key.text()).collect();
+    let taken: Vec<&str> = taken.iter().map(String::as_str).collect();
+    let known: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+    match kept.get(1) {
+        Some((second, _)) => {
+            let message = format!("`{at}` has {}, and can be only one", list(&taken));
+            Note::error(second.span, message)
+        }
+        None => Note::error(place, format!("`{at}` is empty"))
+            .hint(format!("write one of {}", list(&known))),
+    }
+}
+
+/// The fields of which a choice takes one, with what belongs to each; none for what is no choice.
+fn choices(schema: &Json) -> Option<Vec<(&str, &Json)>> {
+    let mut choices = Vec::new();
+    for alternative in schema["oneOf"].as_array()? {
+        choices.extend(fields(alternative)?);
+    }
+    (!choices.is_empty()).then_some(choices)
+}
+
+/// The fields that a schema names.
+fn fields(schema: &Json) -> Option<Vec<(&str, &Json)>> {
+    let fields = schema["properties"].as_object()?.iter();
+    Some(fields.map(|(name, field)| (name.as_str(), field)).collect())
+}
+
 /// Whether a schema wants text of no particular form.
 fn is_free_text(schema: &Json) -> bool {
     let text = match &schema["type"] {
@@ -309,65 +367,4 @@ fn list(words: &[&str]) -> String {
         .map(|word| format!("`{word}`"))
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-/// The most names among which a misspelt one is sought.
-const CANDIDATES_MAX: usize = 100;
-
-/// The candidate that `word` is a misspelling of, if one is near. `multi_az`, `MultiAZ` and `multiaz` are near `multi-az`.
-pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    let bare = |text: &str| -> Vec<char> {
-        let letters = text.chars().filter(|c| c.is_alphanumeric());
-        letters.flat_map(char::to_lowercase).take(64).collect()
-    };
-    // Among very many names a guess costs more than it helps.
-    if candidates.len() > CANDIDATES_MAX {
-        return None;
-    }
-    let word = bare(word);
-    let (distance, near) = candidates
-        .iter()
-        .map(|candidate| (distance(&word, &bare(candidate)), *candidate))
-        .min_by_key(|(distance, _)| *distance)?;
-    (distance <= word.len() / 3).then_some(near)
-}
-
-/// Insertions, deletions, replacements and swaps of neighbours that lead from one word to the other.
-fn distance(from: &[char], to: &[char]) -> usize {
-    let mut rows: Vec<Vec<usize>> = vec![(0..=to.len()).collect()];
-    for i in 1..=from.len() {
-        let mut row = vec![i];
-        for j in 1..=to.len() {
-            let above = &rows[i - 1];
-            let replaced = above[j - 1] + usize::from(from[i - 1] != to[j - 1]);
-            let mut least = replaced.min(above[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[from.len()][to.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_word_is_the_one_meant() {
-        let fields = ["multi-az", "master-username", "port", "read-replicas"];
-        for (written, meant) in [
-            ("multi_az", Some("multi-az")),
-            ("MultiAZ", Some("multi-az")),
-            ("MasterUsername", Some("master-username")),
-            ("prot", Some("port")),
-            ("read-replica", Some("read-replicas")),
-            ("color", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest(written, &fields), meant, "{written}");
-        }
-    }
 }
