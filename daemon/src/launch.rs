@@ -37,9 +37,10 @@ use crate::engines::postgres::{DbSettings, Postgres};
 use crate::engines::redis::{CacheSettings, Redis};
 use crate::faults::FaultFile;
 use crate::harm::Harm;
+use crate::hosts;
 use crate::log::{self, TimelineWriter};
 use crate::prober::Prober;
-use crate::runtime::{ProcessOptions, ProcessRuntime};
+use crate::runtime::{ProcessOptions, ProcessRuntime, namespaces};
 use crate::secrets::Secrets;
 use crate::stack::{REQUESTS, Stack};
 use crate::up::{Progress, RuntimeWish, UpError, UpOptions};
@@ -107,6 +108,9 @@ async fn lay_ground(options: &UpOptions, tell: Tell<'_>) -> Result<Ground, UpErr
     prepared.map_err(|cause| machine(&cause))?;
     let kind = runtime.kind().as_str();
     tell(Progress::Line(format!("runtime {kind}: {choice}")));
+    if runtime.kind() == RuntimeKind::Process && !plan.topology.services.is_empty() {
+        warn_of_namespaces(tell).await;
+    }
     let directory = &options.directory;
     let secrets = Secrets::open(directory, &plan.topology);
     let secrets = Arc::new(secrets.map_err(|cause| failed("open secrets", &cause))?);
@@ -131,6 +135,16 @@ async fn lay_ground(options: &UpOptions, tell: Tell<'_>) -> Result<Ground, UpErr
         log,
         faults,
     })
+}
+
+/// Instances start all the same where this machine allows them no names of their own; what they then miss is told beforehand.
+async fn warn_of_namespaces(tell: Tell<'_>) {
+    if let Err(cause) = namespaces::attempt().await {
+        tell(Progress::Line(format!(
+            "warning: instances can not resolve the stack's names, as this machine refused to {cause}; {}",
+            namespaces::way_out()
+        )));
+    }
 }
 
 /// Starts the tasks.
@@ -189,6 +203,13 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         faults,
         cancelled: cancelled.clone(),
     };
+    if bindings.dns_port != 53 {
+        // Before anything starts that has one mounted.
+        let written = hosts::write_all(&options.directory, &plan, &world_reader.borrow());
+        if let Err(cause) = written {
+            tracing::error!(%cause, "hosts files not written");
+        }
+    }
     let first = first_events(&plan, &past, kind, options.seed);
     let driver = tasks.spawn(async move { driver.run(first).await });
     prober.start(&tasks, &cancelled);
@@ -206,7 +227,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         requests,
     };
     if bindings.dns_port != 53 {
-        let keep = crate::hosts::keep(stack.clone());
+        let keep = hosts::keep(stack.clone());
         let cancelled = cancelled.clone();
         tasks.spawn(async move { cancelled.run_until_cancelled(keep).await });
     }

@@ -4,6 +4,7 @@
 //! - `faults`: doing harm and ending it; `state`: what is known, and who may know it; `watch`: readers of changes
 //! - `provision`: what a program needs; `launch`: our side of the launcher of [`crate::shim`]; `record`: what the next daemon finds
 //! - `processes`: who is who in `/proc`; `signals`: reaching all of an instance's processes
+//! - `namespaces`: whether programs may have names of their own
 //! - `access`: rights on the disk when we are root; `software`: where engines are; `logs`
 //!
 //! An instance belongs to its stack, not to the daemon: it lives on when the daemon dies, and the next one adopts it. A record
@@ -18,6 +19,7 @@ mod faults;
 mod launch;
 mod lifecycle;
 mod logs;
+pub(crate) mod namespaces;
 mod processes;
 mod provision;
 mod record;
