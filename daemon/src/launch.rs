@@ -39,6 +39,7 @@ use crate::faults::FaultFile;
 use crate::harm::Harm;
 use crate::hosts;
 use crate::log::{self, TimelineWriter};
+use crate::ports;
 use crate::prober::Prober;
 use crate::runtime::{ProcessOptions, ProcessRuntime, namespaces};
 use crate::secrets::Secrets;
@@ -368,7 +369,17 @@ async fn process(
     options: &UpOptions,
     why: String,
 ) -> Result<(Arc<dyn Runtime>, String), RuntimeError> {
-    let settings = ProcessOptions::default();
+    let mut settings = ProcessOptions::from_environment();
+    let base = options.topology_path.parent().unwrap_or(Path::new("/"));
+    let engines = &options.topology.engines;
+    for (named, place) in [
+        (&engines.postgres, &mut settings.postgres),
+        (&engines.redis, &mut settings.redis),
+    ] {
+        if !named.is_empty() {
+            *place = named.iter().map(|directory| base.join(directory)).collect();
+        }
+    }
     let runtime = ProcessRuntime::open(&options.directory, &options.cache, settings).await?;
     Ok((Arc::new(runtime), why))
 }
@@ -441,9 +452,16 @@ fn first_events(plan: &Plan, past: &[Event], runtime: RuntimeKind, seed: u64) ->
 /// Low ports where this process may bind them, others where not.
 fn bindings(plan: &Plan) -> Bindings {
     let outside = resolver(plan.slot, ZoneNumber::OUTSIDE);
-    let may = |port: u16| std::net::TcpListener::bind((outside, port)).is_ok();
-    let offset = if may(80) { 0 } else { PORT_OFFSET };
-    let dns_port = if may(53) { 53 } else { 53 + PORT_OFFSET };
+    let offset = if ports::http(outside).is_ok() {
+        0
+    } else {
+        PORT_OFFSET
+    };
+    let dns_port = if ports::dns(outside).is_ok() {
+        53
+    } else {
+        53 + PORT_OFFSET
+    };
     Bindings {
         dns_port,
         ports: Ports { offset },

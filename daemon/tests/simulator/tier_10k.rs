@@ -9,9 +9,9 @@ use topologies::address::{HostAddress, Slot, ZoneNumber};
 use topologies::id::ZoneId;
 use topologies::plan::{Instance, InstanceKind, Plan};
 use topologies::topology::{
-    AccountNames, DbInstance, Listener, LoadBalancer, LoadBalancerType, Protocol, ReadReplica,
-    Region, ReplicationGroup, RuleAction, Service, TargetGroup, TargetHealthCheck, Timing,
-    Topology, Zone,
+    AccountNames, DbInstance, EngineDirectories, Listener, LoadBalancer, LoadBalancerType,
+    Protocol, ReadReplica, Region, ReplicationGroup, RuleAction, Service, TargetGroup,
+    TargetHealthCheck, Timing, Topology, Zone,
 };
 
 const fn millis(number: u64) -> Duration {
@@ -102,6 +102,7 @@ fn topology() -> Topology {
             id: "ap-northeast-2".into(),
             zones: zones.collect(),
         }],
+        engines: EngineDirectories::default(),
         services: vec![Service {
             id: "web".into(),
             placement: ['a', 'b', 'c', 'a', 'b', 'c'].map(zone).to_vec(),
