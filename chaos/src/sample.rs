@@ -9,8 +9,8 @@ use topologies::address::{HostAddress, Slot, ZoneNumber};
 use topologies::id::ZoneId;
 use topologies::plan::{Endpoint, EndpointKind, Instance, InstanceKind, LoadBalancerNode, Plan};
 use topologies::topology::{
-    AccountNames, DbInstance, Protocol, ReadReplica, Region, TargetGroup, TargetHealthCheck,
-    Timing, Topology, Zone,
+    AccountNames, DbInstance, EngineDirectories, Protocol, ReadReplica, Region, TargetGroup,
+    TargetHealthCheck, Timing, Topology, Zone,
 };
 
 pub(crate) fn zone(letter: &str) -> ZoneId {
@@ -131,6 +131,7 @@ fn topology() -> Topology {
                 })
                 .collect(),
         }],
+        engines: EngineDirectories::default(),
         services: Vec::new(),
         target_groups: vec![TargetGroup {
             id: "web".into(),

@@ -33,6 +33,7 @@ use crate::control::{Control, Stimulus};
 use crate::driver::{Clock, Driver};
 use crate::effects::Effects;
 use crate::harm::Harm;
+use crate::hosts;
 use crate::prober::Prober;
 use crate::stack::{REQUESTS, Stack};
 use crate::up::{Progress, UpError, UpOptions};
@@ -130,6 +131,13 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         faults,
         cancelled: cancelled.clone(),
     };
+    if bindings.dns_port != 53 {
+        // Before anything starts that has one mounted.
+        let written = hosts::write_all(&options.directory, &plan, &world_reader.borrow());
+        if let Err(cause) = written {
+            tracing::error!(%cause, "hosts files not written");
+        }
+    }
     let first = first_events(&plan, &past, kind, options.seed);
     let driver = tasks.spawn(async move { driver.run(first).await });
     prober.start(&tasks, &cancelled);
@@ -147,7 +155,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         requests,
     };
     if bindings.dns_port != 53 {
-        let keep = crate::hosts::keep(stack.clone());
+        let keep = hosts::keep(stack.clone());
         let cancelled = cancelled.clone();
         tasks.spawn(async move { cancelled.run_until_cancelled(keep).await });
     }

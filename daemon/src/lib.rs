@@ -21,6 +21,7 @@ pub mod harm;
 pub mod hosts;
 pub mod launch;
 pub mod log;
+mod ports;
 pub mod prober;
 pub mod routes;
 pub mod runtime;

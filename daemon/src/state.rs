@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use topologies::id::StackId;
 
-pub(crate) use claim::remove_socket;
+pub(crate) use claim::{API_PORT, remove_socket};
 pub use claim::{Claim, Seizure, Wanted};
 pub use record::{FORMAT, Phase, Record};
 pub use socket::socket_path;

@@ -102,6 +102,37 @@ fn at_aws_pace_a_failover_takes_a_minute_or_two() {
     );
 }
 
+/// A write is on its way at any moment, so that the last that a primary said is often that its standby is behind. That is no
+/// stall of the standby when the primary has said nothing since: an observer that is slow to give a host up fails over as well.
+#[test]
+fn a_patient_observer_fails_over_as_well() {
+    let mut plan = tier_10k::plan();
+    let timing = &mut std::sync::Arc::make_mut(&mut plan).topology.timing;
+    timing.probe_interval = Duration::from_secs(1);
+    timing.probe_timeout = Duration::from_secs(1);
+    for seed in 0..20 {
+        let fault = Fault::Power(ZoneNumber::zone(1).expect("one of three zones"));
+        let faults = vec![ScheduledFault {
+            at: Duration::from_secs(2),
+            lasts: Duration::from_secs(20),
+            fault,
+        }];
+        let settings = Settings {
+            seed,
+            faults: Some(faults),
+            planted: None,
+        };
+        let run = simulate(&plan, settings);
+        assert!(run.violation.is_none(), "{}", story(&run));
+        let told = "failing over from orders-1 (fenced) to orders-2";
+        let failed_over = run
+            .timeline
+            .iter()
+            .any(|event| event.to_string().contains(told));
+        assert!(failed_over, "no {told} in {}", story(&run));
+    }
+}
+
 #[test]
 fn same_seed_same_timeline() {
     for seed in 0..3 {

@@ -1,5 +1,6 @@
 //! The connection to the container engine of this machine, and what its errors mean.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bollard::Docker;
@@ -17,6 +18,7 @@ const CALL_LIMIT_S: u64 = 60;
 pub struct Engine {
     api: Docker,
     version: String,
+    directory: Option<PathBuf>,
 }
 
 impl Engine {
@@ -53,6 +55,7 @@ impl Engine {
                 Ok(Self {
                     api: api.with_timeout(Duration::from_secs(CALL_LIMIT_S)),
                     version: info.server_version.unwrap_or_default(),
+                    directory: info.docker_root_dir.map(PathBuf::from),
                 })
             }
             Ok(Err(error)) => Err(unanswered(&error.to_string())),
@@ -65,6 +68,11 @@ impl Engine {
     /// The engine's version, `20.10.24`.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// Where on this machine it keeps images and containers, if it says.
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
     }
 
     pub(crate) fn api(&self) -> &Docker {

@@ -118,11 +118,12 @@ pub(crate) async fn named(
     }
 }
 
-/// Our image for software if it is here and up to date, else the official one if that is here.
-pub(crate) async fn at_hand(
-    engine: &Engine,
-    software: &Software,
-) -> Result<Option<Image>, RuntimeError> {
+/// The image that a stack would use as it is: ours for the software if it is here and up to date, else the official one if that
+/// is here.
+///
+/// # Errors
+/// [`RuntimeError::Failed`] when the engine refuses.
+pub async fn at_hand(engine: &Engine, software: &Software) -> Result<Option<Image>, RuntimeError> {
     let kind = kind(software);
     let majors: Vec<u16> = match (kind, asked(software)) {
         (Kind::Base, _) => vec![0],

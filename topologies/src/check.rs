@@ -6,6 +6,7 @@
 mod balancers;
 mod caches;
 mod databases;
+mod engines;
 mod identifiers;
 mod instances;
 mod read_replicas;
@@ -132,6 +133,7 @@ impl<'s> Checker<'s> {
             suffix,
             timing: self.timing.clone(),
             regions: self.regions.clone(),
+            engines: engines::engines(self),
             services,
             target_groups,
             load_balancers,

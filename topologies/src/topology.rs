@@ -26,6 +26,8 @@ pub struct Topology {
     pub timing: Timing,
     /// Regions, in the file's order.
     pub regions: Vec<Region>,
+    /// Where engines are on this machine, if the file says.
+    pub engines: EngineDirectories,
     /// Groups of application instances.
     pub services: Vec<Service>,
     /// Target groups.
@@ -40,6 +42,15 @@ pub struct Topology {
     pub hosted_zones: Vec<HostedZone>,
     /// Route 53 health checks.
     pub health_checks: Vec<HealthCheck>,
+}
+
+/// Directories with the programs of engines, as written; of an engine without one, the usual places are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineDirectories {
+    /// PostgreSQL's.
+    pub postgres: Vec<String>,
+    /// Redis's or Valkey's.
+    pub redis: Vec<String>,
 }
 
 /// The parts of endpoint names that AWS derives from the account.

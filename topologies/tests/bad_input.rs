@@ -414,6 +414,10 @@ fn databases_and_caches() {
                 ),
             ),
             (
+                "engines",
+                base("engines: { postgres: [], redis: [\"\", /opt/valkey/bin], valkey: [/opt] }\n"),
+            ),
+            (
                 "account",
                 base(
                     "db-instances:\n  orders: { master-username: rdsadmin, master-user-password: short, db-name: my-db, port: 80, engine-version: 9.6 }\n",

@@ -1,6 +1,7 @@
 //! `doctor`: what this machine has and lacks, and how to get it. Looks only; changes nothing but its own directories.
 
 mod checks;
+mod runtimes;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -71,8 +72,15 @@ struct Report {
 }
 
 pub(super) fn run(arguments: &Doctor) -> Result<Exit, Failure> {
-    let mut checks = block_on(async { Ok(checks::engine().await) })?;
-    checks.extend(checks::machine());
+    let checks = match checks::home() {
+        Err(finding) => vec![finding],
+        Ok(home) => block_on(async {
+            let mut checks = runtimes::docker().await;
+            checks.extend(runtimes::processes(&home));
+            checks.extend(checks::machine(&home).await);
+            Ok(checks)
+        })?,
+    };
     let healthy = checks.iter().all(|check| check.state != State::Missing);
     let report = Report { healthy, checks };
     if arguments.json {

@@ -14,6 +14,7 @@ use super::target::{self, Target};
 use super::{block_on, output, status};
 use crate::api::views::{EndpointsView, NetworkView, PlanView};
 use crate::hosts;
+use crate::runtime::namespaces;
 
 /// The place outside of every zone.
 const OUTSIDE: &str = "outside";
@@ -46,9 +47,12 @@ pub(super) fn run(arguments: &Exec, stack: Option<StackId>) -> Result<Exit, Fail
     } else if kind == ErrorKind::PermissionDenied && error.raw_os_error().is_none() {
         // Not the program is refused, but the namespace that it needs.
         Failure::machine(format!(
-            "failed to give `{program}` the stack's names: {error}"
+            "this machine does not let `{program}` have the stack's names: failed to {error}"
         ))
-        .hint("`localaws doctor` says what this machine does not allow")
+        .hint(format!(
+            "{}; or dial the addresses that `localaws endpoints` shows, and look again after a failover",
+            namespaces::way_out()
+        ))
     } else {
         Failure::new(
             NOT_EXECUTABLE,

@@ -8,7 +8,7 @@ use proxies::Ports;
 use topologies::address::{ZoneNumber, resolver};
 use topologies::event::Event;
 use topologies::plan::Plan;
-use topologies::runtime::Runtime;
+use topologies::runtime::{Runtime, RuntimeKind};
 
 use super::{PORT_OFFSET, Tell, runtime};
 use crate::effects::Engines;
@@ -17,6 +17,8 @@ use crate::engines::postgres::{DbSettings, Postgres};
 use crate::engines::redis::{CacheSettings, Redis};
 use crate::faults::FaultFile;
 use crate::log::{self, TimelineWriter};
+use crate::ports;
+use crate::runtime::namespaces;
 use crate::secrets::Secrets;
 use crate::up::{Progress, UpError, UpOptions};
 
@@ -48,6 +50,9 @@ pub(super) async fn lay(options: &UpOptions, tell: Tell<'_>) -> Result<Ground, U
     prepared.map_err(|cause| runtime::machine(&cause))?;
     let kind = runtime.kind().as_str();
     tell(Progress::Line(format!("runtime {kind}: {choice}")));
+    if runtime.kind() == RuntimeKind::Process && !plan.topology.services.is_empty() {
+        warn_of_namespaces(tell).await;
+    }
     let directory = &options.directory;
     let secrets = Secrets::open(directory, &plan.topology);
     let secrets = Arc::new(secrets.map_err(|cause| failed("open secrets", &cause))?);
@@ -74,6 +79,16 @@ pub(super) async fn lay(options: &UpOptions, tell: Tell<'_>) -> Result<Ground, U
     })
 }
 
+/// Instances start all the same where this machine allows them no names of their own; what they then miss is told beforehand.
+async fn warn_of_namespaces(tell: Tell<'_>) {
+    if let Err(cause) = namespaces::attempt().await {
+        tell(Progress::Line(format!(
+            "warning: instances can not resolve the stack's names, as this machine refused to {cause}; {}",
+            namespaces::way_out()
+        )));
+    }
+}
+
 fn read_past(timeline: &Path) -> Result<Vec<Event>, UpError> {
     match log::read(timeline, 0) {
         Ok(events) => Ok(events),
@@ -85,9 +100,16 @@ fn read_past(timeline: &Path) -> Result<Vec<Event>, UpError> {
 /// Low ports where this process may bind them, others where not.
 fn bindings(plan: &Plan) -> Bindings {
     let outside = resolver(plan.slot, ZoneNumber::OUTSIDE);
-    let may = |port: u16| std::net::TcpListener::bind((outside, port)).is_ok();
-    let offset = if may(80) { 0 } else { PORT_OFFSET };
-    let dns_port = if may(53) { 53 } else { 53 + PORT_OFFSET };
+    let offset = if ports::http(outside).is_ok() {
+        0
+    } else {
+        PORT_OFFSET
+    };
+    let dns_port = if ports::dns(outside).is_ok() {
+        53
+    } else {
+        53 + PORT_OFFSET
+    };
     Bindings {
         dns_port,
         ports: Ports { offset },

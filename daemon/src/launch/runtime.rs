@@ -1,5 +1,6 @@
 //! Which runtime a stack gets, and what software its plan has that runtime prepare.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use topologies::id::StackId;
@@ -53,7 +54,17 @@ async fn process(
     options: &UpOptions,
     why: String,
 ) -> Result<(Arc<dyn Runtime>, String), RuntimeError> {
-    let settings = ProcessOptions::default();
+    let mut settings = ProcessOptions::from_environment();
+    let base = options.topology_path.parent().unwrap_or(Path::new("/"));
+    let engines = &options.topology.engines;
+    for (named, place) in [
+        (&engines.postgres, &mut settings.postgres),
+        (&engines.redis, &mut settings.redis),
+    ] {
+        if !named.is_empty() {
+            *place = named.iter().map(|directory| base.join(directory)).collect();
+        }
+    }
     let runtime = ProcessRuntime::open(&options.directory, &options.cache, settings).await?;
     Ok((Arc::new(runtime), why))
 }

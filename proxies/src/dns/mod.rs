@@ -5,4 +5,7 @@ pub mod client;
 pub(crate) mod answer;
 pub(crate) mod select;
 pub(crate) mod serve;
+mod table;
 pub(crate) mod zone;
+
+pub use table::addresses;

@@ -43,6 +43,8 @@ pub struct Spec {
     pub regions: Named<Vec<At<String>>>,
     /// How long things take: `fast`, `aws`, or a profile with numbers of one's own.
     pub timing: Option<At<TimingSpec>>,
+    /// Where the programs of engines are on this machine, if not in a usual place.
+    pub engines: Option<At<EnginesSpec>>,
     /// Groups of application instances, by name.
     #[serde(default)]
     pub instances: Named<InstancesSpec>,
@@ -64,6 +66,17 @@ pub struct Spec {
     /// Route 53 health checks, by name.
     #[serde(default)]
     pub health_checks: Named<HealthCheckSpec>,
+}
+
+/// Directories with the programs of engines, for instances that run as local processes. An engine that is named here is taken
+/// from nowhere else; of several directories the newest version that fits is taken.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct EnginesSpec {
+    /// Directories with `postgres`, `initdb`, `pg_basebackup` and `pg_rewind`; from the file's directory if relative.
+    pub postgres: Option<At<Vec<At<String>>>>,
+    /// Directories with `redis-server` or `valkey-server`; from the file's directory if relative.
+    pub redis: Option<At<Vec<At<String>>>>,
 }
 
 /// A timing profile, alone or with numbers that differ from it.

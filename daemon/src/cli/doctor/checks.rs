@@ -2,97 +2,47 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 use rustix::process::{Resource, getrlimit};
+use topologies::address::{self, Slot, ZoneNumber};
 
 use super::Finding;
-use crate::state::Home;
+use crate::launch::PORT_OFFSET;
+use crate::ports;
+use crate::runtime::namespaces;
+use crate::state::{API_PORT, Home};
 
+/// An address that no stack has.
+const SPARE: Ipv4Addr = Ipv4Addr::new(127, 127, 250, 250);
+/// How low ports are allowed.
+const ALLOW_LOW_PORTS: &str =
+    "allow low ports with `sudo sysctl net.ipv4.ip_unprivileged_port_start=53`";
 /// Descriptors that a daemon with a stack of 30 instances may have open: two listeners a view and instance, and connections.
 const OPEN_FILES_WANTED: u64 = 4096;
 /// Room that a stack of the tiers takes at first, in MiB: four data directories of PostgreSQL with their logs.
 const FREE_MIB_NEEDED: u64 = 1024;
 
-/// The container engine.
-pub(super) async fn engine() -> Vec<Finding> {
-    vec![match ::docker::engine::Engine::connect().await {
-        Ok(engine) => Finding::ok("docker", format!("engine {} answers", engine.version())),
-        Err(error) => Finding::warning(
-            "docker",
-            error.to_string(),
-            "stacks run as local processes without it",
-        ),
-    }]
-}
-
-/// Everything else.
-pub(super) fn machine() -> Vec<Finding> {
+/// Everything but the runtimes.
+pub(super) async fn machine(home: &Home) -> Vec<Finding> {
     let mut findings = vec![
-        program("postgresql", "postgres", &postgres_directories()),
-        redis(),
         loopback(),
+        slots(home),
+        port_53(),
         low_ports(),
-        namespaces(),
+        namespaces().await,
         open_files(),
+        writable("state", home.state()),
+        writable("cache", home.cache()),
     ];
-    findings.extend(directories());
+    findings.extend(barrier(home.state()));
     findings
 }
 
-fn program(check: &'static str, name: &str, also: &[PathBuf]) -> Finding {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places = std::env::split_paths(&path).chain(also.iter().cloned());
-    let found = places.find_map(|place| {
-        let program = place.join(name);
-        Some((version(&program)?, program))
-    });
-    match found {
-        Some((version, program)) => {
-            Finding::ok(check, format!("{version} ({})", program.display()))
-        }
-        None => Finding::warning(
-            check,
-            "not installed",
-            "fetched once by `up`, where a Python package index answers; or install it",
-        ),
-    }
-}
-
-fn redis() -> Finding {
-    let server = program("redis", "redis-server", &[]);
-    if server.state == super::State::Ok {
-        return server;
-    }
-    program("redis", "valkey-server", &[])
-}
-
-/// Where Debian and Ubuntu keep the servers of PostgreSQL, the newest first.
-fn postgres_directories() -> Vec<PathBuf> {
-    let versions = (13..=18).rev();
-    versions
-        .map(|version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin")))
-        .collect()
-}
-
-/// The first line that a program says of its version.
-fn version(program: &Path) -> Option<String> {
-    let output = Command::new(program)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let line = text.lines().next().filter(|_| output.status.success())?;
-    Some(line.to_owned())
-}
-
 fn loopback() -> Finding {
-    let address = SocketAddrV4::new(Ipv4Addr::new(127, 127, 250, 250), 0);
+    let address = SocketAddrV4::new(SPARE, 0);
     match TcpListener::bind(address) {
         Ok(_) => Finding::ok("loopback", "all of 127.0.0.0/8 can be used"),
         Err(error) => Finding::missing(
@@ -103,63 +53,80 @@ fn loopback() -> Finding {
     }
 }
 
-fn low_ports() -> Finding {
-    let address = SocketAddrV4::new(Ipv4Addr::new(127, 64, 0, 2), 53);
-    match UdpSocket::bind(address) {
-        Ok(_) => Finding::ok(
-            "low ports",
-            "ports below 1024 can be bound: DNS on 53, HTTP on 80",
-        ),
-        // A stack has it.
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Finding::ok(
-            "low ports",
-            format!("{address} is in use, by a stack as a rule"),
+/// Address ranges; every running stack has one.
+fn slots(home: &Home) -> Finding {
+    let all = Slot::MAX - Slot::MIN + 1;
+    let free = (Slot::MIN..=Slot::MAX)
+        .filter_map(Slot::new)
+        .filter(|slot| {
+            let address = address::api(*slot, ZoneNumber::OUTSIDE);
+            TcpListener::bind((address, API_PORT)).is_ok()
+        });
+    let free = free.count();
+    let running = home
+        .stacks()
+        .map(|stacks| stacks.iter().filter(|stack| stack.running).count());
+    let ours = running.map_or_else(
+        |error| error.to_string(),
+        |running| format!("{running} of this user's stacks run"),
+    );
+    let detail = format!("{free} of {all} address ranges are free; {ours}");
+    if free == 0 {
+        return Finding::missing("slots", detail, "end a stack with `localaws down NAME`");
+    }
+    Finding::ok("slots", detail)
+}
+
+fn port_53() -> Finding {
+    const CHECK: &str = "port 53";
+    let moved = 53 + PORT_OFFSET;
+    match ports::dns(SPARE) {
+        Ok(()) => Finding::ok(CHECK, "resolvers answer on it: programs can ask them"),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Finding::warning(
+            CHECK,
+            format!(
+                "another program has it on every address: resolvers answer on {moved}, and programs get a hosts file"
+            ),
+            "let that program listen on its own addresses only, such as 127.0.0.1",
         ),
         Err(error) => Finding::warning(
-            "low ports",
-            format!("{address} can not be bound: {error}; ports below 1024 are moved"),
-            "allow it with `sudo sysctl net.ipv4.ip_unprivileged_port_start=53`",
+            CHECK,
+            format!("{error}: resolvers answer on {moved}, and programs get a hosts file"),
+            ALLOW_LOW_PORTS,
         ),
     }
 }
 
-fn namespaces() -> Finding {
-    const CHECK: &str = "namespaces";
-    if rustix::process::geteuid().is_root() {
-        return Finding::ok(CHECK, "root: programs can be given the stack's resolver");
-    }
-    let number = |path: &str| -> Option<u64> { fs::read_to_string(path).ok()?.trim().parse().ok() };
-    let refused = [
-        (
-            "/proc/sys/user/max_user_namespaces",
-            0,
-            "sudo sysctl user.max_user_namespaces=10000",
-        ),
-        (
-            "/proc/sys/kernel/unprivileged_userns_clone",
-            0,
-            "sudo sysctl kernel.unprivileged_userns_clone=1",
-        ),
-        (
-            "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
-            1,
-            "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
-        ),
-    ];
-    let refusal = refused
-        .iter()
-        .find(|(path, value, _)| number(path) == Some(*value));
-    match refusal {
-        None => Finding::ok(
-            CHECK,
-            "user namespaces are allowed: programs can be given the stack's resolver",
-        ),
-        Some((path, _, fix)) => Finding::warning(
+fn low_ports() -> Finding {
+    const CHECK: &str = "low ports";
+    match ports::http(SPARE) {
+        Ok(()) => Finding::ok(CHECK, "ports below 1024 can be bound: HTTP on 80"),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Finding::warning(
             CHECK,
             format!(
-                "{path} refuses user namespaces: `exec` and instances can not resolve the stack's names"
+                "another program has port 80 on every address: ports below 1024 move up by {PORT_OFFSET}"
             ),
-            format!("allow them with `{fix}`"),
+            "let that program listen on its own addresses only, such as 127.0.0.1",
+        ),
+        Err(error) => Finding::warning(
+            CHECK,
+            format!(
+                "{error}: ports below 1024 move up by {PORT_OFFSET}, 80 is {}",
+                80 + PORT_OFFSET
+            ),
+            ALLOW_LOW_PORTS,
+        ),
+    }
+}
+
+async fn namespaces() -> Finding {
+    const CHECK: &str = "namespaces";
+    match namespaces::attempt().await {
+        Ok(()) => Finding::ok(CHECK, "programs can be given the stack's names"),
+        Err(cause) => Finding::warning(
+            CHECK,
+            format!("failed to {cause}: `exec` and instances can not resolve the stack's names"),
+            namespaces::way_out(),
         ),
     }
 }
@@ -177,23 +144,17 @@ fn open_files() -> Finding {
     }
 }
 
-fn directories() -> Vec<Finding> {
-    let home = match Home::current().and_then(|home| home.create().map(|()| home)) {
-        Ok(home) => home,
-        Err(error) => {
-            return vec![Finding::missing(
+/// The directories, made if they are not there.
+pub(super) fn home() -> Result<Home, Finding> {
+    Home::current()
+        .and_then(|home| home.create().map(|()| home))
+        .map_err(|error| {
+            Finding::missing(
                 "directories",
                 error.to_string(),
                 "set LOCALAWS_HOME and LOCALAWS_CACHE to directories that this user may write",
-            )];
-        }
-    };
-    let mut findings: Vec<Finding> = [("state", home.state()), ("cache", home.cache())]
-        .into_iter()
-        .map(|(check, path)| writable(check, path))
-        .collect();
-    findings.extend(barrier(home.state()));
-    findings
+            )
+        })
 }
 
 fn writable(check: &'static str, path: &Path) -> Finding {
@@ -206,6 +167,11 @@ fn writable(check: &'static str, path: &Path) -> Finding {
             "set LOCALAWS_HOME and LOCALAWS_CACHE to directories that this user may write",
         );
     }
+    room(check, path)
+}
+
+/// What is free where `path` is.
+pub(super) fn room(check: &'static str, path: &Path) -> Finding {
     let free = rustix::fs::statvfs(path)
         .map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) >> 20)
         .unwrap_or(u64::MAX);

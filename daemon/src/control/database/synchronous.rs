@@ -27,12 +27,13 @@ impl DatabaseMachine {
         let Some(standby) = &database.standby else {
             return;
         };
-        let Some(status) = self.settled_status(desk, &database.primary).cloned() else {
+        let Some((asked, status)) = self.settled_status(desk, &database.primary) else {
             return;
         };
+        let status = status.clone();
         let instance = &standby.instance;
         let waits = status.synchronous_standby.as_ref() == Some(instance);
-        let trouble = match self.trouble(desk.now, &status, instance) {
+        let trouble = match self.trouble(asked, &status, instance) {
             // Nobody told this machine: the setting was changed behind its back. What is acknowledged now may be missing from the
             // standby, which must not be promoted until it was made to wait for and has caught up again.
             None if standby.in_sync && !waits => Some("the primary does not wait for it any more"),
@@ -101,10 +102,11 @@ impl DatabaseMachine {
         }
     }
 
-    /// Why commits must not wait for the standby any longer, if so.
+    /// Why commits must not wait for the standby any longer, if so. `asked` is when the primary was asked for `status`: it tells
+    /// of a stall up to then and not beyond, or a primary that fell silent would take its standby's title with it.
     fn trouble(
         &mut self,
-        now: Time,
+        asked: Time,
         status: &PgStatus,
         standby: &InstanceId,
     ) -> Option<&'static str> {
@@ -130,10 +132,10 @@ impl DatabaseMachine {
         }
         let at = flushed.unwrap_or_default();
         match self.stalled {
-            Some((since, stood)) if stood == at => (now - since >= STALL)
+            Some((since, stood)) if stood == at => (asked - since >= STALL)
                 .then_some("the link between primary and standby does not carry"),
             Some(_) | None => {
-                self.stalled = Some((now, at));
+                self.stalled = Some((asked, at));
                 None
             }
         }
@@ -149,10 +151,11 @@ impl DatabaseMachine {
 
     /// The primary's own account if it was asked for after whom commits wait for was last ordered or judged: what was asked for
     /// before may show a setting, or a stream, that is no more.
-    fn settled_status(&self, desk: &Desk<'_>, primary: &InstanceId) -> Option<&PgStatus> {
-        let (asked, _) = self.hosts.get(primary)?.status.as_ref()?;
-        let settled = *asked >= self.settled || desk.planted(Bug::BelieveOldAccounts);
+    fn settled_status(&self, desk: &Desk<'_>, primary: &InstanceId) -> Option<(Time, &PgStatus)> {
+        let asked = self.hosts.get(primary)?.status.as_ref()?.0;
+        let settled = asked >= self.settled || desk.planted(Bug::BelieveOldAccounts);
         self.status(primary)
             .filter(|status| settled && !status.in_recovery)
+            .map(|status| (asked, status))
     }
 }

@@ -26,6 +26,13 @@ const FILE_BYTES_MAX: u64 = 128 << 20;
 /// How often progress is told, in bytes.
 const PROGRESS_BYTES: u64 = 4 << 20;
 
+/// The package index, without a slash at its end: the one given, `PIP_INDEX_URL`, or PyPI.
+pub(super) fn configured(given: Option<&str>) -> String {
+    let environment = std::env::var("PIP_INDEX_URL").ok();
+    let index = given.or(environment.as_deref()).unwrap_or(PYPI);
+    index.trim_end_matches('/').to_owned()
+}
+
 /// Fetches `file` of `project` to `target`; the error says what went wrong.
 pub(super) fn fetch(
     index: Option<&str>,
@@ -34,11 +41,7 @@ pub(super) fn fetch(
     target: &Path,
     progress: &dyn Fn(String),
 ) -> Result<(), String> {
-    let configured = std::env::var("PIP_INDEX_URL").ok();
-    let index = index
-        .or(configured.as_deref())
-        .unwrap_or(PYPI)
-        .trim_end_matches('/');
+    let index = configured(index);
     let page = format!("{index}/{project}/");
     let agent = agent();
     progress(format!("looking up {project}"));

@@ -38,7 +38,7 @@ const COMMON_PLACES: [&str; 5] = [
 
 /// An engine, and the major version that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::runtime) enum Engine {
+pub(crate) enum Engine {
     /// PostgreSQL.
     Postgres(Option<u16>),
     /// Redis or Valkey.
@@ -47,11 +47,11 @@ pub(in crate::runtime) enum Engine {
 
 /// An engine's programs on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::runtime) struct Installation {
+pub(crate) struct Installation {
     /// Where the programs are.
-    pub(in crate::runtime) directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// The version, `15.18`.
-    pub(in crate::runtime) version: String,
+    pub(crate) version: String,
 }
 
 impl Installation {
@@ -82,7 +82,7 @@ impl Engine {
     }
 
     /// What a user of this machine can do to have it.
-    pub(super) fn how_to_install(self) -> String {
+    pub(crate) fn how_to_install(self) -> String {
         let package = match self {
             Self::Postgres(Some(version)) => format!(
                 "apt install postgresql-{version}` or `dnf install postgresql{version}-server` or `brew install postgresql@{version}"
@@ -141,10 +141,16 @@ pub(super) fn examine(engine: Engine, directory: &Path) -> Result<Installation, 
         Engine::Redis(_) => "redis-server",
     };
     let missing = |program: &str| format!("`{program}` is not in `{}`", directory.display());
-    let server = engine_program(directory, server).ok_or_else(|| missing(server))?;
+    let named = engine_program(directory, server).ok_or_else(|| missing(server))?;
     // Distributions lay links to one program into `/usr/bin`; the others are beside the program itself.
-    let server = server.canonicalize().map_err(|error| error.to_string())?;
-    let directory = server.parent().unwrap_or(directory).to_path_buf();
+    let real = named.canonicalize().map_err(|error| error.to_string())?;
+    let directory = real.parent().unwrap_or(directory).to_path_buf();
+    // Redis's programs are links to one that does by its name what it does: it keeps the name that it was found by.
+    let server = named
+        .file_name()
+        .map(|name| directory.join(name))
+        .filter(|beside| executable(beside).is_ok())
+        .unwrap_or(real);
     if matches!(engine, Engine::Postgres(_)) {
         for program in POSTGRES_PROGRAMS {
             executable(&directory.join(program))?;
@@ -282,6 +288,22 @@ mod tests {
         );
         check("Valkey server v=8.1.8 sha=0 bits=64", Some("8.1.8"));
         check("usage: something", None);
+    }
+
+    /// Debian's `redis-server` is a link to `redis-check-rdb`, which tells no version in Redis 6.
+    #[test]
+    fn a_program_of_many_names_is_asked_by_the_right_one() {
+        let place = tempfile::tempdir().unwrap();
+        let program = place.path().join("redis-check-rdb");
+        fs::write(
+            &program,
+            "#!/bin/sh\ncase $0 in *redis-server) echo Redis server v=6.0.16;; *) exit 1;; esac\n",
+        )
+        .unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        std::os::unix::fs::symlink("redis-check-rdb", place.path().join("redis-server")).unwrap();
+        let found = examine(Engine::Redis(Some(6)), place.path()).unwrap();
+        assert_eq!(found.version, "6.0.16");
     }
 
     #[test]

