@@ -27,6 +27,7 @@ mod entrance;
 mod flow;
 mod linked;
 mod nlb;
+mod pulse;
 mod relay;
 mod targets;
 
