@@ -296,7 +296,9 @@ impl Prober {
 
     /// Whether a time-out says more of this machine than of the host.
     fn proves_nothing(&self, sent: Time, begun: Instant, limit: Duration) -> bool {
-        held_up(begun, limit) || !self.witness.since(sent)
+        held_up(begun, limit)
+            || self.data_plane.held_up(begun.into_std())
+            || !self.witness.since(sent)
     }
 
     /// Whether somebody still listens.

@@ -28,6 +28,7 @@ use crate::door::{Door, bind};
 use crate::entrance::{Entrance, Ports, Service, Stake, door_state, stricken};
 use crate::flow::{Flow, Weather};
 use crate::plane::BindError;
+use crate::pulse::Pulse;
 use crate::routes::Routes;
 use crate::targets::Turns;
 use crate::traffic::{Count, Counters};
@@ -85,6 +86,7 @@ pub(crate) struct Parts {
     /// The resolvers' UDP sockets.
     pub(crate) udp: Vec<(ZoneNumber, UdpSocket, Arc<Counters>)>,
     pub(crate) ports: Ports,
+    pub(crate) pulse: Pulse,
     pub(crate) seed: u64,
 }
 
@@ -165,6 +167,7 @@ pub(crate) async fn run(parts: Parts) {
         resolvers,
         udp,
         ports,
+        pulse,
         seed,
     } = parts;
     let core = Rc::new(Core {
@@ -188,6 +191,7 @@ pub(crate) async fn run(parts: Parts) {
     });
     core.open_resolvers(resolvers, udp);
     core.tasks.spawn_local(Rc::clone(&core.pool).sweep());
+    core.tasks.spawn_local(pulse.beat());
     loop {
         // Both are cancel-safe: what was not received stays in its channel.
         let next = tokio::select! {

@@ -28,6 +28,7 @@ mod entrance;
 mod flow;
 mod linked;
 mod nlb;
+mod pulse;
 mod relay;
 mod targets;
 

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use topologies::address::{Slot, ZoneNumber};
@@ -18,6 +18,7 @@ use crate::core::{Command, Parts, Post, Posts, Snapshot, run};
 use crate::door::{DoorState, bind};
 use crate::entrance::{Entrance, Ports, Service, door_state, entrances, resolver_entrance};
 use crate::flow::Weather;
+use crate::pulse::Pulse;
 use crate::routes::Routes;
 use crate::traffic::{Ledger, Subject, Traffic};
 
@@ -112,6 +113,7 @@ pub struct DataPlane {
 struct CoreHandle {
     // Unbounded: one message for each change of the world, which the core takes before anything else.
     commands: mpsc::UnboundedSender<Command>,
+    pulse: Pulse,
     thread: JoinHandle<()>,
 }
 
@@ -149,10 +151,15 @@ impl DataPlane {
             .into_iter()
             .map(|(parts, commands)| {
                 let name = format!("data-plane-{}", parts.number);
+                let pulse = parts.pulse.clone();
                 let spawned = std::thread::Builder::new()
                     .name(name)
                     .spawn(|| thread(parts));
-                spawned.map(|thread| CoreHandle { commands, thread })
+                spawned.map(|thread| CoreHandle {
+                    commands,
+                    pulse,
+                    thread,
+                })
             })
             .collect::<io::Result<Vec<_>>>()
             .map_err(|cause| {
@@ -198,6 +205,12 @@ impl DataPlane {
     ) -> Option<SocketAddrV4> {
         let snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
         direct(&snapshot, self.ports, from, instance, port)
+    }
+
+    /// Whether a core was held up at some time since `since`: what should have passed through it then may not have.
+    pub fn held_up(&self, since: Instant) -> bool {
+        let now = Instant::now();
+        self.cores.iter().any(|core| core.pulse.held_up(since, now))
     }
 
     /// What has passed so far.
@@ -310,6 +323,7 @@ fn unconnected(
                 resolvers: Vec::new(),
                 udp: Vec::new(),
                 ports,
+                pulse: Pulse::new(),
                 seed,
             };
             (parts, commands)
