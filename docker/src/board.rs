@@ -13,7 +13,7 @@ use topologies::affliction::Afflictions;
 use topologies::id::{InstanceId, ZoneId};
 use topologies::runtime::{InstanceStatus, Observation};
 
-use crate::sightings::{Life, Sightings, Testimony};
+use crate::sightings::{Life, Sightings, Testimony, ended};
 
 /// News that a slow reader may lag behind; then it gets the whole picture anew.
 const NEWS_KEPT: usize = 1024;
@@ -91,6 +91,8 @@ struct State {
     afflictions: Afflictions,
     sightings: Sightings,
     processes: BTreeMap<InstanceId, Process>,
+    /// How those end that do nothing any more, but whose end the kernel or the engine has not told yet.
+    doomed: BTreeMap<InstanceId, String>,
 }
 
 impl Board {
@@ -120,6 +122,24 @@ impl Board {
             former.ended.send_replace(true);
         }
         news
+    }
+
+    /// A process that does nothing any more: killed, or ended in a way not known yet. The network learns of it at once; the control
+    /// plane when all of it is gone, which takes the kernel up to a second for a large family on a busy machine.
+    pub(crate) fn doomed(&self, process: &Process, how: String) {
+        let mut state = self.lock();
+        let known = state.processes.get(&process.instance);
+        if known.is_none_or(|known| known.life != process.life)
+            || state.doomed.contains_key(&process.instance)
+        {
+            return;
+        }
+        // Nobody may be watching.
+        let _ = self.truth.send(Observation {
+            instance: process.instance.clone(),
+            status: ended(&how),
+        });
+        state.doomed.insert(process.instance.clone(), how);
     }
 
     /// A life that has ended.
@@ -229,8 +249,12 @@ impl Board {
         let reports = state.afflictions.reports(zone);
         let news = state.sightings.hear(instance, zone, testimony, reports);
         for item in &news {
-            // Nobody may be watching.
-            let _ = self.truth.send(item.observation.clone());
+            let known = state.doomed.remove(instance).is_some()
+                && matches!(item.observation.status, InstanceStatus::Exited { .. });
+            if !known {
+                // Nobody may be watching.
+                let _ = self.truth.send(item.observation.clone());
+            }
             if item.reported {
                 let _ = self.reports.send(item.observation.clone());
             }
@@ -254,7 +278,15 @@ fn forget(state: &mut State, instance: &InstanceId, which: impl Fn(&Process) -> 
 
 fn picture(state: &State, view: View) -> Vec<Observation> {
     match view {
-        View::Truth => state.sightings.snapshot(|_| true),
+        View::Truth => {
+            let mut picture = state.sightings.snapshot(|_| true);
+            for Observation { instance, status } in &mut picture {
+                if let Some(how) = state.doomed.get(instance) {
+                    *status = ended(how);
+                }
+            }
+            picture
+        }
         View::Reported => state
             .sightings
             .snapshot(|zone| state.afflictions.reports(zone)),
@@ -318,6 +350,49 @@ mod tests {
         board.afflictions(|afflictions| afflictions.relieve(&isolation));
         board.catch_up(&"a".into());
         assert_eq!(now(&mut reported), ["-db"]);
+    }
+
+    #[test]
+    fn the_network_learns_of_an_end_before_the_control_plane_and_once() {
+        let board = Board::new(Afflictions::default());
+        board.runs(process("db", 1));
+        let first = board.process(&"db".into()).unwrap();
+        let (mut reported, mut truth) = (board.watch(View::Reported), board.watch(View::Truth));
+        now(&mut reported);
+        now(&mut truth);
+        for _ in 0..2 {
+            board.doomed(&first, "signal 9".to_owned());
+        }
+        assert_eq!(
+            (now(&mut reported), now(&mut truth)),
+            (vec![], vec!["-db".into()])
+        );
+        assert!(first.gone().now_or_never().is_none(), "not all of it");
+        assert_eq!(
+            now(&mut board.watch(View::Truth)),
+            ["-db"],
+            "to who comes later"
+        );
+        assert_eq!(now(&mut board.watch(View::Reported)), ["+db"]);
+
+        let Process {
+            instance,
+            zone,
+            life,
+            ..
+        } = first.clone();
+        board.ended(&instance, &zone, life, "signal 9".to_owned());
+        assert_eq!(
+            (now(&mut reported), now(&mut truth)),
+            (vec!["-db".into()], vec![])
+        );
+        assert!(board.runs(process("db", 2)));
+        board.doomed(&first, "late".to_owned());
+        assert_eq!(
+            now(&mut truth),
+            ["+db"],
+            "what is said of a former life is old"
+        );
     }
 
     #[test]

@@ -8,8 +8,9 @@ use futures_util::future::join_all;
 use rustix::process::{Signal, pidfd_send_signal};
 use topologies::runtime::RuntimeError;
 
-use crate::board::Process;
+use crate::board::{Board, Process};
 use crate::engine::{Engine, absent, conflict, failed};
+use crate::sightings::{KILLED, how};
 
 /// A killed process is gone after this time unless its container is frozen: then it has to be thawed to die.
 const DEATH_EXPECTED: Duration = Duration::from_millis(50);
@@ -17,18 +18,25 @@ const DEATH_EXPECTED: Duration = Duration::from_millis(50);
 const DEATH_LIMIT: Duration = Duration::from_secs(10);
 
 /// Kills processes, all at once, and returns when they are gone.
-pub(crate) async fn kill(engine: &Engine, processes: &[Process]) -> Result<(), RuntimeError> {
+pub(crate) async fn kill(
+    engine: &Engine,
+    board: &Board,
+    processes: &[Process],
+) -> Result<(), RuntimeError> {
     let mut rest = Vec::new();
     for process in processes {
         process.note_killed();
-        if !directly(process, Signal::KILL) {
+        if directly(process, Signal::KILL) {
+            board.doomed(process, how(KILLED));
+        } else {
             rest.push(process);
         }
     }
-    for outcome in join_all(
-        rest.into_iter()
-            .map(|process| by_engine(engine, process, "SIGKILL")),
-    )
+    for outcome in join_all(rest.into_iter().map(|process| async move {
+        by_engine(engine, process, "SIGKILL").await?;
+        board.doomed(process, how(KILLED));
+        Ok(())
+    }))
     .await
     {
         outcome?;
@@ -42,6 +50,7 @@ pub(crate) async fn kill(engine: &Engine, processes: &[Process]) -> Result<(), R
 /// Asks a process to end and kills it after `grace`.
 pub(crate) async fn stop(
     engine: &Engine,
+    board: &Board,
     process: &Process,
     grace: Duration,
 ) -> Result<(), RuntimeError> {
@@ -55,7 +64,7 @@ pub(crate) async fn stop(
     if tokio::time::timeout(grace, process.gone()).await.is_ok() {
         return Ok(());
     }
-    kill(engine, std::slice::from_ref(process)).await
+    kill(engine, board, std::slice::from_ref(process)).await
 }
 
 async fn die(engine: &Engine, process: &Process) -> Result<(), RuntimeError> {

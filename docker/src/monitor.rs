@@ -25,10 +25,12 @@ use topologies::runtime::RuntimeError;
 use crate::board::{Board, Process};
 use crate::container::{INSTANCE, STACK, ZONE};
 use crate::engine::{Engine, absent, failed};
-use crate::sightings::{Life, Moment, how};
+use crate::sightings::{KILLED, Life, Moment, how};
 
 /// How long the engine is waited for to say how a process ended, which the kernel does not tell.
 const VERDICT_LIMIT: Duration = Duration::from_millis(200);
+/// How a process ended of which nobody says more.
+const ENDED: &str = "process ended";
 /// Pause before the engine is asked again, doubled each time up to the second.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// Containers looked at at a time.
@@ -149,6 +151,7 @@ impl Monitor {
             };
             match stop.run_until_cancelled(end).await {
                 Some(Ok(())) => {
+                    monitor.board.doomed(&process, ENDED.to_owned());
                     let how = monitor.verdict(&process).await;
                     monitor.board.ended(&process.instance, &process.zone, process.life, how);
                 }
@@ -161,7 +164,7 @@ impl Monitor {
     /// How a process ended that has ended.
     async fn verdict(&self, process: &Process) -> String {
         if process.was_killed() {
-            return how(128 + 9);
+            return how(KILLED);
         }
         let options = WaitContainerOptionsBuilder::new()
             .condition("not-running")
@@ -176,7 +179,7 @@ impl Monitor {
             Ok(Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. }))) => {
                 how(code)
             }
-            Ok(_) | Err(_) => "process ended".to_owned(),
+            Ok(_) | Err(_) => ENDED.to_owned(),
         }
     }
 

@@ -156,7 +156,7 @@ impl DockerRuntime {
     }
 
     async fn lose_power(&self, zone: &ZoneId) -> Result<(), RuntimeError> {
-        harm::kill(&self.engine, &self.board.processes(Some(zone))).await?;
+        harm::kill(&self.engine, &self.board, &self.board.processes(Some(zone))).await?;
         let options = ListContainersOptionsBuilder::new()
             .filters(&HashMap::from([(
                 "label",
@@ -256,8 +256,10 @@ impl Runtime for DockerRuntime {
         };
         allowed(&process.zone)?;
         match mode {
-            StopMode::Graceful(grace) => harm::stop(&self.engine, &process, grace).await,
-            StopMode::Immediate => harm::kill(&self.engine, &[process]).await,
+            StopMode::Graceful(grace) => {
+                harm::stop(&self.engine, &self.board, &process, grace).await
+            }
+            StopMode::Immediate => harm::kill(&self.engine, &self.board, &[process]).await,
         }
     }
 
@@ -313,11 +315,13 @@ impl Runtime for DockerRuntime {
             Affliction::PowerLoss(zone) => self.lose_power(zone).await,
             Affliction::Isolation(_) => Ok(()),
             Affliction::Kill(instance) => match self.board.process(instance) {
-                Some(process) => harm::kill(&self.engine, &[process]).await,
+                Some(process) => harm::kill(&self.engine, &self.board, &[process]).await,
                 None => Ok(()),
             },
             Affliction::Stop(instance) => match self.board.process(instance) {
-                Some(process) => harm::stop(&self.engine, &process, STOP_FAULT_GRACE).await,
+                Some(process) => {
+                    harm::stop(&self.engine, &self.board, &process, STOP_FAULT_GRACE).await
+                }
                 None => Ok(()),
             },
             Affliction::Freeze(instance) => match self.board.process(instance) {
@@ -342,7 +346,7 @@ impl Runtime for DockerRuntime {
     }
 
     async fn clear(&self) -> Result<(), RuntimeError> {
-        harm::kill(&self.engine, &self.board.processes(None)).await?;
+        harm::kill(&self.engine, &self.board, &self.board.processes(None)).await?;
         let deadline = tokio::time::Instant::now() + CLEAR_LIMIT;
         loop {
             let left = self.containers(None).await?;

@@ -188,6 +188,9 @@ impl Sightings {
     }
 }
 
+/// The exit code of a process that SIGKILL ended.
+pub(crate) const KILLED: i64 = 128 + 9;
+
 /// How a process ended, in words, by the exit code that the engine tells: above 128 it is a signal's.
 pub(crate) fn how(code: i64) -> String {
     match code {
@@ -196,7 +199,7 @@ pub(crate) fn how(code: i64) -> String {
     }
 }
 
-fn ended(how: &str) -> InstanceStatus {
+pub(crate) fn ended(how: &str) -> InstanceStatus {
     InstanceStatus::Exited {
         how: how.to_owned(),
     }

@@ -8,6 +8,7 @@ mod probe;
 mod session;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,10 @@ use super::kept::Kept;
 use super::secrets::Secret;
 use super::{Directories, EngineError, EngineHost, Upstream};
 
+/// How long a server is waited for to listen; one that takes longer is for probes to judge.
+const LISTEN_LIMIT: Duration = Duration::from_secs(5);
+/// Between two looks whether it listens.
+const LISTEN_PAUSE: Duration = Duration::from_millis(10);
 /// How long a command may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(5);
 
@@ -101,7 +106,8 @@ impl Redis {
         }
     }
 
-    /// Starts a node, empty, in a role. One that runs goes on running in the role and with the data that it has:
+    /// Starts a node, empty, in a role, and waits until it listens: a container runs some time before its server does, and
+    /// refusals of that time would be taken for a crash. One that runs goes on running in the role and with the data that it has:
     /// [`Redis::promote`] and [`Redis::follow`] change the role. A replica whose source does not listen yet tries again only
     /// after a second, so the source is better started before.
     pub async fn start(&self, host: &EngineHost, role: &CacheRole) -> Result<(), EngineError> {
@@ -117,7 +123,9 @@ impl Redis {
             })
             .await?;
         }
-        Ok(self.runtime.ensure(&self.plan(host)).await?)
+        self.runtime.ensure(&self.plan(host)).await?;
+        listening(host.listen()).await;
+        Ok(())
     }
 
     /// Ends a node's server. Returns once its process is gone.
@@ -168,5 +176,17 @@ impl Redis {
                 limit: COMMAND_LIMIT,
             }),
         }
+    }
+}
+
+/// Waits until somebody listens at `address`. A frozen server does too.
+async fn listening(address: SocketAddrV4) {
+    let listens = async {
+        while tokio::net::TcpStream::connect(address).await.is_err() {
+            tokio::time::sleep(LISTEN_PAUSE).await;
+        }
+    };
+    if tokio::time::timeout(LISTEN_LIMIT, listens).await.is_err() {
+        tracing::debug!(%address, "does not listen yet");
     }
 }

@@ -222,7 +222,7 @@ impl DockerRuntime {
             Ok(()) | Err(RuntimeError::ZoneUnreachable(_)) => Ok(()),
             Err(harm) => {
                 if let Some(process) = self.board.process(&plan.id) {
-                    harm::kill(&self.engine, &[process]).await?;
+                    harm::kill(&self.engine, &self.board, &[process]).await?;
                 }
                 Err(harm)
             }
