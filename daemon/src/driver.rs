@@ -34,7 +34,7 @@ use topologies::world::World;
 use crate::control::{Control, Stimulus};
 use crate::effects::{Effects, Fence};
 use crate::faults::FaultFile;
-use crate::harm::{Done, Harm};
+use crate::harm::{self, Done, Harm};
 use crate::log::TimelineWriter;
 use crate::routes::routes;
 use crate::stack::{Injected, Request};
@@ -143,7 +143,8 @@ impl Driver {
             hosts: self.runtime.watch(),
             truth: self.runtime.ground_truth(),
         };
-        self.publish_network(&state);
+        // Nobody has been told that anything is so.
+        let _applied = self.publish_network(&state);
         for stimulus in first {
             self.handle(&mut state, stimulus);
         }
@@ -226,13 +227,14 @@ impl Driver {
         self.world.send_replace(world);
     }
 
-    fn publish_network(&self, state: &State) {
+    fn publish_network(&self, state: &State) -> Applied {
         let network = Arc::new(Network {
             closed: state.closed.clone(),
             ..state.conditions.clone()
         });
-        self.data_plane.set_network(Arc::clone(&network));
+        let applied = self.data_plane.set_network(Arc::clone(&network));
         self.network.send_replace(network);
+        applied
     }
 
     fn note_truth(&self, state: &mut State, Observation { instance, status }: Observation) {
@@ -241,7 +243,8 @@ impl Driver {
             InstanceStatus::Exited { .. } | InstanceStatus::Absent => state.closed.insert(instance),
         };
         if changed {
-            self.publish_network(state);
+            // The driver does not wait.
+            let _applied = self.publish_network(state);
         }
     }
 
@@ -340,7 +343,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Makes a change of faults physical: the network at once, hosts by somebody else, for the driver does not wait.
+    /// Makes a change of faults physical: the network at once, hosts by somebody else, for the driver does not wait. Who asked for
+    /// it is answered when both are as ordered.
     fn bring_about(&mut self, state: &mut State, change: Change, done: Done) {
         let Change {
             network,
@@ -348,8 +352,13 @@ impl Driver {
             afflict,
         } = change;
         state.conditions = network;
-        self.publish_network(state);
-        self.harm.bring_about(relieve, afflict, done);
+        let network = self.publish_network(state);
+        self.harm.bring_about(harm::Change {
+            network,
+            relieve,
+            afflict,
+            done,
+        });
     }
 
     fn presence(&self, state: &State) -> Presence {

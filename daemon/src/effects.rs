@@ -16,16 +16,15 @@ use topologies::runtime::{InstanceStatus, Runtime, StopMode};
 use crate::apps::Apps;
 use crate::control::Stimulus;
 use crate::control::action::{Action, DbRole, Outcome, Ticket};
+use crate::engines::files::FileWork;
 use crate::engines::postgres::{self, DataState, Postgres};
 use crate::engines::redis::{self, Redis};
-use crate::engines::{EngineError, EngineHost, files};
+use crate::engines::{EngineError, EngineHost};
 
 /// Orders that may wait for an instance's turn.
 const QUEUE: usize = 16;
 /// The longest that a promotion waits until the old primary is fenced on every core of the data plane; it is tried again then.
 const FENCE_LIMIT: Duration = Duration::from_secs(2);
-/// The longest that the end waits for file work of cancelled orders: the copy of a cluster.
-const FILES_LIMIT: Duration = Duration::from_secs(60);
 /// The longest that a promotion may take.
 const PROMOTE_LIMIT: Duration = Duration::from_secs(20);
 /// The longest that any order may take: a fresh copy of a large database.
@@ -37,6 +36,7 @@ pub struct Effects {
     queues: BTreeMap<InstanceId, mpsc::Sender<Order>>,
     outcomes: mpsc::Sender<Stimulus>,
     tasks: TaskTracker,
+    work: FileWork,
 }
 
 /// Resolves once every core of the data plane serves the routes that were published last.
@@ -63,6 +63,8 @@ pub struct Engines {
     pub postgres: BTreeMap<DbInstanceId, Arc<Postgres>>,
     /// By replication group.
     pub redis: BTreeMap<ReplicationGroupId, Arc<Redis>>,
+    /// Their work on files.
+    pub work: FileWork,
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -77,6 +79,7 @@ impl Effects {
         outcomes: mpsc::Sender<Stimulus>,
         cancelled: &CancellationToken,
     ) -> Self {
+        let work = engines.work.clone();
         let shared = Arc::new(Shared {
             plan: Arc::clone(&plan),
             runtime,
@@ -86,9 +89,9 @@ impl Effects {
         let tasks = TaskTracker::new();
         let queues = plan.instances.iter().map(|instance| {
             let (queue, orders) = mpsc::channel(QUEUE);
-            let work = perform_in_turn(Arc::clone(&shared), orders, outcomes.clone());
+            let orders = perform_in_turn(Arc::clone(&shared), orders, outcomes.clone());
             let cancelled = cancelled.clone();
-            tasks.spawn(async move { cancelled.run_until_cancelled(work).await });
+            tasks.spawn(async move { cancelled.run_until_cancelled(orders).await });
             (instance.id.clone(), queue)
         });
         let queues = queues.collect();
@@ -96,6 +99,7 @@ impl Effects {
             queues,
             outcomes,
             tasks,
+            work,
         }
     }
 
@@ -131,12 +135,12 @@ impl Effects {
         }
     }
 
-    /// Waits until every order has ended or was cancelled, and the file work of those that were has ended.
+    /// Waits until every order has ended or was cancelled, and nothing is written any more that one began.
     pub async fn finished(self) {
         drop(self.queues);
         self.tasks.close();
         self.tasks.wait().await;
-        files::settled(FILES_LIMIT).await;
+        self.work.finished().await;
     }
 }
 

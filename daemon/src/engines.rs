@@ -29,6 +29,13 @@ pub mod postgres;
 pub mod redis;
 pub mod secrets;
 
+use files::FileWork;
+
+/// How long a server is waited for to listen; one that takes longer is for probes to judge.
+const LISTEN_LIMIT: Duration = Duration::from_secs(5);
+/// Between two looks whether it listens.
+const LISTEN_PAUSE: Duration = Duration::from_millis(10);
+
 /// A host that runs an engine, and where the control plane reaches it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineHost {
@@ -80,12 +87,14 @@ pub struct Upstream {
 }
 
 /// Where engines keep files. Both must be open to the engine's user for passing through.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Directories {
     /// The stack's; each instance has `instances/<id>` in it.
     pub stack: PathBuf,
     /// What stacks share.
     pub cache: PathBuf,
+    /// What goes on in them: they are not to be removed before it has ended.
+    pub work: FileWork,
 }
 
 impl Directories {
@@ -214,6 +223,23 @@ impl EngineError {
             cause,
         }
     }
+}
+
+/// Waits until a host's server listens, or has ended: a container runs for some time before its server does, and clients who are
+/// turned away in that time would take it for crashed. A frozen server listens too.
+async fn listening(runtime: &dyn Runtime, host: &EngineHost) -> Result<(), EngineError> {
+    let listens = async {
+        while tokio::net::TcpStream::connect(host.listen()).await.is_err() {
+            if !runs(runtime, &host.instance).await? {
+                break;
+            }
+            tokio::time::sleep(LISTEN_PAUSE).await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(LISTEN_LIMIT, listens)
+        .await
+        .unwrap_or(Ok(()))
 }
 
 /// Whether an instance's process runs, as its runtime tells.

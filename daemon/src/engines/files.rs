@@ -4,8 +4,6 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _, fchown, lchown};
 use std::path::Path;
-use std::sync::LazyLock;
-use std::time::Duration;
 
 use rustix::process::geteuid;
 use tokio_util::task::TaskTracker;
@@ -134,34 +132,33 @@ pub fn remove_tree(path: &Path) -> Result<(), EngineError> {
         .map_err(|cause| EngineError::file("remove", path, cause))
 }
 
-/// File work under way in this process.
-static WORK: LazyLock<TaskTracker> = LazyLock::new(TaskTracker::new);
+/// File work off the event loop. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct FileWork(TaskTracker);
 
-/// Waits until no file work is under way, at most `limit`: work whose caller has stopped waiting goes on, and must have ended before
-/// anybody removes what it writes.
-pub async fn settled(limit: Duration) {
-    WORK.close();
-    if tokio::time::timeout(limit, WORK.wait()).await.is_err() {
-        tracing::warn!(?limit, "file work goes on");
+impl FileWork {
+    /// Runs it. A caller that stops waiting does not stop the work: it must be safe to do twice.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        match self.0.spawn_blocking(work).await {
+            Ok(result) => result,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_cancelled) => Err(EngineError::file(
+                    "work on",
+                    "files of an instance",
+                    io::ErrorKind::Interrupted.into(),
+                )),
+            },
+        }
     }
-    WORK.reopen();
-}
 
-/// Runs file work off the event loop. A caller that stops waiting does not stop the work, see [`settled`]: it must be safe to do
-/// twice.
-pub async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
-) -> Result<T, EngineError> {
-    match WORK.spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(ended) => match ended.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_cancelled) => Err(EngineError::file(
-                "work on",
-                "files of an instance",
-                io::ErrorKind::Interrupted.into(),
-            )),
-        },
+    /// Returns once none goes on, that of callers who no longer wait included. To be called when nobody begins any.
+    pub async fn finished(&self) {
+        self.0.close();
+        self.0.wait().await;
     }
 }
 
@@ -197,30 +194,6 @@ fn accept_absence(result: io::Result<()>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    #[tokio::test]
-    async fn work_that_nobody_waits_for_is_waited_for_in_the_end() {
-        let (begun, has_begun) = std::sync::mpsc::channel();
-        let (go, may_end) = std::sync::mpsc::channel::<()>();
-        let ended = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let mark = std::sync::Arc::clone(&ended);
-        let caller = tokio::spawn(super::blocking(move || {
-            let _told = begun.send(());
-            let _let_go = may_end.recv();
-            mark.store(true, std::sync::atomic::Ordering::SeqCst);
-            Ok(())
-        }));
-        tokio::task::spawn_blocking(move || has_begun.recv())
-            .await
-            .unwrap()
-            .unwrap();
-        caller.abort();
-        let _cancelled = caller.await;
-        assert!(!ended.load(std::sync::atomic::Ordering::SeqCst));
-        drop(go);
-        super::settled(std::time::Duration::from_secs(30)).await;
-        assert!(ended.load(std::sync::atomic::Ordering::SeqCst));
-    }
-
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use super::*;

@@ -8,7 +8,6 @@ mod probe;
 mod session;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,15 +18,11 @@ use topologies::runtime::{InstancePlan, Resolution, Runtime, Software, StopMode}
 pub use probe::{CacheProbe, CacheReplica, NodeRole, RedisStatus};
 
 use self::session::{Session, SessionError};
-use super::files::{self, FileOwner, blocking};
+use super::files::{self, FileOwner};
 use super::kept::Kept;
 use super::secrets::Secret;
 use super::{Directories, EngineError, EngineHost, Upstream};
 
-/// How long a server is waited for to listen; one that takes longer is for probes to judge.
-const LISTEN_LIMIT: Duration = Duration::from_secs(5);
-/// Between two looks whether it listens.
-const LISTEN_PAUSE: Duration = Duration::from_millis(10);
 /// How long a command may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(5);
 
@@ -106,8 +101,7 @@ impl Redis {
         }
     }
 
-    /// Starts a node, empty, in a role, and waits until it listens: a container runs some time before its server does, and
-    /// refusals of that time would be taken for a crash. One that runs goes on running in the role and with the data that it has:
+    /// Starts a node, empty, in a role, and waits a little until it listens. One that runs goes on running in the role and with the data that it has:
     /// [`Redis::promote`] and [`Redis::follow`] change the role. A replica whose source does not listen yet tries again only
     /// after a second, so the source is better started before.
     pub async fn start(&self, host: &EngineHost, role: &CacheRole) -> Result<(), EngineError> {
@@ -115,17 +109,18 @@ impl Redis {
             let directory = self.directories.instance(&host.instance);
             let text = config::configuration(host, role, &directory, &self.settings);
             let owner = self.owner;
-            blocking(move || {
-                owner.make_directory(&directory)?;
-                owner.write(&directory.join(config::FILE), &text)?;
-                // A replica killed in the middle of a synchronization leaves one, which it would load.
-                files::remove_file(&directory.join(config::DUMP))
-            })
-            .await?;
+            self.directories
+                .work
+                .run(move || {
+                    owner.make_directory(&directory)?;
+                    owner.write(&directory.join(config::FILE), &text)?;
+                    // A replica killed in the middle of a synchronization leaves one, which it would load.
+                    files::remove_file(&directory.join(config::DUMP))
+                })
+                .await?;
         }
         self.runtime.ensure(&self.plan(host)).await?;
-        listening(host.listen()).await;
-        Ok(())
+        super::listening(&*self.runtime, host).await
     }
 
     /// Ends a node's server. Returns once its process is gone.
@@ -176,17 +171,5 @@ impl Redis {
                 limit: COMMAND_LIMIT,
             }),
         }
-    }
-}
-
-/// Waits until somebody listens at `address`. A frozen server does too.
-async fn listening(address: SocketAddrV4) {
-    let listens = async {
-        while tokio::net::TcpStream::connect(address).await.is_err() {
-            tokio::time::sleep(LISTEN_PAUSE).await;
-        }
-    };
-    if tokio::time::timeout(LISTEN_LIMIT, listens).await.is_err() {
-        tracing::debug!(%address, "does not listen yet");
     }
 }

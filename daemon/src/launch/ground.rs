@@ -13,6 +13,7 @@ use topologies::runtime::{Runtime, RuntimeKind};
 use super::{PORT_OFFSET, Tell, runtime};
 use crate::effects::Engines;
 use crate::engines::Directories;
+use crate::engines::files::FileWork;
 use crate::engines::postgres::{DbSettings, Postgres};
 use crate::engines::redis::{CacheSettings, Redis};
 use crate::faults::FaultFile;
@@ -125,6 +126,7 @@ fn engines(
     let directories = Directories {
         stack: options.directory.clone(),
         cache: options.cache.clone(),
+        work: FileWork::default(),
     };
     let mut postgres = BTreeMap::new();
     for db in &plan.topology.db_instances {
@@ -161,6 +163,7 @@ fn engines(
     Ok(Engines {
         postgres,
         redis: redis.collect(),
+        work: directories.work.clone(),
     })
 }
 

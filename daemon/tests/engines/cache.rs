@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use daemon::engines::files::FileWork;
 use daemon::engines::redis::{CacheProbe, CacheRole, CacheSettings, NodeRole, Redis, RedisStatus};
 use daemon::engines::secrets::Secret;
 use daemon::engines::{Directories, EngineHost};
@@ -28,6 +29,7 @@ impl Group {
         let directories = Directories {
             stack: place.path().join("stack"),
             cache: place.path().join("cache"),
+            work: FileWork::default(),
         };
         let settings = CacheSettings {
             version: None,

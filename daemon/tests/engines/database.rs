@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use daemon::engines::files::FileWork;
 use daemon::engines::postgres::{DataState, DbProbe, DbRole, DbSettings, PgStatus, Postgres};
 use daemon::engines::secrets::{DbSecrets, Secret};
 use daemon::engines::{Directories, EngineError, EngineHost, Upstream};
@@ -41,6 +42,7 @@ impl Database {
         let directories = Directories {
             stack: place.path().join("stack"),
             cache: place.path().join("cache"),
+            work: FileWork::default(),
         };
         let settings = DbSettings {
             version: None,

@@ -11,7 +11,7 @@ use topologies::runtime::ToolPlan;
 
 use super::{ADMIN, Postgres};
 use crate::engines::EngineError;
-use crate::engines::files::{self, blocking};
+use crate::engines::files;
 use crate::engines::secrets::Secret;
 
 /// Of the directory's form and of what is in it; part of its name.
@@ -85,12 +85,14 @@ impl Postgres {
     async fn make_golden(&self, golden: &Golden, major: u16) -> Result<(), EngineError> {
         let (owner, place) = (self.owner, golden.clone());
         let password = Secret::generate(&mut system_randomness()?);
-        blocking(move || {
-            files::remove_tree(&place.0)?;
-            owner.make_directory(&place.0)?;
-            owner.write(&place.password_file(), password.expose())
-        })
-        .await?;
+        self.directories
+            .work
+            .run(move || {
+                files::remove_tree(&place.0)?;
+                owner.make_directory(&place.0)?;
+                owner.write(&place.password_file(), password.expose())
+            })
+            .await?;
         for locale in LOCALES {
             let tool = ToolPlan {
                 software: self.software(),

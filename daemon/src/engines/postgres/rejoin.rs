@@ -10,7 +10,7 @@ use topologies::runtime::ToolPlan;
 
 use super::state::HostDirectory;
 use super::{COMMAND_LIMIT, DataState, DbRole, Postgres, config, sql_error, within};
-use crate::engines::files::{self, blocking};
+use crate::engines::files;
 use crate::engines::{EngineError, EngineHost, Upstream};
 
 /// How long a rewind may take. It reads the log since the fork and copies what changed.
@@ -156,26 +156,30 @@ impl Postgres {
     async fn begin_rewind(&self, directory: &HostDirectory) -> Result<(), EngineError> {
         let (owner, directory) = (self.owner, directory.clone());
         let passwords = config::password_file(self.secrets.replication.expose());
-        blocking(move || {
-            owner.write(&directory.password_file(), &passwords)?;
-            owner.write(&directory.torn_mark(), "")?;
-            files::remove_file(&directory.standby_signal())
-        })
-        .await
+        self.directories
+            .work
+            .run(move || {
+                owner.write(&directory.password_file(), &passwords)?;
+                owner.write(&directory.torn_mark(), "")?;
+                files::remove_file(&directory.standby_signal())
+            })
+            .await
     }
 
     /// The host is a follower now; if nothing was done, it is what it was, and as a follower or demoted can not write.
     async fn end_rewind(&self, directory: &HostDirectory, done: bool) -> Result<(), EngineError> {
         let (owner, directory) = (self.owner, directory.clone());
-        blocking(move || {
-            owner.write(&directory.standby_signal(), "")?;
-            files::remove_file(&directory.torn_mark())?;
-            if done {
-                files::remove_file(&directory.demoted_mark())?;
-            }
-            Ok(())
-        })
-        .await
+        self.directories
+            .work
+            .run(move || {
+                owner.write(&directory.standby_signal(), "")?;
+                files::remove_file(&directory.torn_mark())?;
+                if done {
+                    files::remove_file(&directory.demoted_mark())?;
+                }
+                Ok(())
+            })
+            .await
     }
 
     async fn copy(
@@ -187,12 +191,14 @@ impl Postgres {
         let directory = self.directory(host);
         let (owner, place) = (self.owner, directory.clone());
         let passwords = config::password_file(self.secrets.replication.expose());
-        blocking(move || {
-            owner.make_directory(place.path())?;
-            owner.write(&place.password_file(), &passwords)?;
-            files::remove_tree(&place.copy())
-        })
-        .await?;
+        self.directories
+            .work
+            .run(move || {
+                owner.make_directory(place.path())?;
+                owner.write(&place.password_file(), &passwords)?;
+                files::remove_tree(&place.copy())
+            })
+            .await?;
         let command = vec![
             "pg_basebackup".to_owned(),
             format!("--pgdata={}", directory.copy().display()),
@@ -208,7 +214,10 @@ impl Postgres {
         ];
         self.run("pg_basebackup", &self.tool(host, command, COPY_LIMIT))
             .await?;
-        blocking(move || replace_data(owner, &directory)).await?;
+        self.directories
+            .work
+            .run(move || replace_data(owner, &directory))
+            .await?;
         Ok(Rejoined::Copied {
             because: because.to_owned(),
         })

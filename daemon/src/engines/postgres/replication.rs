@@ -10,7 +10,6 @@ use super::config::{self, Access};
 use super::probe::{Lsn, parse_lsn};
 use super::session::{Session, literal};
 use super::{COMMAND_LIMIT, DataState, Postgres, connect_error, sql_error, within};
-use crate::engines::files::blocking;
 use crate::engines::{EngineError, EngineHost, Upstream};
 
 /// How often a server is asked whether it has come to the state wanted. The question costs a tenth of a millisecond.
@@ -91,7 +90,7 @@ impl Postgres {
             let fail = sql_error(&host.instance, action);
             let mut session = self.patient_session(host).await?;
             let (owner, rules) = (self.owner, directory.data().join("pg_hba.conf"));
-            blocking(move || owner.write(&rules, &Access::Clients.rules())).await?;
+            self.directories.work.run(move || owner.write(&rules, &Access::Clients.rules())).await?;
             if in_recovery(&mut session).await.map_err(&fail)? {
                 begin_promotion(&mut session).await.map_err(&fail)?;
                 while in_recovery(&mut session).await.map_err(&fail)? {

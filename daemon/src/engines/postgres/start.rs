@@ -6,7 +6,7 @@ use topologies::runtime::{RuntimeKind, ToolPlan};
 
 use super::config::{self, Access};
 use super::{COMMAND_LIMIT, DataState, DbRole, Postgres};
-use crate::engines::files::{self, blocking};
+use crate::engines::files;
 use crate::engines::{EngineError, EngineHost, runs};
 
 impl Postgres {
@@ -23,12 +23,14 @@ impl Postgres {
         }
         let golden = self.golden().await?;
         let owner = self.owner;
-        blocking(move || {
-            owner.make_directory(directory.path())?;
-            files::remove_tree(&directory.data())?;
-            owner.copy_tree(&golden.data(), &directory.data())
-        })
-        .await
+        self.directories
+            .work
+            .run(move || {
+                owner.make_directory(directory.path())?;
+                files::remove_tree(&directory.data())?;
+                owner.copy_tree(&golden.data(), &directory.data())
+            })
+            .await
     }
 
     /// Starts a seeded host in a role. One that already runs in it goes on running, with the source and the synchronous
@@ -67,7 +69,8 @@ impl Postgres {
             }
             self.settle(host, role).await?;
         }
-        Ok(self.runtime.ensure(&self.plan(host)).await?)
+        self.runtime.ensure(&self.plan(host)).await?;
+        crate::engines::listening(&*self.runtime, host).await
     }
 
     /// Marks a host as one that may never again write what it has: to be called before another is promoted in its place.
@@ -75,14 +78,16 @@ impl Postgres {
     pub async fn demote(&self, host: &EngineHost) -> Result<(), EngineError> {
         let directory = self.directory(host);
         let owner = self.owner;
-        blocking(move || match directory.state() {
-            DataState::Follower | DataState::Demoted => Ok(()),
-            DataState::Empty | DataState::Fresh | DataState::Writer | DataState::Torn => {
-                owner.make_directory(directory.path())?;
-                owner.write(&directory.demoted_mark(), "")
-            }
-        })
-        .await
+        self.directories
+            .work
+            .run(move || match directory.state() {
+                DataState::Follower | DataState::Demoted => Ok(()),
+                DataState::Empty | DataState::Fresh | DataState::Writer | DataState::Torn => {
+                    owner.make_directory(directory.path())?;
+                    owner.write(&directory.demoted_mark(), "")
+                }
+            })
+            .await
     }
 
     async fn write_files(&self, host: &EngineHost, role: &DbRole) -> Result<(), EngineError> {
@@ -96,17 +101,19 @@ impl Postgres {
         // A container that is gone has left no process behind, but a file with a process id that means another one in the next.
         let stale_lock =
             (self.runtime.kind() == RuntimeKind::Docker).then(|| data.join("postmaster.pid"));
-        blocking(move || {
-            owner.write(&data.join("postgresql.conf"), &settings)?;
-            owner.write(&data.join("postgresql.auto.conf"), &role_settings)?;
-            owner.write(&data.join("pg_hba.conf"), &rules)?;
-            owner.write(&directory.password_file(), &passwords)?;
-            if let Some(lock) = stale_lock {
-                files::remove_file(&lock)?;
-            }
-            Ok(())
-        })
-        .await
+        self.directories
+            .work
+            .run(move || {
+                owner.write(&data.join("postgresql.conf"), &settings)?;
+                owner.write(&data.join("postgresql.auto.conf"), &role_settings)?;
+                owner.write(&data.join("pg_hba.conf"), &rules)?;
+                owner.write(&directory.password_file(), &passwords)?;
+                if let Some(lock) = stale_lock {
+                    files::remove_file(&lock)?;
+                }
+                Ok(())
+            })
+            .await
     }
 
     /// Makes the data a follower's, or a fresh cluster a writer's. The signal comes before the mark goes, so that no
@@ -114,15 +121,17 @@ impl Postgres {
     async fn settle(&self, host: &EngineHost, role: &DbRole) -> Result<(), EngineError> {
         let (owner, directory) = (self.owner, self.directory(host));
         let follows = role.upstream().is_some();
-        blocking(move || {
-            if follows {
-                owner.write(&directory.standby_signal(), "")?;
-            } else if directory.fresh_mark().exists() {
-                files::remove_file(&directory.standby_signal())?;
-            }
-            files::remove_file(&directory.fresh_mark())
-        })
-        .await
+        self.directories
+            .work
+            .run(move || {
+                if follows {
+                    owner.write(&directory.standby_signal(), "")?;
+                } else if directory.fresh_mark().exists() {
+                    files::remove_file(&directory.standby_signal())?;
+                }
+                files::remove_file(&directory.fresh_mark())
+            })
+            .await
     }
 
     /// Lets the server read its configuration, so that a parameter that it does not know is an error now, in its words.
