@@ -1,17 +1,21 @@
 //! The timeline file: one event per line, appended as it happens, read back when a stack is resumed or replayed.
 //!
-//! Writing never breaks the stack: a full disk costs lines, and the first lost line is logged.
+//! Writing never breaks the stack. While a disk is full, lines wait in memory; what was written of one is cut off, so that the
+//! file holds whole lines only and in order. Whoever resumes from it gets all of it or an error, never a part in silence.
 
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use topologies::event::Event;
 
+/// Lines that wait for a disk that takes none; later ones are lost. About 4 MiB.
+const WAITING_MAX: usize = 16_384;
+
 /// Appends events to a file.
 pub struct TimelineWriter {
-    file: File,
-    failed: bool,
+    sink: Sink<File>,
 }
 
 impl TimelineWriter {
@@ -25,25 +29,95 @@ impl TimelineWriter {
             .read(true)
             .append(true)
             .open(path)?;
-        let length = whole_lines(&mut file)?;
-        file.set_len(length)?;
+        let whole = whole_lines(&mut file)?;
+        file.set_len(whole)?;
         Ok(Self {
-            file,
-            failed: false,
+            sink: Sink::new(file, whole),
         })
     }
 
-    /// Appends an event.
+    /// Opens an empty file, whatever was there: a timeline of a stack that never came up is none to go on with.
+    ///
+    /// # Errors
+    /// When the file can not be opened or emptied.
+    pub fn anew(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        file.set_len(0)?;
+        Ok(Self {
+            sink: Sink::new(file, 0),
+        })
+    }
+
+    /// Appends an event, after those that wait.
     pub fn write(&mut self, event: &Event) {
-        let Ok(mut line) = serde_json::to_vec(event) else {
-            return;
-        };
+        let mut line = serde_json::to_vec(event).expect("events have no maps with odd keys");
         line.push(b'\n');
-        if let Err(cause) = self.file.write_all(&line)
-            && !std::mem::replace(&mut self.failed, true)
-        {
-            tracing::error!(%cause, seq = event.seq, "timeline line lost");
+        self.sink.push(line);
+    }
+}
+
+/// What lines go to: appended at the end, cut back to a length.
+trait Medium: Write {
+    fn cut(&mut self, length: u64) -> io::Result<()>;
+}
+
+impl Medium for File {
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.set_len(length)
+    }
+}
+
+/// Keeps a medium at whole lines.
+struct Sink<M> {
+    medium: M,
+    /// The length of the whole lines in it.
+    whole: u64,
+    /// Whether more than those may be in it.
+    torn: bool,
+    waiting: VecDeque<Vec<u8>>,
+    /// Whether the present trouble was logged.
+    told: bool,
+}
+
+impl<M: Medium> Sink<M> {
+    fn new(medium: M, whole: u64) -> Self {
+        Self {
+            medium,
+            whole,
+            torn: false,
+            waiting: VecDeque::new(),
+            told: false,
         }
+    }
+
+    fn push(&mut self, line: Vec<u8>) {
+        if self.waiting.len() >= WAITING_MAX {
+            // Later lines go, so that what is in the file stays without gaps inside.
+            return;
+        }
+        self.waiting.push_back(line);
+        match self.flush() {
+            Ok(()) => self.told = false,
+            Err(cause) if !std::mem::replace(&mut self.told, true) => {
+                tracing::error!(%cause, "timeline not written, lines wait in memory");
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while let Some(line) = self.waiting.front() {
+            if self.torn {
+                self.medium.cut(self.whole)?;
+                self.torn = false;
+            }
+            self.torn = true;
+            self.medium.write_all(line)?;
+            self.torn = false;
+            self.whole += line.len() as u64;
+            self.waiting.pop_front();
+        }
+        Ok(())
     }
 }
 
@@ -62,51 +136,81 @@ fn whole_lines(file: &mut File) -> io::Result<u64> {
     }
 }
 
-/// Reads the events of a timeline after `seq`; a line that is not an event ends the reading.
+/// Why a timeline can not be resumed from.
+#[derive(Debug, thiserror::Error)]
+pub enum TimelineError {
+    /// The file system refused.
+    #[error("timeline `{}` can not be read: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What came back.
+        source: io::Error,
+    },
+    /// A line is no event of this version's.
+    #[error("timeline `{}`, line {line}: no event that this version knows: {cause}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Its line, from 1.
+        line: usize,
+        /// Why.
+        cause: String,
+    },
+    /// Events are missing, or there twice.
+    #[error("timeline `{}`, line {line}: event {found} where event {expected} belongs", path.display())]
+    Gap {
+        /// The file.
+        path: PathBuf,
+        /// Its line, from 1.
+        line: usize,
+        /// The number that the event has to have.
+        expected: u64,
+        /// The number that it has.
+        found: u64,
+    },
+}
+
+/// Reads a whole timeline, to resume from it. A last line without its end was cut by a crash and is left out; no file is no past.
 ///
 /// # Errors
-/// When the file can not be read.
-pub fn read(path: &Path, after: u64) -> io::Result<Vec<Event>> {
-    let mut events = Vec::new();
-    for line in BufReader::new(File::open(path)?).lines() {
-        let Ok(event) = serde_json::from_str::<Event>(&line?) else {
-            break;
-        };
-        if event.seq > after {
-            events.push(event);
+/// When anything else is not as it was written: the world that follows from a part is not the stack's.
+pub fn past(path: &Path) -> Result<Vec<Event>, TimelineError> {
+    let unreadable = |source| TimelineError::File {
+        path: path.to_owned(),
+        source,
+    };
+    let mut reader = match File::open(path) {
+        Ok(file) => BufReader::new(file),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(cause) => return Err(unreadable(cause)),
+    };
+    let (mut events, mut line) = (Vec::<Event>::new(), Vec::new());
+    loop {
+        line.clear();
+        reader.read_until(b'\n', &mut line).map_err(unreadable)?;
+        if line.last() != Some(&b'\n') {
+            return Ok(events);
         }
+        let number = events.len() + 1;
+        let event: Event = serde_json::from_slice(&line).map_err(|cause| TimelineError::Line {
+            path: path.to_owned(),
+            line: number,
+            cause: cause.to_string(),
+        })?;
+        let expected = events.last().map_or(1, |last| last.seq + 1);
+        if event.seq != expected {
+            return Err(TimelineError::Gap {
+                path: path.to_owned(),
+                line: number,
+                expected,
+                found: event.seq,
+            });
+        }
+        events.push(event);
     }
-    Ok(events)
 }
 
 #[cfg(test)]
-mod tests {
-    use topologies::event::EventKind;
-    use topologies::time::Time;
-
-    use super::*;
-
-    fn event(seq: u64) -> Event {
-        Event {
-            seq,
-            at: Time::from_millis(seq),
-            event: EventKind::ControlResumed,
-        }
-    }
-
-    #[test]
-    fn a_line_cut_by_a_crash_is_cut_off_and_the_rest_goes_on() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("timeline.jsonl");
-        TimelineWriter::open(&path).unwrap().write(&event(1));
-        OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .unwrap()
-            .write_all(b"{\"seq\":2,\"at")
-            .unwrap();
-        TimelineWriter::open(&path).unwrap().write(&event(2));
-        assert_eq!(read(&path, 0).unwrap(), vec![event(1), event(2)]);
-        assert_eq!(read(&path, 1).unwrap(), vec![event(2)]);
-    }
-}
+#[path = "log/tests.rs"]
+mod tests;

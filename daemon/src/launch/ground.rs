@@ -58,12 +58,12 @@ pub(super) async fn lay(options: &UpOptions, tell: Tell<'_>) -> Result<Ground, U
     let secrets = Secrets::open(directory, &plan.topology);
     let secrets = Arc::new(secrets.map_err(|cause| failed("open secrets", &cause))?);
     let timeline = directory.join("timeline.jsonl");
-    let past = if options.resume {
-        read_past(&timeline)?
+    let (past, log) = if options.resume {
+        let past = log::past(&timeline).map_err(|cause| unresumable(&plan, &cause))?;
+        (past, TimelineWriter::open(&timeline))
     } else {
-        Vec::new()
+        (Vec::new(), TimelineWriter::anew(&timeline))
     };
-    let log = TimelineWriter::open(&timeline);
     let log = log.map_err(|cause| failed("open the timeline", &cause))?;
     let faults = FaultFile::open(directory, !past.is_empty());
     let faults = faults.map_err(|cause| failed("read the faults in force", &cause))?;
@@ -87,14 +87,6 @@ async fn warn_of_namespaces(tell: Tell<'_>) {
             "warning: instances can not resolve the stack's names, as this machine refused to {cause}; {}",
             namespaces::way_out()
         )));
-    }
-}
-
-fn read_past(timeline: &Path) -> Result<Vec<Event>, UpError> {
-    match log::read(timeline, 0) {
-        Ok(events) => Ok(events),
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(cause) => Err(failed("read the timeline", &cause)),
     }
 }
 
@@ -165,6 +157,16 @@ fn engines(
         redis: redis.collect(),
         work: directories.work.clone(),
     })
+}
+
+fn unresumable(plan: &Plan, cause: &log::TimelineError) -> UpError {
+    let name = &plan.topology.name;
+    UpError::Machine {
+        message: cause.to_string(),
+        hint: Some(format!(
+            "mend the file, or `localaws down {name} --purge` removes the stack with its data"
+        )),
+    }
 }
 
 fn failed(action: &str, cause: &std::io::Error) -> UpError {
