@@ -12,8 +12,9 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncBufReadExt;
@@ -29,6 +30,13 @@ use crate::up::Progress;
 
 /// The longest line that one says to the other, in bytes.
 const LINE_BYTES_MAX: u64 = 16 << 20;
+
+/// How long a daemon may take to read what it is to launch.
+const READ_WITHIN: Duration = Duration::from_secs(10);
+/// How long a daemon that has said its last word is waited for.
+const REAP_WITHIN: Duration = Duration::from_secs(1);
+/// Between two looks at whether it has ended.
+const REAP_LOOK: Duration = Duration::from_millis(10);
 
 /// What a daemon says to who started it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -64,11 +72,11 @@ pub(super) fn start(home: &Home, launch: &Launch, display: &Display) -> Result<(
     let mut line = serde_json::to_vec(launch)
         .map_err(|error| Failure::new(Exit::Bug, format!("failed to launch: {error}")))?;
     line.push(b'\n');
+    ours.set_write_timeout(Some(READ_WITHIN)).map_err(failed)?;
     (&ours).write_all(&line).map_err(failed)?;
     let heard = super::block_on(hear(ours, display));
     if heard.is_err() {
-        // It has said its last word or is dead; either way it ends now.
-        let _ = child.wait();
+        reap(&mut child);
     }
     heard.map_err(|failure| {
         if failure.exit != Exit::Bug {
@@ -77,6 +85,14 @@ pub(super) fn start(home: &Home, launch: &Launch, display: &Display) -> Result<(
         let log = home.stack(&launch.name).daemon_log();
         failure.hint(format!("`{}` may say more", log.display()))
     })
+}
+
+/// Waits a moment for a daemon that has said its last word or is dead. One that is still taking back what it did goes on alone.
+fn reap(child: &mut Child) {
+    let begun = Instant::now();
+    while matches!(child.try_wait(), Ok(None)) && begun.elapsed() < REAP_WITHIN {
+        std::thread::sleep(REAP_LOOK);
+    }
 }
 
 /// Listens to a daemon until its stack is up. The first Ctrl-C has it take everything back, the second stops listening.
@@ -93,7 +109,10 @@ async fn hear(stream: UnixStream, display: &Display) -> Result<(), Failure> {
             line = lines.next_line() => line.map_err(failed)?,
             _ = tokio::signal::ctrl_c() => {
                 if std::mem::replace(&mut interrupted, true) {
-                    return Err(Failure::silent(Exit::Other(130)));
+                    return Err(Failure::new(
+                        Exit::Other(130),
+                        "interrupted twice; the daemon goes on taking back what it did",
+                    ));
                 }
                 closing.shutdown(std::net::Shutdown::Write).map_err(failed)?;
                 continue;
