@@ -10,18 +10,48 @@ use topologies::plan::Endpoint;
 use super::Place;
 use super::clients::{Sql, redis_connection};
 
-/// How long reading back is tried.
-const TRIES: u32 = 40;
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(250);
-/// The longest that reading all keys may take: they may be millions.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest that one try may take: keys may be millions, and an endpoint may hang.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long reading back is tried: the stack may still be recovering.
+const LIMITS: Limits = Limits {
+    each: PATIENCE,
+    all: Duration::from_secs(60),
+};
+
+/// How long is tried.
+struct Limits {
+    /// One try.
+    each: Duration,
+    /// All of them.
+    all: Duration,
+}
 
 /// Makes what clients write to, empty.
 ///
 /// # Errors
-/// In words.
+/// In words; also when the endpoint does not do it in time.
 pub(super) async fn clear(
+    endpoint: &Endpoint,
+    workload: &Workload,
+    store: &str,
+    place: &Place,
+) -> Result<(), String> {
+    within(PATIENCE, empty(endpoint, workload, store, place)).await
+}
+
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(format!("no answer within {limit:?}")),
+    }
+}
+
+async fn empty(
     endpoint: &Endpoint,
     workload: &Workload,
     store: &str,
@@ -59,15 +89,29 @@ pub(super) async fn collect(
     if !workload.traffic.writes() {
         return Survivors::NothingWritten;
     }
-    let mut last = String::new();
-    for _ in 0..TRIES {
-        match read(endpoint, workload, store, place).await {
-            Ok(keys) => return Survivors::Found(keys),
-            Err(why) => last = why,
+    match patiently(&LIMITS, || read(endpoint, workload, store, place)).await {
+        Ok(keys) => Survivors::Found(keys),
+        Err(why) => Survivors::Unreadable(why),
+    }
+}
+
+/// Tries until it works or the deadline has come; a try that hangs is given up for the next. The last reason, if none did.
+async fn patiently<T, F: Future<Output = Result<T, String>>>(
+    Limits { each, all }: &Limits,
+    attempt: impl Fn() -> F,
+) -> Result<T, String> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let left = all.saturating_sub(begun.elapsed());
+        let why = match within(left.min(*each), attempt()).await {
+            Ok(found) => return Ok(found),
+            Err(why) => why,
+        };
+        if begun.elapsed() + PAUSE >= *all {
+            return Err(why);
         }
         tokio::time::sleep(PAUSE).await;
     }
-    Survivors::Unreadable(last)
 }
 
 async fn read(
@@ -110,4 +154,36 @@ async fn connect_sql(endpoint: &Endpoint, place: &Place) -> Result<Sql, String> 
         .sql_config(endpoint)
         .ok_or("the endpoint is no database's")?;
     Sql::connect(&place.careful(endpoint, PATIENCE), &config).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_endpoint_that_hangs_is_asked_again_and_given_up_in_time() {
+        let limits = Limits {
+            each: Duration::from_millis(20),
+            all: Duration::from_millis(400),
+        };
+        let tries = AtomicU32::new(0);
+        let hangs = || {
+            tries.fetch_add(1, Ordering::Relaxed);
+            std::future::pending::<Result<(), String>>()
+        };
+        let why = patiently(&limits, hangs).await.unwrap_err();
+        assert!(why.contains("no answer within"), "{why}");
+        assert_ne!(tries.load(Ordering::Relaxed), 0);
+
+        let tries = AtomicU32::new(0);
+        let second = patiently(&LIMITS, || async {
+            match tries.fetch_add(1, Ordering::Relaxed) {
+                0 => Err("not yet".to_owned()),
+                n => Ok(n),
+            }
+        });
+        assert_eq!(second.await, Ok(1));
+    }
 }
