@@ -1,5 +1,7 @@
 //! The control plane under the simulator: what it promises whatever breaks, and that the simulator can tell when it does not.
 
+#[path = "simulator/decisions.rs"]
+mod decisions;
 #[path = "simulator/tier_10k.rs"]
 mod tier_10k;
 

@@ -1,0 +1,425 @@
+//! The control plane, stimulus by stimulus: what it orders and tells when things come in an order that seldom occurs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use daemon::control::action::{Action, DbRole, Outcome, Ticket};
+use daemon::control::probe::{CacheProbe, DbProbe, PgStatus, Probe, RedisRole, RedisStatus};
+use daemon::control::{Control, Stimulus};
+use topologies::event::{DbInstanceStatus, Event, EventKind, ReplicationGroupStatus};
+use topologies::id::InstanceId;
+use topologies::plan::Plan;
+use topologies::runtime::{InstanceStatus, Observation};
+use topologies::time::Time;
+use topologies::world::World;
+
+use super::tier_10k;
+
+/// A control plane with nothing around it but what a test tells it.
+struct Bench {
+    control: Control,
+    now: Time,
+    orders: Vec<(Ticket, Action)>,
+    told: Vec<EventKind>,
+}
+
+impl Bench {
+    /// Takes over a stack that is available, whole and unheard so far.
+    fn resumed(plan: Arc<Plan>) -> Self {
+        let mut world = World::new(&plan);
+        let mut events = vec![
+            EventKind::StandbyInSync {
+                db_instance: "orders".into(),
+                instance: "orders-2".into(),
+            },
+            EventKind::DbInstanceStatusChanged {
+                db_instance: "orders".into(),
+                status: DbInstanceStatus::Available,
+            },
+            EventKind::ReplicationGroupStatusChanged {
+                group: "sessions".into(),
+                status: ReplicationGroupStatus::Available,
+            },
+        ];
+        events.extend(["sessions-002", "sessions-003"].map(|replica| {
+            EventKind::CacheReplicaLinkChanged {
+                group: "sessions".into(),
+                instance: replica.into(),
+                up: true,
+            }
+        }));
+        events.extend([EventKind::StackAvailable, EventKind::ControlResumed]);
+        for (seq, event) in (1..).zip(events) {
+            let at = Time::ZERO;
+            world.apply(&Event { seq, at, event });
+        }
+        let mut bench = Self {
+            control: Control::new(plan, world, 1),
+            now: Time::from_millis(1_000),
+            orders: Vec::new(),
+            told: Vec::new(),
+        };
+        bench.take(Stimulus::Tick);
+        bench
+    }
+
+    fn take(&mut self, stimulus: Stimulus) {
+        self.control.handle(stimulus, self.now);
+        while let Some(event) = self.control.poll_event() {
+            self.told.push(event.event);
+        }
+        while let Some(order) = self.control.poll_action() {
+            self.orders.push(order);
+        }
+    }
+
+    fn after(&mut self, millis: u64) {
+        self.now = self.now + Duration::from_millis(millis);
+        self.take(Stimulus::Tick);
+    }
+
+    fn exited(&mut self, instance: &str) {
+        let how = "signal 9".to_owned();
+        self.observe(instance, InstanceStatus::Exited { how });
+    }
+
+    fn runs(&mut self, instance: &str) {
+        let handle = "1".to_owned();
+        self.observe(instance, InstanceStatus::Running { handle });
+    }
+
+    fn observe(&mut self, instance: &str, status: InstanceStatus) {
+        self.after(1);
+        let instance = instance.into();
+        self.take(Stimulus::Observation(Observation { instance, status }));
+    }
+
+    fn cache(&mut self, node: &str, probe: CacheProbe) {
+        self.after(1);
+        let probe = Probe::Cache(node.into(), probe);
+        self.take(Stimulus::Probe(self.now, probe));
+    }
+
+    fn database(&mut self, host: &str, probe: DbProbe) {
+        self.after(1);
+        let probe = Probe::Database(host.into(), probe);
+        self.take(Stimulus::Probe(self.now, probe));
+    }
+
+    fn silent(&mut self, host: &str) {
+        for _ in 0..3 {
+            self.database(host, DbProbe::TimedOut);
+        }
+    }
+
+    /// Ends the last order for which `wanted` holds, which must be there, and forgets those before.
+    fn settle(&mut self, wanted: impl Fn(&Action) -> bool, outcome: Outcome) -> Action {
+        let found = self.orders.iter().rposition(|(_, action)| wanted(action));
+        let place = found.unwrap_or_else(|| panic!("not ordered; but {:?}", self.orders));
+        let (ticket, action) = self.orders.swap_remove(place);
+        self.orders.clear();
+        self.after(1);
+        self.take(Stimulus::Outcome(ticket, outcome));
+        action
+    }
+
+    fn ordered(&self, wanted: impl Fn(&Action) -> bool) -> bool {
+        self.orders.iter().any(|(_, action)| wanted(action))
+    }
+
+    /// What RDS told since this was asked last, by number.
+    fn rds_events(&mut self) -> Vec<u16> {
+        let told = std::mem::take(&mut self.told).into_iter();
+        told.filter_map(|event| match event {
+            EventKind::RdsEvent { id, .. } => Some(id),
+            _ => None,
+        })
+        .collect()
+    }
+}
+
+fn id(text: &str) -> InstanceId {
+    text.into()
+}
+
+fn starts_app(action: &Action) -> bool {
+    matches!(action, Action::StartApp { instance } if instance.as_str() == "web-1")
+}
+
+fn starts_cache_primary(action: &Action) -> bool {
+    matches!(action, Action::StartCache { source: None, .. })
+}
+
+fn redis(role: RedisRole) -> CacheProbe {
+    CacheProbe::Answered(RedisStatus {
+        role,
+        offset: 100,
+        replicas: Vec::new(),
+    })
+}
+
+fn replica(link_up: bool) -> CacheProbe {
+    let source = "127.64.33.10".to_owned();
+    redis(RedisRole::Replica { source, link_up })
+}
+
+fn primary() -> DbProbe {
+    DbProbe::Answered(PgStatus {
+        timeline: 1,
+        synchronous_standby: Some(id("orders-2")),
+        ..PgStatus::default()
+    })
+}
+
+fn standby() -> DbProbe {
+    DbProbe::Answered(PgStatus {
+        timeline: 1,
+        in_recovery: true,
+        ..PgStatus::default()
+    })
+}
+
+#[test]
+fn a_program_that_ended_while_it_was_being_started_is_started_again() {
+    let mut bench = Bench::resumed(tier_10k::plan());
+    bench.runs("web-1");
+    bench.exited("web-1");
+    bench.settle(starts_app, Outcome::Done);
+    bench.after(1_000);
+    assert!(bench.ordered(starts_app), "{:?}", bench.orders);
+}
+
+#[test]
+fn a_program_that_crashes_is_started_after_growing_pauses_and_one_that_was_well_at_once() {
+    let mut bench = Bench::resumed(tier_10k::plan());
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        bench.settle(starts_app, Outcome::Done);
+        bench.runs("web-1");
+        let started = bench.now;
+        bench.exited("web-1");
+        while !bench.ordered(starts_app) {
+            let (at, _) = bench.control.poll_timeout().expect("it is to be started");
+            bench.after(u64::try_from((at - bench.now).as_millis()).unwrap() + 1);
+        }
+        pauses.push((bench.now - started).as_millis() / 100 * 100);
+    }
+    let pauses: Vec<u128> = pauses
+        .into_iter()
+        .map(|pause| pause.next_multiple_of(200))
+        .collect();
+    assert!(pauses.is_sorted(), "{pauses:?}");
+    assert!(pauses[1] >= 200 && pauses[3] >= 1_000, "{pauses:?}");
+    assert!(
+        *pauses.last().unwrap() >= 4_800 && *pauses.last().unwrap() <= 5_000,
+        "{pauses:?}"
+    );
+
+    bench.settle(starts_app, Outcome::Done);
+    bench.runs("web-1");
+    bench.after(20_000);
+    bench.exited("web-1");
+    assert!(bench.ordered(starts_app), "{:?}", bench.orders);
+}
+
+#[test]
+fn a_cache_primary_is_not_started_empty_before_its_replicas_were_heard() {
+    let mut bench = Bench::resumed(tier_10k::plan());
+    bench.exited("sessions-001");
+    assert!(!bench.ordered(starts_cache_primary), "{:?}", bench.orders);
+    bench.cache("sessions-002", CacheProbe::Loading);
+    assert!(!bench.ordered(starts_cache_primary), "{:?}", bench.orders);
+    bench.cache("sessions-002", replica(false));
+    let given_up = |event: &EventKind| matches!(event, EventKind::CacheFailoverStarted { .. });
+    assert!(bench.told.iter().any(given_up), "{:?}", bench.told);
+}
+
+#[test]
+fn a_cache_primary_is_started_empty_once_nobody_can_be_promoted() {
+    let mut bench = Bench::resumed(tier_10k::plan());
+    for node in ["sessions-001", "sessions-002"] {
+        bench.exited(node);
+    }
+    assert!(!bench.ordered(starts_cache_primary), "{:?}", bench.orders);
+    bench.exited("sessions-003");
+    assert!(bench.ordered(starts_cache_primary), "{:?}", bench.orders);
+}
+
+/// The cache primary is lost and `sessions-002` is promoted.
+fn failed_over() -> Bench {
+    let mut bench = Bench::resumed(tier_10k::plan());
+    bench.cache("sessions-001", redis(RedisRole::Primary));
+    bench.exited("sessions-001");
+    for node in ["sessions-002", "sessions-003"] {
+        bench.cache(node, replica(false));
+    }
+    for node in ["sessions-002", "sessions-003"] {
+        bench.cache(node, replica(false));
+    }
+    bench.after(300);
+    let (timeline, offset) = (0, 100);
+    let promotes = |action: &Action| matches!(action, Action::PromoteCache { .. });
+    bench.settle(promotes, Outcome::Promoted { timeline, offset });
+    bench
+}
+
+#[test]
+fn a_cache_primary_that_dies_as_soon_as_it_is_promoted_is_not_started_empty_beside_a_replica() {
+    let mut bench = failed_over();
+    bench.exited("sessions-002");
+    assert!(!bench.ordered(starts_cache_primary), "{:?}", bench.orders);
+    bench.cache("sessions-003", replica(false));
+    bench.cache("sessions-003", replica(false));
+    bench.after(300);
+    let last = |action: &Action| matches!(action, Action::PromoteCache { instance } if instance.as_str() == "sessions-003");
+    assert!(bench.ordered(last), "{:?}", bench.orders);
+}
+
+#[test]
+fn a_fenced_cache_primary_that_lives_is_taken_back_when_every_replica_is_gone() {
+    let mut bench = Bench::resumed(tier_10k::plan());
+    bench.cache("sessions-001", redis(RedisRole::Primary));
+    bench.cache("sessions-002", replica(true));
+    for _ in 0..3 {
+        bench.cache("sessions-001", CacheProbe::TimedOut);
+    }
+    for node in ["sessions-002", "sessions-003"] {
+        bench.exited(node);
+    }
+    assert!(bench.control.world().fenced(&id("sessions-001")));
+    bench.after(300);
+    bench.cache("sessions-001", redis(RedisRole::Primary));
+    bench.after(300);
+    bench.cache("sessions-001", redis(RedisRole::Primary));
+    bench.after(300);
+    let taken_back = |action: &Action| matches!(action, Action::PromoteCache { instance } if instance.as_str() == "sessions-001");
+    let (timeline, offset) = (0, 100);
+    bench.settle(taken_back, Outcome::Promoted { timeline, offset });
+    assert!(!bench.control.world().fenced(&id("sessions-001")));
+}
+
+/// The database's primary is lost; its standby is to be promoted.
+fn failing_over(plan: Arc<Plan>) -> Bench {
+    let mut bench = Bench::resumed(plan);
+    bench.database("orders-1", primary());
+    bench.database("orders-2", standby());
+    bench.exited("orders-1");
+    bench
+}
+
+#[test]
+fn a_standby_that_dies_in_its_promotion_is_started_as_what_its_data_are() {
+    let mut bench = failing_over(tier_10k::plan());
+    let promotes = |action: &Action| matches!(action, Action::Promote { .. });
+    let (promotion, _) = bench
+        .orders
+        .iter()
+        .find(|(_, it)| promotes(it))
+        .cloned()
+        .expect("it is in sync");
+    bench.exited("orders-2");
+    let succeeds = |action: &Action| {
+        let role = DbRole::Successor { of: id("orders-1") };
+        let instance = id("orders-2");
+        *action == Action::StartDatabase { instance, role }
+    };
+    bench.settle(succeeds, Outcome::Done);
+    bench.take(Stimulus::Outcome(
+        promotion,
+        Outcome::Failed("connection reset".to_owned()),
+    ));
+    let promoted = PgStatus {
+        timeline: 2,
+        ..PgStatus::default()
+    };
+    bench.database("orders-2", DbProbe::Answered(promoted));
+    bench.after(1_000);
+    let (timeline, offset) = (2, 0);
+    bench.settle(promotes, Outcome::Promoted { timeline, offset });
+    let database = &bench.control.world().databases["orders"];
+    assert_eq!(
+        (database.primary.as_str(), &database.failover_to),
+        ("orders-2", &None)
+    );
+}
+
+#[test]
+fn a_promotion_that_is_to_wait_asks_to_be_woken() {
+    let mut plan = (*tier_10k::plan()).clone();
+    let minute = Duration::from_secs(60);
+    plan.topology.timing.db_failover = (minute, minute);
+    let mut bench = failing_over(Arc::new(plan));
+    let promotes = |action: &Action| matches!(action, Action::Promote { .. });
+    let demotes = |action: &Action| matches!(action, Action::Demote { .. });
+    let decided = bench.now;
+    bench.settle(demotes, Outcome::Done);
+    // Everything else that waits is done with, and nobody probes.
+    for _ in 0..100 {
+        if bench.ordered(promotes) {
+            break;
+        }
+        let (at, _) = bench.control.poll_timeout().expect("the promotion is due");
+        bench.now = at;
+        bench.take(Stimulus::Tick);
+    }
+    assert!(bench.ordered(promotes), "{:?}", bench.orders);
+    assert_eq!((bench.now - decided).as_secs(), 60);
+}
+
+#[test]
+fn data_are_made_anew_only_if_the_engine_refused_them() {
+    let starts = |action: &Action| {
+        let role = DbRole::Standby { of: id("orders-1") };
+        let instance = id("orders-2");
+        *action == Action::StartDatabase { instance, role }
+    };
+    let rejoins = |action: &Action| matches!(action, Action::Rejoin { instance, .. } if instance.as_str() == "orders-2");
+    let outcome_then = |outcome: Outcome| {
+        let mut bench = Bench::resumed(tier_10k::plan());
+        bench.database("orders-1", primary());
+        bench.exited("orders-2");
+        bench.settle(starts, outcome);
+        for _ in 0..5 {
+            bench.after(500);
+            bench.database("orders-1", primary());
+        }
+        (bench.ordered(starts), bench.ordered(rejoins))
+    };
+    let capacity = "insufficient capacity in ap-northeast-2b".to_owned();
+    assert_eq!(outcome_then(Outcome::Failed(capacity)), (true, false));
+    let torn = "its data is half rewound".to_owned();
+    assert_eq!(outcome_then(Outcome::Refused(torn)), (false, true));
+}
+
+fn starts_primary(action: &Action) -> bool {
+    let role = |role: &DbRole| matches!(role, DbRole::Primary { .. });
+    matches!(action, Action::StartDatabase { instance, role: wanted } if instance.as_str() == "orders-1" && role(wanted))
+}
+
+/// aws-behaviour §1.1: "if both copies are unreachable".
+#[test]
+fn the_loss_of_both_copies_is_told_as_recovery_and_activation() {
+    let mut bench = Bench::resumed(tier_10k::plan());
+    bench.database("orders-1", primary());
+    bench.database("orders-2", standby());
+    bench.silent("orders-2");
+    bench.rds_events();
+    bench.exited("orders-1");
+    assert_eq!(bench.rds_events(), [52]);
+    bench.settle(starts_primary, Outcome::Done);
+    assert_eq!(bench.rds_events(), [53, 50]);
+    bench.database("orders-1", primary());
+    assert_eq!(bench.rds_events(), [51]);
+}
+
+#[test]
+fn the_loss_of_the_primary_alone_is_told_as_shutdown_and_restart() {
+    let mut bench = Bench::resumed(tier_10k::plan());
+    bench.database("orders-1", primary());
+    bench.rds_events();
+    bench.exited("orders-1");
+    assert_eq!(bench.rds_events(), [4]);
+    bench.settle(starts_primary, Outcome::Done);
+    bench.database("orders-1", primary());
+    assert_eq!(bench.rds_events(), [6]);
+}
