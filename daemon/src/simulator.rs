@@ -4,7 +4,7 @@
 //! and clients. A drill of minutes takes milliseconds, and a seed that broke a rule breaks it again:
 //! the same seed gives the same timeline, byte for byte. Nothing here sleeps, reads a clock or opens a socket.
 //!
-//! - `clock`: the agenda; `ground`: what is really there and all that can happen to it
+//! - `clock`: the agenda; `due`: what can be on it; `ground`: what is really there and all that can happen to it
 //! - `server`, `replication`: PostgreSQL and Redis as logs that stream; `effects`: orders performed; `probes`: questions asked
 //! - `clients`, `visitors`: who uses the endpoints; `faults`: what goes wrong
 //! - `invariants`: what must hold at every step; `chronicle`: in which order it is told; `whole`: what redundancy is; `run`: one run; `rehearsal`: many, and a report
@@ -12,6 +12,7 @@
 mod chronicle;
 mod clients;
 mod clock;
+mod due;
 mod effects;
 mod faults;
 mod ground;

@@ -56,7 +56,12 @@ impl AppsMachine {
     }
 
     /// Takes in what the instance's runtime reported at `now`.
-    pub fn handle_observation(&mut self, instance: &InstanceId, status: &InstanceStatus, now: Time) {
+    pub fn handle_observation(
+        &mut self,
+        instance: &InstanceId,
+        status: &InstanceStatus,
+        now: Time,
+    ) {
         if let Some(app) = self.apps.get_mut(instance) {
             match status {
                 InstanceStatus::Exited { .. } => app.ended(now),

@@ -36,7 +36,8 @@ mod rds_event {
     pub(super) const FAILOVER_STARTED: (u16, &str) = (13, "Multi-AZ instance failover started.");
     pub(super) const FAILOVER_COMPLETED: (u16, &str) =
         (49, "Multi-AZ instance failover completed.");
-    pub(super) const ACTIVATION_STARTED: (u16, &str) = (50, "Multi-AZ instance activation started.");
+    pub(super) const ACTIVATION_STARTED: (u16, &str) =
+        (50, "Multi-AZ instance activation started.");
     pub(super) const ACTIVATION_COMPLETED: (u16, &str) =
         (51, "Multi-AZ instance activation completed.");
     pub(super) const RECOVERY_STARTED: (u16, &str) = (52, "Multi-AZ instance recovery started.");
@@ -200,12 +201,24 @@ impl DatabaseMachine {
 
     fn started(&mut self, desk: &mut Desk<'_>, action: &Action, outcome: &Outcome) {
         if *outcome != Outcome::Done {
-            let start = matches!(action, Action::StartDatabase { role: DbRole::Standby { .. }, .. });
+            let start = matches!(
+                action,
+                Action::StartDatabase {
+                    role: DbRole::Standby { .. },
+                    ..
+                }
+            );
             let refused = start && matches!(outcome, Outcome::Refused(_));
             self.spoilt |= refused && !desk.planted(Bug::RestartTornData);
             return;
         }
-        if matches!(action, Action::StartDatabase { role: DbRole::Primary { .. }, .. }) {
+        if matches!(
+            action,
+            Action::StartDatabase {
+                role: DbRole::Primary { .. },
+                ..
+            }
+        ) {
             self.tell_activation(desk);
         }
         let Some(host) = self.hosts.get_mut(action.instance()) else {

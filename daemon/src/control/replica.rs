@@ -127,7 +127,8 @@ impl ReplicaMachine {
         };
         let expected = desk.address_seen_by(&self.instance, &source);
         let receiver = status.receiver.as_ref();
-        let points_there = receiver.is_some_and(|receiver| Some(&receiver.sender_host) == expected.as_ref());
+        let points_there =
+            receiver.is_some_and(|receiver| Some(&receiver.sender_host) == expected.as_ref());
         let streams = points_there && receiver.is_some_and(|receiver| receiver.streaming);
         if streams || failing_over {
             self.source = if streams {

@@ -84,7 +84,8 @@ mod tests {
     use super::*;
 
     fn waits_for(setting: &str) -> Option<String> {
-        let hosts = ["orders-1", "orders-2", "legacy-orders-1", "legacy-orders-2"].map(InstanceId::from);
+        let hosts =
+            ["orders-1", "orders-2", "legacy-orders-1", "legacy-orders-2"].map(InstanceId::from);
         let status = postgres::PgStatus {
             synchronous_standby_names: setting.to_owned(),
             ..postgres::PgStatus::default()
@@ -100,6 +101,10 @@ mod tests {
             assert_eq!(waits_for(&setting).as_deref(), Some(host), "{setting}");
         }
         assert_eq!(waits_for(""), None);
-        assert_eq!(waits_for("*").as_deref(), Some("*"), "somebody is waited for, and it is no host of ours");
+        assert_eq!(
+            waits_for("*").as_deref(),
+            Some("*"),
+            "somebody is waited for, and it is no host of ours"
+        );
     }
 }

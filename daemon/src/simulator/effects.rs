@@ -189,11 +189,7 @@ impl Ground {
         Course::Ends(self.draw(SPAWN_MICROS), Outcome::Done)
     }
 
-    fn start_cache(
-        &mut self,
-        host: usize,
-        source: Option<usize>,
-    ) -> Result<Course, Undone> {
+    fn start_cache(&mut self, host: usize, source: Option<usize>) -> Result<Course, Undone> {
         self.runtime_obeys(host)?;
         if self.hosts[host].running {
             self.session_opens(host)?;

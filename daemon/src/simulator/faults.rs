@@ -230,7 +230,10 @@ impl Ground {
             Fault::Restart => self.take_down(),
             // Its moment is yet to come.
             Fault::KillDaemon(_)
-            | Fault::Isolation(_) | Fault::Cut(..) | Fault::CutOneWay(..) | Fault::Slow(..) => {}
+            | Fault::Isolation(_)
+            | Fault::Cut(..)
+            | Fault::CutOneWay(..)
+            | Fault::Slow(..) => {}
         }
         self.note_who_is_heard();
         self.reassess_streams();
@@ -249,7 +252,9 @@ impl Ground {
             }
             Fault::Stop(host) => self.hosts[*host].held = active.contains(fault),
             Fault::Freeze(host) if !active.contains(fault) => self.thaw(*host),
-            Fault::KillDaemon(_) | Fault::Restart if !active.iter().any(Fault::keeps_daemon_down) => {
+            Fault::KillDaemon(_) | Fault::Restart
+                if !active.iter().any(Fault::keeps_daemon_down) =>
+            {
                 self.later(Duration::ZERO, Due::Resume);
             }
             Fault::Freeze(_)

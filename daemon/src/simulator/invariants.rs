@@ -311,11 +311,17 @@ impl Record {
         if !returns || !self.hosts.contains(&primary) {
             return Ok(());
         }
-        let spurned = self.hosts.iter().map(|host| &ground.hosts[*host]).find(|host| {
-            let heard = host.heard_since.is_some_and(|since| ground.now - since > HEARD);
-            let holds = host.server.follows() && !host.server.log.is_empty();
-            heard && holds && !fenced.contains(&host.id)
-        });
+        let spurned = self
+            .hosts
+            .iter()
+            .map(|host| &ground.hosts[*host])
+            .find(|host| {
+                let heard = host
+                    .heard_since
+                    .is_some_and(|since| ground.now - since > HEARD);
+                let holds = host.server.follows() && !host.server.log.is_empty();
+                heard && holds && !fenced.contains(&host.id)
+            });
         match spurned {
             Some(replica) => {
                 let primary = &ground.hosts[primary].id;

@@ -265,7 +265,9 @@ impl Ground {
             return DbProbe::Starting;
         }
         let server = &there.server;
-        let standby = server.sync_shown.map(|standby| self.hosts[standby].id.clone());
+        let standby = server
+            .sync_shown
+            .map(|standby| self.hosts[standby].id.clone());
         let peers = self.streams_to(host).map(|(follower, stream)| Peer {
             application_name: self.hosts[follower].id.to_string(),
             streaming: stream.established && stream.caught_up,

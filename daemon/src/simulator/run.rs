@@ -16,8 +16,8 @@ use topologies::time::Time;
 use topologies::world::{StackPhase, World};
 
 use self::watch::{Bounds, Gauge};
-use super::clients::{Manners, Reply};
 use super::chronicle::Chronicle;
+use super::clients::{Manners, Reply};
 use super::faults::{Moment, ScheduledFault};
 use super::ground::{Due, Ground};
 use super::invariants::{Invariant, Record, Violation};

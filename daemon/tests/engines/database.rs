@@ -69,9 +69,6 @@ impl Database {
     pub(crate) async fn start_all(&self) {
         let [primary, standby, replica] = &self.hosts;
         let begin = Instant::now();
-        self.engine.prepare().await.unwrap();
-        eprintln!("golden cluster: {:?}", begin.elapsed());
-        let begin = Instant::now();
         for host in &self.hosts {
             self.engine.seed(host).await.unwrap();
         }

@@ -125,6 +125,34 @@ async fn acknowledged_writes_survive_and_the_old_primary_is_rewound() {
 }
 
 #[tokio::test]
+async fn a_promotion_is_told_again_by_a_server_that_was_started_since() {
+    let Some(db) = Database::on_slot(97) else {
+        return;
+    };
+    let [_, new, _] = &db.hosts;
+    fail_over(&db).await;
+    let stop = StopMode::Graceful(SOON);
+    db.engine.stop(&new.instance, stop).await.unwrap();
+    assert_eq!(db.engine.data_state(new), DataState::Writer);
+    let role = DbRole::Primary {
+        synchronous_standby: None,
+    };
+    db.engine.start(new, &role).await.unwrap();
+    // It began without recovery, and no longer knows where it left the old timeline.
+    let again = eventually("it is up", SOON, async || {
+        db.engine.promote(new, SOON).await.ok()
+    });
+    let (timeline, forked_at) = (2, None);
+    assert_eq!(
+        again.await,
+        Promotion {
+            timeline,
+            forked_at
+        }
+    );
+}
+
+#[tokio::test]
 async fn a_host_that_can_not_be_rewound_is_copied() {
     let Some(db) = Database::on_slot(94) else {
         return;

@@ -71,7 +71,8 @@ impl DatabaseMachine {
     fn tell_loss(&mut self, desk: &mut Desk<'_>, database: &Database) {
         // A stack that comes up after it was taken down has lost nothing.
         let up = desk.world().phase != StackPhase::Creating;
-        if self.comeback != Comeback::None || !up || database.status != DbInstanceStatus::Available {
+        if self.comeback != Comeback::None || !up || database.status != DbInstanceStatus::Available
+        {
             return;
         }
         let standby = database.standby.as_ref();

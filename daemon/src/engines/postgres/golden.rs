@@ -51,11 +51,7 @@ impl Golden {
 }
 
 impl Postgres {
-    /// Makes the golden cluster unless the cache has it. Worth calling early: everything else waits for it.
-    pub async fn prepare(&self) -> Result<(), EngineError> {
-        self.golden().await.map(drop)
-    }
-
+    /// The golden cluster; made unless the cache has it.
     pub(super) async fn golden(&self) -> Result<Golden, EngineError> {
         let version = self.runtime.version(&self.software()).await?;
         let major = self.major().await?;
