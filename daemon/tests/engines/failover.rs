@@ -186,6 +186,39 @@ async fn a_host_that_can_not_be_rewound_is_copied() {
     });
 }
 
+/// A rewind of a crashed host begins with a recovery that writes to its log: on the timeline of a primary that goes on
+/// writing there, that parts the two for good.
+#[tokio::test]
+async fn a_follower_that_crashed_keeps_to_the_log_of_its_primary() {
+    let Some(db) = Database::on_slot(112) else {
+        return;
+    };
+    let [primary, _, replica] = &db.hosts;
+    db.start_all().await;
+    let client = db.client(primary).await.unwrap();
+    let write = async |sql: &str| client.batch_execute(sql).await.unwrap();
+    write("CREATE TABLE orders (id int); INSERT INTO orders VALUES (1)").await;
+    db.streaming(primary, replica).await;
+    db.processes.kill("orders-3");
+    write("INSERT INTO orders SELECT generate_series(2, 500)").await;
+    let role = DbRole::Replica {
+        of: direct(primary),
+    };
+    db.engine
+        .stop(&replica.instance, StopMode::Immediate)
+        .await
+        .unwrap();
+    let rejoined = db.engine.rejoin(replica, primary, &role).await.unwrap();
+    assert_eq!(rejoined, Rejoined::InLine, "{}", db.log(replica));
+    write("INSERT INTO orders VALUES (501)").await;
+    eventually("the replica has every row", SOON, async || {
+        let client = db.client(replica).await.ok()?;
+        let counted = client.query_one("SELECT count(*) FROM orders", &[]).await;
+        (counted.ok()?.get::<_, i64>(0) == 501).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_source_that_is_away_costs_no_fresh_copy() {
     let Some(db) = Database::on_slot(95) else {

@@ -17,6 +17,11 @@ use crate::engines::{EngineError, EngineHost, Upstream};
 const REWIND_LIMIT: Duration = Duration::from_secs(120);
 /// How long a fresh copy may take.
 const COPY_LIMIT: Duration = Duration::from_secs(1800);
+/// How long a look at the control file may take.
+const CONTROL_LIMIT: Duration = Duration::from_secs(20);
+/// The timeline that a primary writes. Its control file learns of it only with a checkpoint.
+const TIMELINE: &str =
+    "SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int";
 /// What tools say when they did not get as far as to change anything: libpq's words for a connection that failed.
 const UNREACHABLE: [&str; 2] = ["connection to server at", "could not connect to server"];
 
@@ -70,6 +75,7 @@ impl Postgres {
                 self.copy(host, upstream, "a rewind was interrupted")
                     .await?
             }
+            DataState::Follower if self.shares_timeline(host, source).await? => Rejoined::InLine,
             DataState::Follower | DataState::Demoted => {
                 self.rewind_or_copy(host, source, upstream).await?
             }
@@ -94,6 +100,31 @@ impl Postgres {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether a follower is on the timeline that its source writes: then all it has is of that source. It must not be rewound: if it
+    /// crashed, a rewind begins with a recovery that writes, on the source's own timeline, and ends with "no rewind required".
+    async fn shares_timeline(
+        &self,
+        host: &EngineHost,
+        source: &EngineHost,
+    ) -> Result<bool, EngineError> {
+        let action = "read the timeline";
+        let written = within(COMMAND_LIMIT, &source.instance, action, async {
+            let mut session = self.session(source).await?;
+            session
+                .value(TIMELINE)
+                .await
+                .map_err(sql_error(&source.instance, action))
+        })
+        .await?;
+        let data = self.directory(host).data();
+        let command = vec!["pg_controldata".to_owned(), data.display().to_string()];
+        let told = self
+            .run("pg_controldata", &self.tool(host, command, CONTROL_LIMIT))
+            .await?;
+        let followed = timeline_of(&told);
+        Ok(followed.is_some() && followed == written.and_then(|text| text.parse().ok()))
     }
 
     /// A rewind reads the source's timeline from its control file, where a promotion leaves it only with the next checkpoint.
@@ -236,6 +267,21 @@ impl Postgres {
     }
 }
 
+/// The newest timeline that a control file knows, from what `pg_controldata` says: a follower learns of it by replaying, long
+/// before a checkpoint of its own.
+fn timeline_of(control: &str) -> Option<u32> {
+    let known = control.lines().filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        [
+            "Latest checkpoint's TimeLineID",
+            "Min recovery ending loc's timeline",
+        ]
+        .contains(&name)
+        .then(|| value.trim().parse().ok())?
+    });
+    known.max()
+}
+
 /// Puts the complete copy in the place of the data. It is a follower's before it gets there.
 fn replace_data(owner: files::FileOwner, directory: &HostDirectory) -> Result<(), EngineError> {
     owner.write(&directory.copy().join("standby.signal"), "")?;
@@ -253,5 +299,20 @@ impl DbRole {
             Self::Primary { .. } => None,
             Self::Standby { of } | Self::Replica { of } => Some(of),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_timeline_of_a_control_file_counts() {
+        let control = "Latest checkpoint location:           0/2000060\n\
+                       Latest checkpoint's TimeLineID:       1\n\
+                       Latest checkpoint's PrevTimeLineID:   7\n\
+                       Min recovery ending loc's timeline:   2\n";
+        assert_eq!(timeline_of(control), Some(2));
+        assert_eq!(timeline_of("pg_controldata: error: no such file"), None);
     }
 }
