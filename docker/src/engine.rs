@@ -36,8 +36,8 @@ impl Engine {
                 "containers must share this machine's loopback addresses; unset DOCKER_HOST or use `--runtime process`",
             ));
         }
-        let api = Docker::connect_with_local_defaults()
-            .map_err(|error| unanswered(&error.to_string()))?;
+        let api =
+            Docker::connect_with_local_defaults().map_err(|error| unanswered(&whole(&error)))?;
         Self::greet(api).await
     }
 
@@ -58,7 +58,7 @@ impl Engine {
                     directory: info.docker_root_dir.map(PathBuf::from),
                 })
             }
-            Ok(Err(error)) => Err(unanswered(&error.to_string())),
+            Ok(Err(error)) => Err(unanswered(&whole(&error))),
             Err(_) => Err(unanswered(&format!(
                 "it did not answer within {ANSWER_LIMIT:?}"
             ))),
@@ -150,6 +150,20 @@ pub(crate) fn missing(what: impl Into<String>, hint: impl Into<String>) -> Runti
     }
 }
 
+/// An error with what is behind it: that a socket's permission is denied is the last of four texts.
+fn whole(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut behind = error.source();
+    while let Some(cause) = behind {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        behind = cause.source();
+    }
+    text
+}
+
 fn unanswered(cause: &str) -> RuntimeError {
     missing(
         format!("a container engine ({cause})"),
@@ -179,6 +193,15 @@ mod tests {
         );
         check("Debian GNU/Linux 12 (bookworm)", "name=rootless", false);
         check("Docker Desktop", "name=seccomp,profile=unconfined", false);
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_causes_once_each() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("connect")]
+        struct Outer(#[source] std::io::Error);
+        let cause = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        assert_eq!(whole(&Outer(cause)), "connect: permission denied");
     }
 
     #[tokio::test]

@@ -229,6 +229,16 @@ async fn run(command: &mut Command) -> Result<String, RuntimeError> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
+    if unreachable(&complaint) {
+        let lines = complaint.lines().filter(|line| line.starts_with("E:"));
+        let first = lines.map(|line| line.trim_start_matches("E: ")).next();
+        return Err(RuntimeError::Missing {
+            what: format!("Debian's packages: {}", first.unwrap_or("no mirror answers").trim()),
+            hint: "images are built from packages once, for which a mirror has to answer; check the network, or use \
+                   `--runtime process`"
+                .to_owned(),
+        });
+    }
     let lines: Vec<&str> = complaint
         .lines()
         .filter(|line| line.starts_with("E:"))
@@ -242,6 +252,19 @@ async fn run(command: &mut Command) -> Result<String, RuntimeError> {
             lines.join("; ")
         },
     })
+}
+
+/// Whether apt says that no mirror could be reached.
+fn unreachable(complaint: &str) -> bool {
+    [
+        "Temporary failure resolving",
+        "Could not resolve",
+        "Could not connect",
+        "Unable to connect",
+        "Network is unreachable",
+    ]
+    .iter()
+    .any(|sign| complaint.contains(sign))
 }
 
 fn failed(action: &str, error: io::Error) -> RuntimeError {
@@ -267,6 +290,14 @@ mod tests {
         );
         assert_eq!(Package::of(PathBuf::from("/a/partial")), None);
         assert_eq!(Package::of(PathBuf::from("/a/lock")), None);
+    }
+
+    #[test]
+    fn a_mirror_that_is_away_is_told_from_other_trouble() {
+        assert!(unreachable(
+            "E: Failed to fetch http://deb.debian.org/x.deb  Temporary failure resolving 'deb.debian.org'"
+        ));
+        assert!(!unreachable("E: Unable to locate package postgresql-99"));
     }
 
     #[test]
