@@ -4,6 +4,8 @@
 
 #[path = "stack/drills.rs"]
 mod drills;
+#[path = "stack/faults.rs"]
+mod faults;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -76,7 +78,7 @@ impl Rig {
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        for name in ["patient", "tier-10k", "weak"] {
+        for name in ["patient", "small", "tier-10k", "weak"] {
             // There may be none.
             let _gone = Command::new(binary("localaws"))
                 .args(["down", name, "--purge"])
@@ -189,14 +191,28 @@ fn on_processes_the_zone_of_the_primary_is_lost_and_comes_back() {
     the_zone_of_the_primary_is_lost_and_comes_back("process");
 }
 
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 #[test]
 fn in_containers_the_zone_of_the_primary_is_lost_and_comes_back() {
+    in_containers(the_zone_of_the_primary_is_lost_and_comes_back);
+}
+
+#[test]
+fn on_processes_every_fault_does_what_it_says() {
+    faults::every_fault_does_what_it_says("process");
+}
+
+#[test]
+fn in_containers_every_fault_does_what_it_says() {
+    in_containers(faults::every_fault_does_what_it_says);
+}
+
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
+fn in_containers(test: impl FnOnce(&'static str)) {
     let engine = Command::new("docker")
         .args(["version", "--format", "{{.Server.Version}}"])
         .output();
     if engine.is_ok_and(|answer| answer.status.success()) {
-        the_zone_of_the_primary_is_lost_and_comes_back("docker");
+        test("docker");
     } else {
         assert_ne!(
             std::env::var("LOCALAWS_LIVE").as_deref(),

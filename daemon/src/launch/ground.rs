@@ -1,7 +1,6 @@
 //! What a stack's parts stand on: plan, runtime, secrets, past, and how this machine lets ports be bound. Nothing of it runs.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use proxies::Ports;
