@@ -155,8 +155,21 @@ impl Faults {
     /// Ends every fault; none in force is no error.
     pub fn heal_all(&mut self, plan: &Plan) -> (Vec<ActiveFault>, Change) {
         let before = self.conditions(plan);
-        let healed = std::mem::take(&mut self.active);
+        let healed = self.end_all();
         (healed, self.conditions(plan).after(&before))
+    }
+
+    /// Ends every fault of a stack that has no hosts any more.
+    pub fn end_all(&mut self) -> Vec<ActiveFault> {
+        std::mem::take(&mut self.active)
+    }
+
+    /// Takes back a [`Self::heal`] that could not be brought about; says what the network is like with it.
+    pub fn reenter(&mut self, fault: ActiveFault, plan: &Plan) -> Conditions {
+        let older = |active: &ActiveFault| active.since <= fault.since;
+        let place = self.active.partition_point(older);
+        self.active.insert(place, fault);
+        self.conditions(plan)
     }
 
     /// The physical conditions that the faults in force cause.

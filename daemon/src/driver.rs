@@ -9,22 +9,20 @@
 //! ```
 //! One task; cancelled by its token, it leaves Control as the timeline tells it.
 
+mod faults;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use chaos::active::{ActiveFault, Change};
-use chaos::blast_radius::blast_radius;
-use chaos::fault::Fault;
-use chaos::presence::Presence;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 use proxies::plane::{Applied, DataPlane};
 use proxies::routes::Routes;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use topologies::event::{Event, EventKind};
-use topologies::id::{FaultId, InstanceId};
+use topologies::id::InstanceId;
 use topologies::network::Network;
 use topologies::plan::Plan;
 use topologies::runtime::{InstanceStatus, Observation, Runtime};
@@ -34,10 +32,11 @@ use topologies::world::World;
 use crate::control::{Control, Stimulus};
 use crate::effects::{Effects, Fence};
 use crate::faults::FaultFile;
-use crate::harm::{self, Done, Harm};
+use crate::harm::{Failures, Harm};
 use crate::log::TimelineWriter;
 use crate::routes::routes;
-use crate::stack::{Injected, Request};
+use crate::stack::Request;
+pub use faults::Purpose;
 
 /// The stack's clock: time since its timeline began, over all daemons that drove it.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +80,7 @@ pub struct Driver {
     /// Where instances run.
     pub runtime: Arc<dyn Runtime>,
     /// Does harm to them and ends it.
-    pub harm: Harm,
+    pub harm: Harm<Purpose>,
     /// The timeline file.
     pub log: TimelineWriter,
     /// Everything that Control takes in.
@@ -102,13 +101,11 @@ pub struct Driver {
     pub cancelled: CancellationToken,
 }
 
-type Answer<T> = oneshot::Sender<Result<T, String>>;
-type Refusal<T> = (Answer<T>, String);
-
 /// The branches of the driver's wait.
 enum Wake {
     Stimulus(Stimulus),
     Request(Request),
+    Harmed(Purpose, Failures),
     Host(Observation),
     Truth(Observation),
     Deadline,
@@ -143,10 +140,21 @@ impl Driver {
             hosts: self.runtime.watch(),
             truth: self.runtime.ground_truth(),
         };
+        // Nobody sends a packet or an order yet: what runs is seen, and what faults say is true, before anybody does.
+        while let Some(Some(observation)) = state.truth.next().now_or_never() {
+            self.note_truth(&mut state, observation);
+        }
         // Nobody has been told that anything is so.
         let _applied = self.publish_network(&state);
+        let cancelled = self.cancelled.clone();
+        let reconciled = cancelled.run_until_cancelled(self.reconcile_hosts());
+        reconciled.await;
         for stimulus in first {
             self.handle(&mut state, stimulus);
+        }
+        self.reconcile_timeline(&mut state);
+        while let Some(Some(observation)) = state.hosts.next().now_or_never() {
+            self.handle(&mut state, Stimulus::Observation(observation));
         }
         loop {
             match self.wait(&mut state).await {
@@ -157,8 +165,14 @@ impl Driver {
                 Wake::Deadline => self.handle(&mut state, Stimulus::Tick),
                 Wake::Truth(observation) => self.note_truth(&mut state, observation),
                 Wake::Request(request) => self.serve(&mut state, request),
+                Wake::Harmed(purpose, failures) => self.harmed(&mut state, purpose, failures),
                 Wake::Cancelled => break,
             }
+        }
+        // A stack that is taken down and up again is whole. Nothing has to be done to hosts: they go.
+        for fault in self.faults.end_all() {
+            let healed = EventKind::FaultHealed { fault: fault.id };
+            self.handle(&mut state, Stimulus::Note(healed));
         }
         self.handle(&mut state, Stimulus::Note(EventKind::StackStopping));
         self.effects
@@ -180,6 +194,7 @@ impl Driver {
             biased;
             () = self.cancelled.cancelled() => Wake::Cancelled,
             Some(observation) = state.truth.next() => Wake::Truth(observation),
+            Some((purpose, failures)) = self.harm.next() => Wake::Harmed(purpose, failures),
             Some(request) = self.requests.recv() => Wake::Request(request),
             Some(observation) = state.hosts.next() => Wake::Host(observation),
             Some(stimulus) = self.inbox.recv() => Wake::Stimulus(stimulus),
@@ -262,109 +277,6 @@ impl Driver {
                 }
             }
             Request::Note(kind) => self.handle(state, Stimulus::Note(kind)),
-        }
-    }
-
-    fn inject(
-        &mut self,
-        state: &mut State,
-        fault: &Fault,
-        answer: Answer<Injected>,
-    ) -> Result<(), Refusal<Injected>> {
-        let presence = self.presence(state);
-        let fault = match fault.resolve(&self.plan, &presence) {
-            Ok(fault) => fault,
-            Err(mistakes) => {
-                let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-                return Err((answer, mistakes.join("; ")));
-            }
-        };
-        let hits = blast_radius(&fault, &self.plan, &presence);
-        let consequences: Vec<String> = hits.iter().map(ToString::to_string).collect();
-        let now = self.clock.now();
-        let (id, change) = match self
-            .faults
-            .inject(fault.clone(), now, &self.plan, &presence.down)
-        {
-            Ok(injected) => injected,
-            Err(cause) => return Err((answer, cause.to_string())),
-        };
-        let injected = EventKind::FaultInjected {
-            fault: id.clone(),
-            fault_kind: fault.kind().to_owned(),
-            target: fault.target(),
-            consequences: consequences.clone(),
-        };
-        self.handle(state, Stimulus::Note(injected));
-        if !fault.lasting() {
-            self.handle(
-                state,
-                Stimulus::Note(EventKind::FaultHealed { fault: id.clone() }),
-            );
-        }
-        let injected = Injected {
-            fault: id,
-            consequences,
-        };
-        let done = Box::new(move |result: Result<(), String>| {
-            let _gone = answer.send(result.map(|()| injected));
-        });
-        self.bring_about(state, change, done);
-        Ok(())
-    }
-
-    fn heal(
-        &mut self,
-        state: &mut State,
-        fault: Option<&FaultId>,
-        answer: Answer<Vec<FaultId>>,
-    ) -> Result<(), Refusal<Vec<FaultId>>> {
-        let (healed, change) = match fault.map(|id| self.faults.heal(id, &self.plan)) {
-            Some(Ok((healed, change))) => (vec![healed], change),
-            Some(Err(cause)) => return Err((answer, cause.to_string())),
-            None => self.faults.heal_all(&self.plan),
-        };
-        let ids: Vec<FaultId> = healed
-            .into_iter()
-            .map(|ActiveFault { id, .. }| id)
-            .collect();
-        for fault in &ids {
-            self.handle(
-                state,
-                Stimulus::Note(EventKind::FaultHealed {
-                    fault: fault.clone(),
-                }),
-            );
-        }
-        let done = Box::new(move |result: Result<(), String>| {
-            let _gone = answer.send(result.map(|()| ids));
-        });
-        self.bring_about(state, change, done);
-        Ok(())
-    }
-
-    /// Makes a change of faults physical: the network at once, hosts by somebody else, for the driver does not wait. Who asked for
-    /// it is answered when both are as ordered.
-    fn bring_about(&mut self, state: &mut State, change: Change, done: Done) {
-        let Change {
-            network,
-            relieve,
-            afflict,
-        } = change;
-        state.conditions = network;
-        let network = self.publish_network(state);
-        self.harm.bring_about(harm::Change {
-            network,
-            relieve,
-            afflict,
-            done,
-        });
-    }
-
-    fn presence(&self, state: &State) -> Presence {
-        Presence {
-            down: state.closed.clone(),
-            ..Presence::of(&self.plan, self.control.world())
         }
     }
 }

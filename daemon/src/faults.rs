@@ -67,6 +67,42 @@ impl FaultFile {
         Ok(healed)
     }
 
+    /// Those in force, oldest first.
+    pub fn active(&self) -> &[ActiveFault] {
+        self.faults.active()
+    }
+
+    /// Takes back a heal: see [`Faults::reenter`].
+    pub fn reenter(&mut self, fault: ActiveFault, plan: &Plan) -> Conditions {
+        let conditions = self.faults.reenter(fault, plan);
+        self.save();
+        conditions
+    }
+
+    /// Ends every fault of a stack whose hosts are about to go.
+    pub fn end_all(&mut self) -> Vec<ActiveFault> {
+        let ended = self.faults.end_all();
+        self.save();
+        ended
+    }
+
+    /// Ends every fault of a stack that has no hosts and no daemon: the next daemon records it. A file that can not be read goes.
+    ///
+    /// # Errors
+    /// When it can not be removed.
+    pub fn end_all_in(directory: &Path) -> io::Result<()> {
+        if let Ok(mut file) = Self::open(directory, true) {
+            if !file.active().is_empty() {
+                file.end_all();
+            }
+            return Ok(());
+        }
+        match fs::remove_file(directory.join(FILE)) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Ends every fault.
     pub fn heal_all(&mut self, plan: &Plan) -> (Vec<ActiveFault>, Change) {
         let healed = self.faults.heal_all(plan);
@@ -89,6 +125,25 @@ impl FaultFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn faults_of_a_stack_that_is_taken_down_end_and_their_names_are_not_given_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        FaultFile::end_all_in(path).unwrap();
+        assert_eq!(fs::read_dir(path).unwrap().count(), 0, "nothing to end");
+        let dark =
+            r#"{"active":[{"id":"f3","fault":{"kill-az":{"zone":"a"}},"since":7}],"issued":3}"#;
+        fs::write(path.join(FILE), dark).unwrap();
+        assert_eq!(FaultFile::open(path, true).unwrap().active().len(), 1);
+        FaultFile::end_all_in(path).unwrap();
+        assert!(FaultFile::open(path, true).unwrap().active().is_empty());
+        let left = fs::read_to_string(path.join(FILE)).unwrap();
+        assert!(left.contains(r#""issued":3"#), "{left}");
+        fs::write(path.join(FILE), "not read").unwrap();
+        FaultFile::end_all_in(path).unwrap();
+        assert!(FaultFile::open(path, true).is_ok());
+    }
 
     #[test]
     fn a_stack_that_begins_anew_has_no_faults() {

@@ -7,6 +7,7 @@
 //! Whatever fails on the way up, what was started is ended again.
 
 mod ground;
+mod ready;
 mod runtime;
 
 use std::net::SocketAddr;
@@ -18,7 +19,7 @@ use proxies::plane::{Config, DataPlane};
 use sha2::{Digest, Sha256};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use topologies::address::{ZoneNumber, resolver};
 use topologies::event::{Event, EventKind, FORMAT};
@@ -37,14 +38,13 @@ use crate::hosts;
 use crate::prober::Prober;
 use crate::stack::{REQUESTS, Stack};
 use crate::up::{Progress, UpError, UpOptions};
-use ground::{Bindings, Ground};
+use ground::Bindings;
+pub use ground::{Ground, lay};
 
 /// Stimuli that may wait for the driver.
 const INBOX: usize = 4_096;
 /// Events that a slow reader may be behind before it has to read the file.
 const BACKLOG: usize = 1_024;
-/// How long a stack may take to serve every endpoint.
-const READY_LIMIT: Duration = Duration::from_secs(120);
 /// How long open connections may go on when the stack ends.
 const GRACE: Duration = Duration::from_millis(200);
 /// Added to ports below 1024 where those can not be bound.
@@ -53,13 +53,15 @@ pub const PORT_OFFSET: u16 = 10_000;
 /// What to tell the user.
 pub type Tell<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
-/// A stack that was brought up in this process.
+/// A stack that was brought up in this process. When it is dropped its tasks end; [`RunningStack::end`] ends its instances too.
 pub struct RunningStack {
     /// What can be read of it and asked for.
     pub stack: Stack,
+    /// The last event before this bring-up.
+    since: u64,
     data_plane: Arc<DataPlane>,
-    effects_cancelled: CancellationToken,
-    cancelled: CancellationToken,
+    effects_cancelled: DropGuard,
+    cancelled: DropGuard,
     tasks: TaskTracker,
     driver: JoinHandle<Effects>,
 }
@@ -67,9 +69,8 @@ pub struct RunningStack {
 /// Brings a stack up: returns once its parts run; [`RunningStack::ready`] waits until it serves.
 ///
 /// # Errors
-/// When this machine lacks something, an address is taken, or the stack's directory can not be used.
-pub async fn up(options: UpOptions, tell: Tell<'_>) -> Result<RunningStack, UpError> {
-    let ground = ground::lay(&options, tell).await?;
+/// When an address is taken: nothing runs then.
+pub async fn up(options: UpOptions, ground: Ground) -> Result<RunningStack, UpError> {
     let data_plane = data_plane(&ground.plan, ground.bindings, options.seed).await?;
     Ok(set_going(options, ground, data_plane))
 }
@@ -92,12 +93,20 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
     } = ground;
     let kind = runtime.kind();
     let (control, clock) = control(&plan, &past, kind, options.seed);
+    let since = past.last().map_or(0, |event| event.seq);
+    let first = if past.is_empty() {
+        vec![first_event(&plan, kind, options.seed)]
+    } else {
+        resumption(options.stopped, control.world().phase)
+    };
+    let first = first.into_iter().map(Stimulus::Note).collect();
     let (cancelled, effects_cancelled) = (CancellationToken::new(), CancellationToken::new());
     let tasks = TaskTracker::new();
     let (inbox, stimuli) = mpsc::channel(INBOX);
     let (requests, asked) = mpsc::channel(REQUESTS);
     let (world, world_reader) = watch::channel(Arc::new(control.world().clone()));
     let (network, network_reader) = watch::channel(Arc::new(Network::default()));
+    let stack_network = network_reader.clone();
     let (events, _) = broadcast::channel::<Arc<Event>>(BACKLOG);
     let prober = Prober {
         plan: Arc::clone(&plan),
@@ -138,7 +147,6 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
             tracing::error!(%cause, "hosts files not written");
         }
     }
-    let first = first_events(&plan, &past, kind, options.seed);
     let driver = tasks.spawn(async move { driver.run(first).await });
     prober.start(&tasks, &cancelled);
     let stack = Stack {
@@ -151,6 +159,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         port_offset: bindings.ports.offset,
         clock,
         world: world_reader,
+        network: stack_network,
         events,
         requests,
     };
@@ -161,9 +170,10 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
     }
     RunningStack {
         stack,
+        since,
         data_plane,
-        effects_cancelled,
-        cancelled,
+        effects_cancelled: effects_cancelled.drop_guard(),
+        cancelled: cancelled.drop_guard(),
         tasks,
         driver,
     }
@@ -182,41 +192,6 @@ fn apps(options: &UpOptions, ground: &Ground) -> Apps {
 }
 
 impl RunningStack {
-    /// Waits until every endpoint has answered.
-    ///
-    /// # Errors
-    /// When that takes too long; the message says what does not answer.
-    pub async fn ready(&self, tell: Tell<'_>) -> Result<(), UpError> {
-        let mut world = self.stack.world.clone();
-        let mut told = String::new();
-        let wait = async {
-            loop {
-                let missing = {
-                    let world = world.borrow_and_update();
-                    if world.phase != StackPhase::Creating {
-                        return;
-                    }
-                    missing(&self.stack.plan, &world)
-                };
-                if missing != told {
-                    tell(Progress::Step(format!("waiting for {missing}")));
-                    told = missing;
-                }
-                if world.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
-        if tokio::time::timeout(READY_LIMIT, wait).await.is_err() {
-            let missing = missing(&self.stack.plan, &self.stack.world.borrow());
-            return Err(UpError::Failed {
-                message: format!("after {READY_LIMIT:?} no answer yet from {missing}"),
-                hint: Some("`localaws events` and `localaws logs INSTANCE` tell more".to_owned()),
-            });
-        }
-        Ok(())
-    }
-
     /// Ends the stack: every instance and every task. Data stays in its directory.
     ///
     /// # Errors
@@ -224,14 +199,15 @@ impl RunningStack {
     pub async fn end(self) -> Result<(), RuntimeError> {
         let Self {
             stack,
+            since: _,
             data_plane,
             effects_cancelled,
             cancelled,
             tasks,
             driver,
         } = self;
-        cancelled.cancel();
-        effects_cancelled.cancel();
+        drop(cancelled);
+        drop(effects_cancelled);
         // A driver that panicked has left nothing to wait for.
         if let Ok(effects) = driver.await {
             effects.finished().await;
@@ -263,14 +239,21 @@ fn control(plan: &Arc<Plan>, past: &[Event], kind: RuntimeKind, seed: u64) -> (C
     )
 }
 
-/// What the timeline begins with, or goes on with after a daemon's death.
-fn first_events(plan: &Plan, past: &[Event], runtime: RuntimeKind, seed: u64) -> Vec<Stimulus> {
-    if !past.is_empty() {
-        return vec![Stimulus::Note(EventKind::ControlResumed)];
-    }
+/// What the timeline goes on with. Where a stack was taken down without its daemon, nobody has recorded that yet.
+fn resumption(stopped: bool, phase: StackPhase) -> Vec<EventKind> {
+    let unrecorded = stopped && phase != StackPhase::Stopping;
+    let stopping = unrecorded.then_some(EventKind::StackStopping);
+    stopping
+        .into_iter()
+        .chain([EventKind::ControlResumed])
+        .collect()
+}
+
+/// What the timeline begins with.
+fn first_event(plan: &Plan, runtime: RuntimeKind, seed: u64) -> EventKind {
     let hash = Sha256::digest(serde_json::to_vec(plan).unwrap_or_default());
     let started_at = jiff::Timestamp::try_from(SystemTime::now());
-    vec![Stimulus::Note(EventKind::TimelineStarted {
+    EventKind::TimelineStarted {
         format: FORMAT,
         stack: plan.topology.name.clone(),
         runtime,
@@ -278,7 +261,7 @@ fn first_events(plan: &Plan, past: &[Event], runtime: RuntimeKind, seed: u64) ->
         started_at: started_at.map(|at| at.to_string()).unwrap_or_default(),
         plan: hex::encode(hash),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-    })]
+    }
 }
 
 async fn data_plane(plan: &Plan, bindings: Bindings, seed: u64) -> Result<Arc<DataPlane>, UpError> {
@@ -316,33 +299,4 @@ async fn data_plane(plan: &Plan, bindings: Bindings, seed: u64) -> Result<Arc<Da
         return Err(taken(&cause));
     }
     Ok(Arc::new(data_plane))
-}
-
-/// What does not answer yet, in a few words.
-fn missing(plan: &Plan, world: &World) -> String {
-    use topologies::event::{DbInstanceStatus, ReplicationGroupStatus};
-    let databases = world
-        .databases
-        .iter()
-        .filter(|(_, db)| db.status != DbInstanceStatus::Available);
-    let replicas = world
-        .replicas
-        .iter()
-        .filter(|(_, replica)| replica.status != DbInstanceStatus::Available);
-    let caches = world
-        .caches
-        .iter()
-        .filter(|(_, cache)| cache.status != ReplicationGroupStatus::Available);
-    let mut names: Vec<String> = databases.map(|(id, _)| id.to_string()).collect();
-    names.extend(replicas.map(|(id, _)| id.to_string()));
-    names.extend(caches.map(|(id, _)| id.to_string()));
-    if names.is_empty() {
-        names.extend(
-            plan.topology
-                .load_balancers
-                .iter()
-                .map(|lb| lb.id.to_string()),
-        );
-    }
-    names.join(", ")
 }

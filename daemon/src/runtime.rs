@@ -29,7 +29,7 @@ mod state;
 mod tool;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::fs;
 use std::future::Future;
@@ -354,6 +354,10 @@ impl Runtime for ProcessRuntime {
             host.relieve(&affliction).await
         })
         .await
+    }
+
+    fn afflictions(&self) -> BTreeSet<Affliction> {
+        self.host.state().afflictions().iter().cloned().collect()
     }
 
     async fn clear(&self) -> Result<(), RuntimeError> {

@@ -2,13 +2,16 @@
 //!
 //! The driver makes a [`Stack`] and serves its requests; everything else holds clones of it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use chaos::fault::Fault;
+use chaos::presence::Presence;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use topologies::event::Event;
-use topologies::id::FaultId;
+use topologies::id::{FaultId, InstanceId};
+use topologies::network::Network;
 use topologies::plan::Plan;
 use topologies::runtime::{Runtime, RuntimeKind};
 use topologies::world::World;
@@ -40,6 +43,8 @@ pub struct Stack {
     pub clock: Clock,
     /// The world, after every change.
     pub world: watch::Receiver<Arc<World>>,
+    /// The network's state, after every change.
+    pub network: watch::Receiver<Arc<Network>>,
     /// Events from now on. A reader that lags reads the timeline file again.
     pub events: broadcast::Sender<Arc<Event>>,
     /// Requests to the driver.
@@ -72,5 +77,18 @@ impl Stack {
     /// The stack's timeline file: one event per line.
     pub fn timeline(&self) -> PathBuf {
         self.directory.join("timeline.jsonl")
+    }
+
+    /// The roles of the moment, and who is down.
+    pub fn presence(&self, world: &World) -> Presence {
+        presence(&self.plan, world, &self.network.borrow().closed)
+    }
+}
+
+/// The roles that the world tells; down is whose port is `closed`: what really is so, also where no host reports it.
+pub fn presence(plan: &Plan, world: &World, closed: &BTreeSet<InstanceId>) -> Presence {
+    Presence {
+        down: closed.clone(),
+        ..Presence::of(plan, world)
     }
 }

@@ -11,6 +11,7 @@
 
 mod claim;
 mod record;
+mod resume;
 mod socket;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -19,6 +20,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use topologies::id::StackId;
+use topologies::runtime::RuntimeKind;
 
 pub(crate) use claim::{API_PORT, remove_socket};
 pub use claim::{Claim, Seizure, Wanted};
@@ -60,6 +62,22 @@ pub enum StateError {
     /// A daemon has the stack.
     #[error("stack `{0}` is already running")]
     Running(StackId),
+    /// It was up with a runtime that is not the one asked for.
+    #[error("stack `{name}` was up on runtime `{}`, and its instances are there", runtime.as_str())]
+    OtherRuntime {
+        /// The stack.
+        name: StackId,
+        /// The runtime that it was up on.
+        runtime: RuntimeKind,
+    },
+    /// It was up as another stack than the one asked for.
+    #[error("stack `{name}` was brought up otherwise: {}", differences.join(", "))]
+    OtherPlan {
+        /// The stack.
+        name: StackId,
+        /// What would be different.
+        differences: Vec<String>,
+    },
     /// Every slot is taken.
     #[error("no address range is free: 127.64.0.0 to 127.127.255.255 are all taken")]
     NoSlot,

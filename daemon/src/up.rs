@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use topologies::address::Slot;
+use topologies::runtime::RuntimeKind;
 use topologies::topology::Topology;
 
 /// A stack to be brought up.
@@ -27,6 +28,8 @@ pub struct UpOptions {
     pub topology_path: PathBuf,
     /// Whether data and instances of an earlier daemon are to be taken over.
     pub resume: bool,
+    /// Whether nothing of what is taken over runs: it was taken down, by a daemon or without one.
+    pub stopped: bool,
 }
 
 /// The runtime asked for.
@@ -40,6 +43,27 @@ pub enum RuntimeWish {
     Docker,
     /// Local processes.
     Process,
+}
+
+impl RuntimeWish {
+    /// The runtimes that may be chosen for it.
+    pub fn candidates(self) -> &'static [RuntimeKind] {
+        match self {
+            Self::Auto => &[RuntimeKind::Docker, RuntimeKind::Process],
+            Self::Docker => &[RuntimeKind::Docker],
+            Self::Process => &[RuntimeKind::Process],
+            Self::Simulated => &[RuntimeKind::Simulated],
+        }
+    }
+
+    /// The wish for exactly this one.
+    pub fn exactly(runtime: RuntimeKind) -> Self {
+        match runtime {
+            RuntimeKind::Docker => Self::Docker,
+            RuntimeKind::Process => Self::Process,
+            RuntimeKind::Simulated => Self::Simulated,
+        }
+    }
 }
 
 /// Something to tell while a stack comes up.

@@ -102,6 +102,14 @@ fn apart(info: &SystemInfo) -> Option<String> {
     None
 }
 
+/// A call's own task ended before the call did.
+pub(crate) fn cut_short(action: String, cause: &tokio::task::JoinError) -> RuntimeError {
+    RuntimeError::Failed {
+        action,
+        cause: cause.to_string(),
+    }
+}
+
 /// What the engine answered to an order.
 pub(crate) fn failed(action: impl Into<String>, error: &bollard::errors::Error) -> RuntimeError {
     use bollard::errors::Error;

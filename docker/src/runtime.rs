@@ -2,7 +2,7 @@
 
 mod launch;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -32,7 +32,7 @@ use crate::{harm, tool};
 const STARTS_AT_A_TIME: usize = 4;
 /// How long a stop fault leaves an instance to end by itself.
 const STOP_FAULT_GRACE: Duration = Duration::from_secs(5);
-/// How long removals may take that the engine has begun before.
+/// How long what the engine has begun before may take: removals, and what nobody waits for any more.
 const CLEAR_LIMIT: Duration = Duration::from_secs(10);
 /// Lines of an instance's log that are shown before those to come.
 const LOG_LINES: &str = "200";
@@ -61,6 +61,9 @@ pub struct DockerRuntime {
     turns: Mutex<BTreeMap<InstanceId, Arc<tokio::sync::Mutex<()>>>>,
     starts: Semaphore,
     tasks: TaskTracker,
+    /// Calls that make or start containers. The engine carries one through whether or not somebody waits for it, so each is
+    /// followed to its end before containers are counted.
+    calls: TaskTracker,
     stop: CancellationToken,
 }
 
@@ -104,7 +107,19 @@ impl DockerRuntime {
             turns: Mutex::default(),
             starts: Semaphore::new(STARTS_AT_A_TIME),
             tasks,
+            calls: TaskTracker::new(),
             stop,
+        })
+    }
+
+    /// Returns when the engine has ended what it was asked to make or start.
+    async fn calls_ended(&self) -> Result<(), RuntimeError> {
+        self.calls.close();
+        let ended = tokio::time::timeout(CLEAR_LIMIT, self.calls.wait()).await;
+        self.calls.reopen();
+        ended.map_err(|_| RuntimeError::TimedOut {
+            action: "starting containers".to_owned(),
+            limit: CLEAR_LIMIT,
         })
     }
 
@@ -288,7 +303,7 @@ impl Runtime for DockerRuntime {
         let passwd = self.passwd()?;
         let body = container::tool(plan, &self.around(&image, passwd.as_deref()));
         let name = plan.command.first().map_or("", String::as_str);
-        let run = tool::run(&self.engine, &self.tasks, body, name, plan.timeout);
+        let run = tool::run(&self.engine, &self.calls, body, name, plan.timeout);
         let dark = async {
             match &plan.zone {
                 Some(zone) => self.board.dark(zone).await,
@@ -345,7 +360,13 @@ impl Runtime for DockerRuntime {
         Ok(())
     }
 
+    fn afflictions(&self) -> BTreeSet<Affliction> {
+        self.board
+            .afflictions(|afflictions| afflictions.iter().cloned().collect())
+    }
+
     async fn clear(&self) -> Result<(), RuntimeError> {
+        self.calls_ended().await?;
         harm::kill(&self.engine, &self.board, &self.board.processes(None)).await?;
         let deadline = tokio::time::Instant::now() + CLEAR_LIMIT;
         loop {

@@ -13,7 +13,7 @@ use futures_util::future::{Either, select};
 use tokio_util::task::TaskTracker;
 use topologies::runtime::{RuntimeError, ToolOutput};
 
-use crate::engine::{Engine, failed};
+use crate::engine::{Engine, cut_short, failed};
 
 /// Of a tool's output, this much of the end is kept.
 const OUTPUT_KEPT: usize = 64 << 10;
@@ -21,7 +21,7 @@ const OUTPUT_KEPT: usize = 64 << 10;
 /// What was written before the end arrives within this time after it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// Runs a tool to its end; whatever ends this future ends the container too.
+/// Runs a tool to its end; whatever ends this future ends the container too, in `tasks`.
 pub(crate) async fn run(
     engine: &Engine,
     tasks: &TaskTracker,
@@ -29,18 +29,20 @@ pub(crate) async fn run(
     name: &str,
     timeout: Duration,
 ) -> Result<ToolOutput, RuntimeError> {
-    let created = engine
-        .api()
-        .create_container(None::<CreateContainerOptions>, body)
-        .await;
-    let id = created
-        .map_err(|error| failed(format!("create a container for `{name}`"), &error))?
-        .id;
-    let mut container = Container {
-        engine: engine.clone(),
-        tasks: tasks.clone(),
-        id: Some(id.clone()),
-    };
+    let (api, owner, its_tasks) = (engine.api().clone(), engine.clone(), tasks.clone());
+    // The engine makes it also when nobody waits any more: then it goes with what this task gives back.
+    let created = tasks.spawn(async move {
+        let created = api.create_container(None::<CreateContainerOptions>, body);
+        created.await.map(|created| Container {
+            engine: owner,
+            tasks: its_tasks,
+            id: Some(created.id),
+        })
+    });
+    let action = || format!("create a container for `{name}`");
+    let created = created.await.map_err(|error| cut_short(action(), &error))?;
+    let mut container = created.map_err(|error| failed(action(), &error))?;
+    let id = container.id.clone().unwrap_or_default();
     let outcome = tokio::time::timeout(timeout, to_its_end(engine, &id, name)).await;
     match outcome {
         Ok(Ok(output)) => {

@@ -1,1 +1,4 @@
-//! What is promised, tested from outside: see `tests/`.
+//! What is promised, tested from outside: see `tests/`. Here is what those tests share.
+
+pub mod left;
+pub mod rig;

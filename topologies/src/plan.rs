@@ -2,6 +2,7 @@
 //!
 //! [`plan`] lays a topology out; [`fn@environment`] says what an application instance finds in its environment.
 
+mod difference;
 mod environment;
 mod layout;
 
@@ -11,6 +12,7 @@ use crate::address::{HostAddress, Slot, ZoneNumber};
 use crate::id::{DbInstanceId, InstanceId, LoadBalancerId, ReplicationGroupId, ServiceId, ZoneId};
 use crate::topology::Topology;
 
+pub use difference::difference;
 pub use environment::{OWN_VARIABLES, Secrets, environment};
 pub use layout::{
     HOSTS_PER_ZONE, app_instance, cache_node, db_host, occupied, plan, reader_endpoint,

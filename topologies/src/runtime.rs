@@ -3,7 +3,7 @@
 //! Implemented by containers, by local processes and by the simulator's world. Verbs are idempotent. An instance's
 //! state comes from [`Runtime::watch`], never from the return of [`Runtime::ensure`]: "I asked for it" is not "it runs".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -249,6 +249,9 @@ pub trait Runtime: Send + Sync {
 
     /// Ends harm. What does not last (a kill) needs no relief.
     async fn relieve(&self, affliction: &Affliction) -> Result<(), RuntimeError>;
+
+    /// The harm in force, also such as an earlier daemon did. A kill does not last; a freeze ends with the process that it hit.
+    fn afflictions(&self) -> BTreeSet<Affliction>;
 
     /// Ends everything of the stack that this runtime ever started: instances, tools, containers, labels.
     async fn clear(&self) -> Result<(), RuntimeError>;

@@ -7,12 +7,10 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use chaos::blast_radius::blast_radius;
 use chaos::fault::Fault;
-use chaos::presence::{Presence, Role};
 use http::StatusCode;
 use serde::Deserialize;
 use tokio::sync::oneshot;
 use topologies::id::FaultId;
-use topologies::world::{ProcessState, World};
 
 use super::error::{ApiError, Code};
 use super::{Api, names, views};
@@ -43,7 +41,7 @@ pub(super) async fn inject(
     let Query(query) = query?;
     let Json(fault) = fault?;
     let world = api.stack.world.borrow().clone();
-    let presence = presence(&api.stack, &world);
+    let presence = api.stack.presence(&world);
     let fault = fault
         .resolve(&api.stack.plan, &presence)
         .map_err(|errors| {
@@ -115,28 +113,4 @@ async fn ask<T>(
         .await
         .map_err(|_| ApiError::new(Code::Unavailable, "the stack did not answer in time"))??
         .map_err(|why| ApiError::new(Code::Refused, why))
-}
-
-/// The roles of the moment.
-fn presence(stack: &Stack, world: &World) -> Presence {
-    let role = |instance| match world.role(&stack.plan, instance) {
-        "primary" => Role::Primary,
-        "standby" => Role::Standby,
-        "replica" => Role::Replica,
-        "target" => Role::Target,
-        _ => Role::Node,
-    };
-    let down = world
-        .instances
-        .iter()
-        .filter(|(_, state)| matches!(state.process, ProcessState::Exited { .. }));
-    Presence {
-        roles: stack
-            .plan
-            .instances
-            .iter()
-            .map(|instance| (instance.id.clone(), role(&instance.id)))
-            .collect(),
-        down: down.map(|(id, _)| id.clone()).collect(),
-    }
 }

@@ -13,6 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
 use topologies::event::{Event, EventKind};
 use topologies::time::Time;
+use topologies::world::World;
 
 use super::*;
 use hollow::{Fixture, fixture};
@@ -258,4 +259,47 @@ async fn a_follower_misses_nothing_between_file_and_broadcast() {
     };
     let (seqs, ()) = tokio::join!(reader, writer);
     assert_eq!(seqs, [1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+#[tokio::test]
+async fn an_application_that_no_load_balancer_finds_healthy_is_impaired() {
+    use topologies::event::TargetHealth::{Healthy, Unhealthy};
+    let fixture = fixture();
+    let plan = Arc::clone(&fixture.api.stack.plan);
+    let group = &plan.topology.target_groups[0];
+    let web = plan.service_instances(&group.service).next().unwrap();
+    let mut world = World::clone(&fixture.api.stack.world.borrow());
+    let mut apply = |event| {
+        let seq = world.seq + 1;
+        world.apply(&Event {
+            seq,
+            at: Time::from_millis(seq),
+            event,
+        });
+        world.clone()
+    };
+    apply(EventKind::InstanceRunning {
+        instance: web.id.clone(),
+        handle: "1".to_owned(),
+    });
+    let zones: Vec<_> = plan.topology.zones().map(|zone| zone.id.clone()).collect();
+    for (zone, state, expected) in [
+        (0, Healthy, "running"),
+        (1, Unhealthy, "running"),
+        (0, Unhealthy, "impaired"),
+        (1, Healthy, "running"),
+    ] {
+        let world = apply(EventKind::TargetHealthChanged {
+            target_group: group.id.clone(),
+            instance: web.id.clone(),
+            node: zones[zone].clone(),
+            state,
+            reason: String::new(),
+        });
+        fixture.world.send_replace(Arc::new(world));
+        let status = get_json(&fixture, "/_localaws/v1/status").await;
+        let mut instances = status["instances"].as_array().unwrap().iter();
+        let one = instances.find(|one| one["id"] == web.id.as_str()).unwrap();
+        assert_eq!(one["state"], expected, "{zone} {state:?}");
+    }
 }

@@ -14,7 +14,7 @@ pub use make::{endpoints, faults, plan, status};
 pub struct StatusView {
     /// The stack.
     pub stack: String,
-    /// `creating`, `available` or `stopping`.
+    /// `creating`, `resuming` after a daemon's death, `available` or `stopping`.
     pub state: String,
     /// `docker`, `process` or `simulated`.
     pub runtime: String,

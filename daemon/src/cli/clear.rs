@@ -7,39 +7,32 @@ use topologies::runtime::{Runtime, RuntimeError, RuntimeKind};
 
 use super::exit::Failure;
 use super::images::explain;
+use crate::faults::FaultFile;
 use crate::runtime::{ProcessOptions, ProcessRuntime};
 use crate::state::{Home, Record, StackDirectory};
-use crate::up::RuntimeWish;
 
-/// Ends every instance that ever ran for the stack. The caller holds the stack's lock.
+/// Ends every instance that ever ran for the stack, and with them the faults in force: what comes up next is whole. The caller
+/// holds the stack's lock.
 pub(super) async fn clear(
     home: &Home,
     directory: &StackDirectory,
     record: &Record,
 ) -> Result<(), Failure> {
     let path = directory.path();
-    for kind in kinds(record) {
+    for kind in &record.runtimes {
         match kind {
             RuntimeKind::Process => processes(path, home.cache()).await.map_err(explain)?,
             RuntimeKind::Docker => match containers(path, home.cache(), record).await {
                 // Nothing was started in an engine that is not there, unless it was chosen.
-                Err(RuntimeError::Missing { .. }) if record.runtime.is_none() => {}
+                Err(RuntimeError::Missing { .. })
+                    if record.runtime != Some(RuntimeKind::Docker) => {}
                 cleared => cleared.map_err(explain)?,
             },
             RuntimeKind::Simulated => {}
         }
     }
-    Ok(())
-}
-
-/// The runtimes that may have started something: the chosen one, or, when the daemon died before it told, all that were asked for.
-fn kinds(record: &Record) -> Vec<RuntimeKind> {
-    match (record.runtime, record.wish) {
-        (Some(chosen), _) => vec![chosen],
-        (None, RuntimeWish::Auto) => vec![RuntimeKind::Process, RuntimeKind::Docker],
-        (None, RuntimeWish::Docker) => vec![RuntimeKind::Docker],
-        (None, RuntimeWish::Process) => vec![RuntimeKind::Process],
-    }
+    FaultFile::end_all_in(path)
+        .map_err(|error| Failure::machine(format!("failed to end the faults in force: {error}")))
 }
 
 async fn processes(path: &Path, cache: &Path) -> Result<(), RuntimeError> {

@@ -135,6 +135,13 @@ impl From<StateError> for Failure {
             StateError::Running(name) => Self::wrong(message).hint(format!(
                 "`localaws status --stack {name}` shows it, `localaws down {name}` ends it, `--name` makes another"
             )),
+            StateError::OtherRuntime { name, runtime } => Self::wrong(message).hint(format!(
+                "`--runtime {}` takes it over, `localaws down {name} --purge` removes it with its data, `--name` makes another",
+                runtime.as_str()
+            )),
+            StateError::OtherPlan { name, .. } => Self::wrong(message).hint(format!(
+                "the file as it was takes it over, `localaws down {name} --purge` removes it with its data, `--name` makes another"
+            )),
             StateError::NoSlot => Self::machine(message)
                 .hint("`localaws status` of each stack, then `localaws down NAME` for those not needed"),
             StateError::Loopback { .. } => Self::machine(message)

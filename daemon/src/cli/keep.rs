@@ -1,7 +1,7 @@
 //! Keeps a stack in this process, from the claim on its name until nothing of it is left that should not be.
 //!
 //! ```text
-//! claim ─► (clear leftovers) ─► driver up ─► API ─► ready ─► wait ─► down ─► API ends ─► data stays or goes
+//! claim ─► (clear leftovers) ─► runtime, API's address ─► driver up ─► API ─► ready ─► wait ─► down ─► API ends ─► data stays or goes
 //!             any failure or a stop on the way ──────────────────────► clear ─► as it was before the claim
 //! ```
 //! A stack that this bring-up made new is removed if it does not come up; one that was found is left with its data.
@@ -24,7 +24,7 @@ use super::clear::clear;
 use super::exit::{Exit, Failure};
 use crate::api::serve::{Listeners, serve, unix_listener};
 use crate::api::{Api, Down};
-use crate::launch::{RunningStack, up};
+use crate::launch::{RunningStack, lay, up};
 use crate::stack::Stack;
 use crate::state::{Claim, Home, Phase, Wanted, remove_socket};
 use crate::up::{Progress, RuntimeWish, UpOptions};
@@ -163,15 +163,20 @@ async fn live(
         seed: claim.record.seed,
         topology_path: claim.record.topology_path.clone(),
         resume: claim.resume,
+        stopped: claim.stopped,
     };
     let progress = |progress| tell(Told::Progress(progress));
-    let running = tokio::select! {
-        running = up(options, &progress) => running?,
+    let ground = tokio::select! {
+        ground = lay(&options, &progress) => ground?,
         () = stops.next() => return Err(interrupted()),
     };
-    let stack = running.stack.clone();
-    claim.record.runtime = Some(stack.runtime_choice.0);
+    // Written before anything can start, so that whoever comes next looks for it in the right place.
+    claim.record.chose(ground.runtime());
     claim.directory.write_record(&claim.record)?;
+    let listeners = listeners(claim).await?;
+    // Not given up half-way, for it is quick. From here on whatever happens goes through `take_down`.
+    let running = up(options, ground).await?;
+    let stack = running.stack.clone();
     let (down, mut downs) = mpsc::channel(1);
     let ending = CancellationToken::new();
     let api = Api {
@@ -179,7 +184,6 @@ async fn live(
         down,
         ending: ending.clone(),
     };
-    let listeners = listeners(claim).await?;
     let mut tasks = JoinSet::new();
     tasks.spawn(serve(api, listeners));
     let (cause, asked) = attend(&running, claim, tell, stops, &mut downs).await;

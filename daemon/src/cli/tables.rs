@@ -55,7 +55,7 @@ pub(super) fn status(view: &StatusView) -> String {
 fn instance_row(instance: &InstanceView) -> [Cell; 7] {
     let colour = match instance.state.as_str() {
         "available" | "running" | "active" => Color::Green,
-        "creating" | "pending" | "provisioning" | "rebooting" => Color::Yellow,
+        "creating" | "resuming" | "pending" | "provisioning" | "rebooting" => Color::Yellow,
         _ => Color::Red,
     };
     [

@@ -23,7 +23,7 @@ use crate::secrets::Secrets;
 use crate::up::{Progress, UpError, UpOptions};
 
 /// What a stack's parts stand on; nothing of it runs.
-pub(super) struct Ground {
+pub struct Ground {
     pub(super) plan: Arc<Plan>,
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) choice: String,
@@ -35,6 +35,13 @@ pub(super) struct Ground {
     pub(super) engines: Engines,
 }
 
+impl Ground {
+    /// The runtime that was chosen.
+    pub fn runtime(&self) -> RuntimeKind {
+        self.runtime.kind()
+    }
+}
+
 /// How this machine lets ports be bound.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bindings {
@@ -42,7 +49,11 @@ pub(super) struct Bindings {
     pub(super) ports: Ports,
 }
 
-pub(super) async fn lay(options: &UpOptions, tell: Tell<'_>) -> Result<Ground, UpError> {
+/// Makes ready what a stack's parts stand on: no instance is started.
+///
+/// # Errors
+/// When this machine lacks something, or the stack's directory can not be used.
+pub async fn lay(options: &UpOptions, tell: Tell<'_>) -> Result<Ground, UpError> {
     let plan = Arc::new(topologies::plan::plan(&options.topology, options.plan_slot));
     let (runtime, choice) = runtime::choose(options, &plan.topology.name, tell).await?;
     let line = |text: &str| tell(Progress::Step(text.to_owned()));

@@ -1,8 +1,8 @@
 //! Doing harm and ending it, below the control plane, and removing a stack.
 //!
 //! Loss of power, isolation and a held stop last: they are on the disk before they act, and hold on when the daemon is killed.
-//! A freeze lasts too, but is a state of the processes themselves: an instance that is killed and started again is not frozen,
-//! as a hung machine that is rebooted is not.
+//! A freeze lasts as long as the processes that it hit: an instance that is killed and started again is not frozen, as a hung
+//! machine that is rebooted is not.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,10 @@ impl Host {
                 let _turn = orders.lock().await;
                 self.end_if_running(instance, STOP).await
             }
-            Affliction::Freeze(instance) => self.signal(instance, "freeze", signals::freeze).await,
+            Affliction::Freeze(instance) => {
+                self.change_faults(affliction, true).await?;
+                self.signal(instance, "freeze", signals::freeze).await
+            }
         }
     }
 
@@ -55,7 +58,10 @@ impl Host {
                 self.change_faults(affliction, false).await
             }
             Affliction::Kill(_) => Ok(()),
-            Affliction::Freeze(instance) => self.signal(instance, "thaw", signals::thaw).await,
+            Affliction::Freeze(instance) => {
+                self.signal(instance, "thaw", signals::thaw).await?;
+                self.change_faults(affliction, false).await
+            }
         }
     }
 
@@ -96,7 +102,7 @@ impl Host {
 
     /// Adds or takes away a fault that lasts. It holds from before it is on the disk, so that nothing starts meanwhile, but one
     /// that cannot be kept does not hold.
-    async fn change_faults(
+    pub(super) async fn change_faults(
         self: &Arc<Self>,
         affliction: &Affliction,
         holds: bool,
@@ -105,10 +111,10 @@ impl Host {
         let before = self.state().afflictions().clone();
         let mut after = before.clone();
         if holds {
-            after.insert(affliction.clone());
+            after.afflict(affliction);
             self.state().set_afflictions(after.clone());
         } else {
-            after.remove(affliction);
+            after.relieve(affliction);
         }
         let kept = after.clone();
         let written = self

@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use topologies::id::InstanceId;
 use topologies::runtime::{
-    InstancePlan, InstanceStatus, Resolution, RuntimeError, Software, StopMode,
+    Affliction, InstancePlan, InstanceStatus, Resolution, RuntimeError, Software, StopMode,
 };
 
 use super::launch::Launcher;
@@ -51,6 +51,11 @@ impl Host {
                 return Ok(());
             }
             self.end(&former, &life, REPLACE).await?;
+        }
+        let frozen = Affliction::Freeze(plan.id.clone());
+        if self.state().afflictions().contains(&frozen) {
+            // The process that hung is gone; a new one does not hang.
+            self.change_faults(&frozen, false).await?;
         }
         self.start(plan).await
     }

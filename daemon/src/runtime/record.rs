@@ -1,7 +1,6 @@
 //! What is kept on disk so that the next daemon knows what this one started: one file per instance or tool, and the faults
 //! that last. Written whole or not at all; a daemon may be killed between any two instructions.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -9,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use topologies::runtime::{Affliction, InstancePlan};
+use topologies::affliction::Afflictions;
+use topologies::runtime::InstancePlan;
 
 use super::processes::Identity;
 
@@ -86,12 +86,12 @@ impl Records {
     }
 
     /// The faults that last.
-    pub(super) fn afflictions(&self) -> io::Result<BTreeSet<Affliction>> {
+    pub(super) fn afflictions(&self) -> io::Result<Afflictions> {
         Ok(read(&self.directory.join("afflictions.json"))?.unwrap_or_default())
     }
 
     /// Keeps the faults that last.
-    pub(super) fn write_afflictions(&self, afflictions: &BTreeSet<Affliction>) -> io::Result<()> {
+    pub(super) fn write_afflictions(&self, afflictions: &Afflictions) -> io::Result<()> {
         self.make_directory()?;
         write(&self.directory.join("afflictions.json"), afflictions)
     }

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use futures_util::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
+use topologies::affliction::Afflictions;
 use topologies::id::{InstanceId, ZoneId};
-use topologies::runtime::{Affliction, InstancePlan, InstanceStatus, Observation, RuntimeError};
+use topologies::runtime::{InstancePlan, InstanceStatus, Observation, RuntimeError};
 
 use super::processes::Body;
 use super::watch::{Audience, Watchers};
@@ -34,7 +35,7 @@ struct Instance {
 pub(super) struct State {
     instances: BTreeMap<InstanceId, Instance>,
     tools: BTreeMap<String, (Option<ZoneId>, Life)>,
-    afflictions: BTreeSet<Affliction>,
+    afflictions: Afflictions,
     clearing: bool,
     watchers: Watchers,
 }
@@ -46,27 +47,10 @@ impl State {
         self.instances.insert(instance.plan.id.clone(), instance);
     }
 
-    /// Whether orders reach `zone` and something can run there.
-    pub(super) fn check_zone(&self, zone: &ZoneId) -> Result<(), RuntimeError> {
-        if self
-            .afflictions
-            .contains(&Affliction::Isolation(zone.clone()))
-        {
-            return Err(RuntimeError::ZoneUnreachable(zone.clone()));
-        }
-        if self
-            .afflictions
-            .contains(&Affliction::PowerLoss(zone.clone()))
-        {
-            return Err(RuntimeError::InsufficientCapacity(zone.clone()));
-        }
-        Ok(())
-    }
-
     /// Whether orders reach `instance`; those for one that does not exist do.
     pub(super) fn check_order(&self, instance: &InstanceId) -> Result<(), RuntimeError> {
         match self.instances.get(instance) {
-            Some(entry) => self.check_zone(&entry.plan.zone),
+            Some(entry) => self.afflictions.may_order(&entry.plan.zone),
             None => Ok(()),
         }
     }
@@ -77,24 +61,13 @@ impl State {
         instance: &InstanceId,
         zone: &ZoneId,
     ) -> Result<(), RuntimeError> {
-        self.check_zone(zone)?;
-        if self
-            .afflictions
-            .contains(&Affliction::Stop(instance.clone()))
-        {
-            return Err(RuntimeError::HeldStopped(instance.clone()));
-        }
+        self.afflictions.may_start(instance, zone)?;
         self.check_open(&format!("start instance {instance}"))
     }
 
     /// Whether an instance that is found running may go on: what isolation hides does.
     pub(super) fn check_adoption(&self, instance: &InstanceId, zone: &ZoneId) -> bool {
-        !self
-            .afflictions
-            .contains(&Affliction::PowerLoss(zone.clone()))
-            && !self
-                .afflictions
-                .contains(&Affliction::Stop(instance.clone()))
+        !self.afflictions.dark(zone) && !self.afflictions.holds(instance)
     }
 
     /// Whether the stack is not about to be cleared.
@@ -138,7 +111,7 @@ impl State {
     ) -> Result<(), RuntimeError> {
         self.check_open("start a tool")?;
         if let Some(zone) = zone {
-            self.check_zone(zone)?;
+            self.afflictions.may_order(zone)?;
         }
         self.tools.insert(name.to_owned(), (zone.cloned(), life));
         Ok(())
@@ -161,7 +134,7 @@ impl State {
             status: entry.status.clone(),
         };
         self.watchers.tell(Audience::Network, &observation);
-        if self.check_zone(&zone).is_ok() {
+        if self.afflictions.reports(&zone) {
             self.watchers.tell(Audience::Control, &observation);
         }
     }
@@ -223,28 +196,28 @@ impl State {
         closing: CancellationToken,
     ) -> BoxStream<'static, Observation> {
         let present = match audience {
-            Audience::Control => self.observations_of(|zone| self.check_zone(zone).is_ok()),
+            Audience::Control => self.observations_of(|zone| self.afflictions.reports(zone)),
             Audience::Network => self.observations(),
         };
         self.watchers.subscribe(audience, present, closing)
     }
 
     /// The faults that last.
-    pub(super) fn afflictions(&self) -> &BTreeSet<Affliction> {
+    pub(super) fn afflictions(&self) -> &Afflictions {
         &self.afflictions
     }
 
     /// Replaces the faults that last. Of a zone that reports again, the present state is told.
-    pub(super) fn set_afflictions(&mut self, afflictions: BTreeSet<Affliction>) {
+    pub(super) fn set_afflictions(&mut self, afflictions: Afflictions) {
         let silent: BTreeSet<ZoneId> = self
             .instances
             .values()
             .map(|entry| entry.plan.zone.clone())
-            .filter(|zone| self.check_zone(zone).is_err())
+            .filter(|zone| !self.afflictions.reports(zone))
             .collect();
         self.afflictions = afflictions;
         let back =
-            self.observations_of(|zone| silent.contains(zone) && self.check_zone(zone).is_ok());
+            self.observations_of(|zone| silent.contains(zone) && self.afflictions.reports(zone));
         for observation in back {
             self.watchers.tell(Audience::Control, &observation);
         }
@@ -268,7 +241,7 @@ impl State {
         }
         self.instances.clear();
         self.tools.clear();
-        self.afflictions.clear();
+        self.afflictions = Afflictions::default();
         self.clearing = false;
     }
 

@@ -63,7 +63,7 @@ impl Host {
 
     fn check_place(&self, tool: &ToolPlan) -> Result<(), RuntimeError> {
         match &tool.zone {
-            Some(zone) => self.state().check_zone(zone),
+            Some(zone) => self.state().afflictions().may_order(zone),
             None => Ok(()),
         }
     }

@@ -7,8 +7,11 @@ use std::path::PathBuf;
 
 use topologies::address::{self, Slot, ZoneNumber};
 use topologies::id::StackId;
+use topologies::runtime::RuntimeKind;
 
-use super::{FORMAT, Home, Phase, Record, StackDirectory, StateError, create_directory, open_lock};
+use super::{
+    FORMAT, Home, Phase, Record, StackDirectory, StateError, create_directory, open_lock, resume,
+};
 use crate::up::RuntimeWish;
 
 /// The port of the control and AWS API.
@@ -44,6 +47,8 @@ pub struct Claim {
     pub record: Record,
     /// Whether it has data worth keeping, and perhaps instances, from before.
     pub resume: bool,
+    /// Whether it was taken down before: nothing of it runs.
+    pub stopped: bool,
     /// Whether a bring-up was cut short before: what it left has to go first.
     pub leftovers: bool,
     /// The API's listener on the stack's own address. Bound all along, it also keeps stacks of other users, whose records we
@@ -54,7 +59,7 @@ pub struct Claim {
 }
 
 impl Home {
-    /// Takes the stack, new or left behind.
+    /// Takes the stack, new or left behind. One that was up is taken over as it was: by the same plan, on the same runtime.
     pub fn claim(&self, wanted: Wanted) -> Result<Claim, StateError> {
         self.create()?;
         let directory = self.stack(&wanted.name);
@@ -65,6 +70,15 @@ impl Home {
         let before = |found: fn(Phase) -> bool| old.as_ref().is_some_and(|old| found(old.phase));
         let resume = before(|phase| phase != Phase::Creating);
         let leftovers = before(|phase| phase == Phase::Creating);
+        let stopped = before(|phase| phase == Phase::Stopped);
+        if let Some(old) = old.as_ref().filter(|_| resume) {
+            resume::check(old, &wanted)?;
+        }
+        let runtime = old.as_ref().and_then(|old| old.runtime);
+        let wish = match runtime.filter(|_| resume) {
+            Some(runtime) => RuntimeWish::exactly(runtime),
+            None => wanted.wish,
+        };
         let claimed = self.choose_slot(&wanted.name, old.as_ref().map(|old| old.slot));
         let (slot, lease) = match claimed {
             Ok(claimed) => claimed,
@@ -82,8 +96,9 @@ impl Home {
             socket: super::socket_path(directory.path(), &runtime_directory()),
             topology_path: wanted.topology_path,
             topology: wanted.topology,
-            wish: wanted.wish,
-            runtime: old.as_ref().and_then(|old| old.runtime),
+            wish,
+            runtime,
+            runtimes: runtimes(old.as_ref(), wish),
             timing: wanted.timing,
             seed: wanted
                 .seed
@@ -99,6 +114,7 @@ impl Home {
             directory,
             record,
             resume,
+            stopped,
             leftovers,
             lease,
             home: self.clone(),
@@ -158,6 +174,17 @@ impl Home {
         }
         Err(refusal)
     }
+}
+
+/// Those that the last bring-up may have used and those that this one may: what the last left is not cleared yet.
+fn runtimes(old: Option<&Record>, wish: RuntimeWish) -> Vec<RuntimeKind> {
+    let mut all = old.map(|old| old.runtimes.clone()).unwrap_or_default();
+    for runtime in wish.candidates() {
+        if !all.contains(runtime) {
+            all.push(*runtime);
+        }
+    }
+    all
 }
 
 /// A stack without a daemon, held so that none can start meanwhile.

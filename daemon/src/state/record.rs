@@ -37,6 +37,8 @@ pub struct Record {
     pub wish: RuntimeWish,
     /// The runtime that was chosen; none before the choice.
     pub runtime: Option<RuntimeKind>,
+    /// Every runtime that may have started something of it.
+    pub runtimes: Vec<RuntimeKind>,
     /// The timing profile asked for on the command line.
     pub timing: Option<String>,
     /// The seed of everything that is drawn.
@@ -64,6 +66,12 @@ pub enum Phase {
 }
 
 impl Record {
+    /// Notes the runtime that was chosen, before it starts anything, when nothing of another is left.
+    pub fn chose(&mut self, runtime: RuntimeKind) {
+        self.runtime = Some(runtime);
+        self.runtimes = vec![runtime];
+    }
+
     pub(super) fn read(path: &Path) -> Result<Option<Self>, StateError> {
         let size = match fs::metadata(path) {
             Ok(metadata) => metadata.len(),

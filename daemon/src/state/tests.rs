@@ -119,6 +119,105 @@ fn what_a_daemon_leaves_is_resumed_on_the_same_slot_or_cleared() {
     assert!(home.seize(&"one".into()).unwrap().is_none());
 }
 
+/// A topology of two instances.
+fn of_two(command: &str) -> String {
+    format!(
+        "region: ap-northeast-2\navailability-zones: [a, b]\ninstances:\n  \
+         web: {{ program: [sleep, '{command}'], port: 8080, count: 2 }}\n"
+    )
+}
+
+/// What asking for a stack again says that was up on `runtime`.
+fn asked_again(
+    runtime: RuntimeKind,
+    again: impl Fn(Wanted) -> Wanted,
+) -> Result<Claim, StateError> {
+    let place = tempfile::tempdir().unwrap();
+    let home = home(place.path());
+    let first = Wanted {
+        topology: of_two("600"),
+        ..wanted("one")
+    };
+    let mut claim = home.claim(first.clone()).unwrap();
+    claim.record.chose(runtime);
+    claim.set_phase(Phase::Stopped).unwrap();
+    let recorded = claim.record.clone();
+    drop(claim);
+    let claimed = home.claim(again(first));
+    if claimed.is_err() {
+        let record = home.stack(&"one".into()).record().unwrap();
+        assert_eq!(record, Some(recorded), "a refusal changes nothing");
+    }
+    claimed
+}
+
+#[test]
+fn a_stack_is_taken_over_on_the_runtime_that_it_was_up_on() {
+    let claim = asked_again(RuntimeKind::Process, |again| again).unwrap();
+    assert!(claim.resume && claim.stopped);
+    assert_eq!(claim.record.wish, RuntimeWish::Process);
+    assert_eq!(claim.record.runtimes, [RuntimeKind::Process]);
+    let docker = |again| Wanted {
+        wish: RuntimeWish::Docker,
+        ..again
+    };
+    let refused = asked_again(RuntimeKind::Process, docker).unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            StateError::OtherRuntime {
+                runtime: RuntimeKind::Process,
+                ..
+            }
+        ),
+        "{refused}"
+    );
+    assert!(asked_again(RuntimeKind::Docker, docker).is_ok());
+}
+
+#[test]
+fn a_stack_is_taken_over_by_the_plan_that_it_was_up_with() {
+    let with = |topology: String| {
+        asked_again(RuntimeKind::Process, move |again| Wanted {
+            topology: topology.clone(),
+            ..again
+        })
+    };
+    // What does not change the plan is no change.
+    assert!(with(format!("# a remark\n{}", of_two("600"))).is_ok());
+    let refused = with(of_two("600").replace("count: 2", "count: 3")).unwrap_err();
+    assert!(refused.to_string().contains("with `web-3`"), "{refused}");
+    let refused = with(of_two("700")).unwrap_err();
+    assert!(refused.to_string().contains("other services"), "{refused}");
+    let timing = |again| Wanted {
+        timing: Some("aws".to_owned()),
+        ..again
+    };
+    let refused = asked_again(RuntimeKind::Process, timing).unwrap_err();
+    assert!(refused.to_string().contains("other timing"), "{refused}");
+}
+
+#[test]
+fn runtimes_of_a_bring_up_that_was_cut_short_are_remembered_until_it_is_cleared() {
+    let place = tempfile::tempdir().unwrap();
+    let home = home(place.path());
+    let docker = Wanted {
+        wish: RuntimeWish::Docker,
+        ..wanted("one")
+    };
+    drop(home.claim(docker).unwrap());
+    let process = Wanted {
+        wish: RuntimeWish::Process,
+        ..wanted("one")
+    };
+    let claim = home.claim(process).unwrap();
+    assert!(claim.leftovers);
+    assert_eq!(
+        claim.record.runtimes,
+        [RuntimeKind::Docker, RuntimeKind::Process]
+    );
+}
+
 #[test]
 fn a_record_that_is_damaged_says_so() {
     let place = tempfile::tempdir().unwrap();

@@ -1,9 +1,15 @@
 //! Stacks of two processes and no engine, in the background and in the foreground: what is left of them, and when.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
+use super::left::Traces;
 use super::{Answer, Place};
+
+/// Nothing that is waited for takes this long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A stack that any machine runs; nobody asks its instances anything.
 const TOPOLOGY: &str = "
@@ -63,20 +69,39 @@ impl<'a> Stack<'a> {
         instances.iter().filter_map(|i| i["pid"].as_u64()).collect()
     }
 
-    /// Every process that works for the place, daemons among them.
-    fn processes(&self) -> usize {
-        let mark = self.place.path().to_str().unwrap();
-        let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        let about = |entry: &std::fs::DirEntry, file: &str| {
-            std::fs::read(entry.path().join(file)).unwrap_or_default()
-        };
-        processes
-            .filter(|entry| {
-                let environment = about(entry, "environ");
-                let environment = String::from_utf8_lossy(&environment).into_owned();
-                environment.contains(mark) && !about(entry, "cmdline").is_empty()
-            })
-            .count()
+    /// The timeline's words, one space between each two.
+    fn events(&self) -> String {
+        let events = self
+            .place
+            .run(&["events", "--stack", self.name])
+            .ends(0)
+            .out;
+        events.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.place.path().join("home/stacks").join(self.name)
+    }
+
+    fn traces(&self) -> Traces {
+        Traces::of(&self.directory()).unwrap()
+    }
+
+    /// Waits until the instance's process runs, or does not.
+    fn awaits(&self, instance: &str, runs: bool) {
+        let begun = Instant::now();
+        loop {
+            let arguments = ["status", "--json", "--stack", self.name];
+            let status = self.place.run(&arguments).ends(0).out;
+            let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+            let mut instances = status["instances"].as_array().unwrap().iter();
+            let one = instances.find(|one| one["id"] == instance).unwrap();
+            if one["pid"].is_u64() == runs {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{instance} runs: {}", !runs);
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
     }
 }
 
@@ -125,11 +150,108 @@ fn a_daemon_keeps_a_stack_until_it_is_taken_down() {
         .run(&["chaos", "heal"])
         .ends(2)
         .says("no fault is in force");
+    let traces = stack.traces();
     stack.down(&[]).ends(0).says("--purge");
-    assert_eq!(stack.processes(), 0);
+    assert_eq!(traces.running(), Vec::<String>::new());
     place.run(&["status"]).ends(2).says("taken down");
     stack.down(&["--purge"]).ends(0);
-    assert!(!place.path().join("home/stacks/kept").exists());
+    assert_eq!(traces.anything(), Vec::<String>::new());
+}
+
+#[test]
+fn a_stack_that_was_taken_down_runs_again_and_is_whole() {
+    let place = Place::new();
+    let stack = Stack::new(&place, "again");
+    stack.up().ends(0);
+    stack.started();
+    place.run(&["chaos", "kill-az", "a"]).ends(0);
+    place.run(&["chaos", "freeze", "web-2"]).ends(0);
+    stack.down(&[]).ends(0);
+    for daemon in ["living", "killed"] {
+        stack.up().ends(0);
+        stack.awaits("web-1", true);
+        stack.awaits("web-2", true);
+        place.run(&["chaos", "heal"]).ends(2).says("no fault");
+        if daemon == "living" {
+            // This one takes its stack down itself; the next is found dead, with a fault in force.
+            stack.down(&[]).ends(0);
+            stack.up().ends(0);
+            stack.awaits("web-1", true);
+            place.run(&["chaos", "kill-az", "a"]).ends(0);
+            kill_daemon(&stack);
+            stack.down(&[]).ends(0);
+        }
+    }
+    assert!(stack.events().contains(" f3 healed "));
+    stack.down(&["--purge"]).ends(0);
+}
+
+#[test]
+fn a_daemon_killed_in_the_middle_of_a_fault_leaves_a_sound_one_to_the_next() {
+    let place = Place::new();
+    let stack = Stack::new(&place, "torn");
+    stack.up().ends(0);
+    stack.started();
+    place.run(&["chaos", "kill-az", "a"]).ends(0);
+    stack.awaits("web-2", true);
+    // Killed after the fault was written down and before anything was done about it.
+    kill_daemon(&stack);
+    let done = stack.directory().join("run/afflictions.json");
+    std::fs::write(&done, "[]").unwrap();
+    stack.up().ends(0);
+    place.run(&["chaos", "list"]).ends(0).prints("f1");
+    let harm = std::fs::read_to_string(&done).unwrap();
+    assert!(harm.contains("power-loss"), "{harm}");
+    // Killed after its end was written down and before the zone had power again.
+    kill_daemon(&stack);
+    let faults = stack.directory().join("faults.json");
+    std::fs::write(faults, r#"{"active":[],"issued":1}"#).unwrap();
+    stack.up().ends(0);
+    stack.awaits("web-1", true);
+    place.run(&["chaos", "heal"]).ends(2).says("no fault");
+    assert!(stack.events().contains(" f1 healed "));
+    stack.down(&["--purge"]).ends(0);
+}
+
+#[test]
+fn a_stack_is_not_taken_over_as_another() {
+    let place = Place::new();
+    let stack = Stack::new(&place, "same");
+    stack.up().ends(0);
+    stack.down(&[]).ends(0);
+    let grown = place.file("grown.yaml", TOPOLOGY.replace("count: 2", "count: 3"));
+    let arguments = ["up", &grown, "--name", "same", "--runtime", "process", "-d"];
+    place
+        .run(&arguments)
+        .ends(2)
+        .says("with `web-3`")
+        .says("--purge");
+    let arguments = ["up", &stack.file, "--runtime", "docker", "-d"];
+    place.run(&arguments).ends(2).says("`--runtime process`");
+    // Whoever does not say which has the one that it was up on.
+    place.run(&["up", &stack.file, "-d"]).ends(0);
+    place.run(&["status"]).ends(0).prints("process");
+}
+
+#[test]
+fn a_timeline_that_was_cut_into_is_not_resumed_from() {
+    let place = Place::new();
+    let stack = Stack::new(&place, "holed");
+    stack.up().ends(0);
+    stack.started();
+    stack.down(&[]).ends(0);
+    let timeline = stack.directory().join("timeline.jsonl");
+    let text = std::fs::read_to_string(&timeline).unwrap();
+    let holed: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.contains("\"seq\":2,"))
+        .collect();
+    std::fs::write(&timeline, holed.join("\n") + "\n").unwrap();
+    stack
+        .up()
+        .ends(3)
+        .says("event 3 where event 2 belongs")
+        .says("--purge");
 }
 
 #[test]
@@ -158,21 +280,21 @@ fn what_a_dead_daemon_leaves_is_adopted_or_removed() {
     stack.started();
     let before = stack.pids();
     for resume in [true, false] {
-        kill_daemon(&place);
+        kill_daemon(&stack);
         place.run(&["status"]).ends(2).says("its daemon is gone");
         if resume {
             stack.up().ends(0);
             assert_eq!(stack.pids(), before);
         }
     }
+    let traces = stack.traces();
     stack.down(&["--purge"]).ends(0);
-    assert_eq!(stack.processes(), 0);
-    assert!(!place.path().join("home/stacks/orphan").exists());
+    assert_eq!(traces.anything(), Vec::<String>::new());
 }
 
-/// Kills the place's daemon and waits until its lock is free.
-fn kill_daemon(place: &Place) {
-    let mark = place.path().to_str().unwrap();
+/// Kills the stack's daemon, the only one of its place, and waits until its lock is free.
+fn kill_daemon(stack: &Stack) {
+    let mark = stack.place.path().to_str().unwrap();
     let daemon = std::fs::read_dir("/proc").unwrap().flatten().find(|entry| {
         let read = |file: &str| std::fs::read(entry.path().join(file)).unwrap_or_default();
         String::from_utf8_lossy(&read("cmdline")).contains("__daemon")
@@ -180,7 +302,7 @@ fn kill_daemon(place: &Place) {
     });
     let pid = daemon.expect("a daemon runs").file_name();
     kill(pid.to_str().unwrap().parse().unwrap(), "-KILL");
-    let lock = std::fs::File::open(place.path().join("home/stacks/orphan/lock")).unwrap();
+    let lock = std::fs::File::open(stack.directory().join("lock")).unwrap();
     lock.lock_shared().unwrap();
 }
 
@@ -200,9 +322,9 @@ fn ctrl_c_leaves_nothing_of_a_stack_in_the_foreground() {
         lines.any(|line| line.contains("Ctrl-C")),
         "it did not come up"
     );
+    let traces = stack.traces();
     kill(child.id(), "-INT");
     let said: Vec<String> = lines.collect();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{said:?}");
-    assert_eq!(stack.processes(), 0);
-    assert!(!place.path().join("home/stacks/brief").exists());
+    assert_eq!(traces.anything(), Vec::<String>::new());
 }

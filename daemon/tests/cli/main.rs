@@ -4,6 +4,9 @@
 
 mod daemons;
 mod files;
+#[expect(unreachable_pub, reason = "a library's module elsewhere")]
+#[path = "../../../tests/src/left.rs"]
+mod left;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

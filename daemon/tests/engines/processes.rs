@@ -317,6 +317,10 @@ impl Runtime for Processes {
         panic!("this runtime has no faults")
     }
 
+    fn afflictions(&self) -> BTreeSet<Affliction> {
+        BTreeSet::new()
+    }
+
     async fn clear(&self) -> Result<(), RuntimeError> {
         Ok(())
     }

@@ -14,7 +14,7 @@ use topologies::runtime::{Affliction, InstancePlan, Resolution, RuntimeError, So
 
 use super::{DockerRuntime, quiet};
 use crate::container::{self, PLAN, STACK, Surroundings, User};
-use crate::engine::{absent, failed};
+use crate::engine::{absent, cut_short, failed};
 use crate::images::{self, Image, Progress};
 use crate::monitor::Card;
 use crate::{harm, program, tool};
@@ -185,14 +185,24 @@ impl DockerRuntime {
         let options = CreateContainerOptionsBuilder::new()
             .name(&container::name(&self.stack, &plan.id))
             .build();
+        let api = self.engine.api().clone();
         let created = self
-            .engine
-            .api()
-            .create_container(Some(options), body)
-            .await;
-        let created =
-            created.map_err(|error| failed(format!("create instance `{}`", plan.id), &error))?;
+            .call(format!("create instance `{}`", plan.id), async move {
+                api.create_container(Some(options), body).await
+            })
+            .await?;
         Ok(Some(created.id))
+    }
+
+    /// A call that leaves something behind: followed to its end also when nobody waits for it any more.
+    async fn call<T: Send + 'static>(
+        &self,
+        action: String,
+        call: impl Future<Output = Result<T, bollard::errors::Error>> + Send + 'static,
+    ) -> Result<T, RuntimeError> {
+        let ended = self.calls.spawn(call).await;
+        let ended = ended.map_err(|error| cut_short(action.clone(), &error))?;
+        ended.map_err(|error| failed(action, &error))
     }
 
     /// Starts a container and makes its life known. Harm that came meanwhile has missed it: it is done now.
@@ -201,12 +211,12 @@ impl DockerRuntime {
         plan: &InstancePlan,
         container: &str,
     ) -> Result<(), RuntimeError> {
-        let started = self
-            .engine
-            .api()
-            .start_container(container, None::<StartContainerOptions>)
-            .await;
-        started.map_err(|error| failed(format!("start instance `{}`", plan.id), &error))?;
+        let (api, id) = (self.engine.api().clone(), container.to_owned());
+        self.call(format!("start instance `{}`", plan.id), async move {
+            api.start_container(&id, None::<StartContainerOptions>)
+                .await
+        })
+        .await?;
         let found = self
             .engine
             .api()

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use topologies::runtime::{InstanceStatus, Resolution, Runtime, RuntimeError, Software, StopMode};
 
-use super::stack::{answers, exited, runs, so_far, until, with_stack};
+use super::stack::{answers, containers, exited, runs, so_far, until, with_stack};
 
 #[tokio::test]
 async fn an_instance_starts_stops_and_starts_again() {
@@ -232,6 +232,26 @@ async fn thirteen_instances_start_together() {
         let begun = Instant::now();
         stack.runtime.clear().await.unwrap();
         eprintln!("13 cleared in {:?}", begun.elapsed());
+    })
+    .await;
+}
+
+/// The engine carries a call through whether or not somebody waits for it: who clears has to.
+#[tokio::test]
+async fn an_order_that_nobody_waits_for_leaves_no_container() {
+    with_stack(7, async |stack| {
+        let last = stack.redis("last", "a", 9);
+        for (host, patience) in (1..).zip([0, 2, 5, 10, 20, 50, 100, 200]) {
+            let plan = stack.redis("given-up", "a", host);
+            let patience = Duration::from_millis(patience);
+            let _given_up = tokio::time::timeout(patience, stack.runtime.ensure(&plan)).await;
+            stack.runtime.clear().await.unwrap();
+            // By then the engine has done what it was asked before.
+            stack.runtime.ensure(&last).await.unwrap();
+            let left = containers(&stack.directory);
+            assert_eq!(left.lines().count(), 1, "after {patience:?}: {left}");
+            stack.runtime.clear().await.unwrap();
+        }
     })
     .await;
 }

@@ -2,12 +2,12 @@
 //! what is asked for wrongly is told before anything is broken.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{PATIENCE, Rig, binary, root};
+use tests::rig::{PATIENCE, Rig};
 
 /// An endpoint of a drill's report.
 fn endpoint<'a>(report: &'a Value, name: &str) -> &'a Value {
@@ -39,17 +39,16 @@ fn reasons(endpoint: &Value) -> Vec<&str> {
 #[test]
 fn weak_clients_suffer_where_sound_ones_recover() {
     let rig = Rig::new("process");
-    rig.up("tests/tests/stack/weak.yaml");
-    let reports = rig.home.path().join("reports");
+    rig.up("tests/tests/stack/weak.yaml").ends(0, "");
+    let reports = rig.home().join("reports");
     let arguments = [
         "drill",
         "run",
         "tests/tests/stack/weak-clients.yaml",
         "--report",
     ];
-    let output = rig.run(&[&arguments[..], &[&reports.display().to_string()]].concat());
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    rig.run(&[&arguments[..], &[&reports.display().to_string()]].concat())
+        .ends(1, "");
     let report = std::fs::read_to_string(reports.join("report.json")).expect("it was written");
     let report: Value = serde_json::from_str(&report).expect("the report is JSON");
     for (sound, promise) in [("orders", "accepts writes"), ("shop", "answers requests")] {
@@ -83,7 +82,7 @@ fn weak_clients_suffer_where_sound_ones_recover() {
         reasons(endpoint(&report, "frail-shop")).contains(&"status 503"),
         "{said}"
     );
-    rig.done(&["down", "weak", "--purge"]);
+    rig.done(&["down", "--purge"]);
 }
 
 /// The file in which PostgreSQL keeps what `ALTER SYSTEM` says.
@@ -117,7 +116,7 @@ fn wait_for(rig: &Rig, what: &str, enough: impl Fn(&str) -> bool) -> String {
 #[test]
 fn synchronous_replication_switched_off_behind_its_back_is_noticed() {
     let rig = Rig::new("process");
-    rig.up("tests/tests/stack/weak.yaml");
+    rig.up("tests/tests/stack/weak.yaml").ends(0, "");
     let status: Value = serde_json::from_str(&rig.done(&["status", "--json"])).expect("it is JSON");
     let instances = status["instances"].as_array().expect("there are instances");
     let primary = instances.iter().find(|one| one["id"] == "orders-1");
@@ -126,7 +125,7 @@ fn synchronous_replication_switched_off_behind_its_back_is_noticed() {
         .expect("the primary runs");
     let before = rig.done(&["events"]);
     // As `ALTER SYSTEM SET synchronous_standby_names = ''` and a reload.
-    let path = auto_conf(&rig.home.path().join("stacks"), "orders-1").expect("the primary has one");
+    let path = auto_conf(&rig.home().join("stacks"), "orders-1").expect("the primary has one");
     let text = std::fs::read_to_string(&path).expect("it is readable");
     let asynchronous = text + "synchronous_standby_names = ''\n";
     std::fs::write(&path, asynchronous).expect("it is writable");
@@ -148,27 +147,13 @@ fn synchronous_replication_switched_off_behind_its_back_is_noticed() {
         wait_for(&rig, "in sync again", restored)
     };
     assert!(!events.contains("failing over"), "{events}");
-    rig.done(&["down", "weak", "--purge"]);
-}
-
-fn start(rig: &Rig, arguments: &[&str]) -> Child {
-    Command::new(binary("localaws"))
-        .args(arguments)
-        .env("LOCALAWS_HOME", rig.home.path())
-        .current_dir(root())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts")
+    rig.done(&["down", "--purge"]);
 }
 
 fn refused(rig: &Rig, arguments: &[&str], code: i32, parts: &[&str]) {
-    let output = rig.run(arguments);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{said}");
+    let mut answer = rig.run(arguments);
     for part in parts {
-        assert!(said.contains(part), "no `{part}` in {said}");
+        answer = answer.ends(code, part);
     }
 }
 
@@ -176,13 +161,8 @@ fn refused(rig: &Rig, arguments: &[&str], code: i32, parts: &[&str]) {
 #[test]
 fn a_drill_that_can_not_be_judged_leaves_nothing_broken() {
     let rig = Rig::new("process");
-    rig.up("tests/tests/stack/weak.yaml");
-    let file = |name: &str, text: &str| {
-        let path = rig.home.path().join(name);
-        std::fs::write(&path, text).expect("the home is ours");
-        path.display().to_string()
-    };
-    let misfit = file(
+    rig.up("tests/tests/stack/weak.yaml").ends(0, "");
+    let misfit = rig.file(
         "misfit.yaml",
         "name: misfit\nworkload:\n  - sql-writes: {endpoint: order}\n  - redis-writes: {endpoint: orders}\n\
          steps:\n  - {at: 1s, inject: {kill: {instance: web-9}}}\nduration: 2s\n\
@@ -201,12 +181,7 @@ fn a_drill_that_can_not_be_judged_leaves_nothing_broken() {
         3,
         &["misfit.yaml"],
     );
-    let nowhere = rig
-        .home
-        .path()
-        .join("no/such/junit.xml")
-        .display()
-        .to_string();
+    let nowhere = rig.home().join("no/such/junit.xml").display().to_string();
     refused(
         &rig,
         &["drill", "run", long, "--junit", &nowhere],
@@ -214,13 +189,13 @@ fn a_drill_that_can_not_be_judged_leaves_nothing_broken() {
         &["was not begun"],
     );
 
-    let first = start(&rig, &["drill", "run", long]);
+    let first = rig.start(&["drill", "run", long]);
     wait_for(&rig, "injected", |events| events.contains("fault kill-az"));
     refused(
         &rig,
         &["drill", "run", long],
         2,
-        &["another drill runs on stack `weak`"],
+        &["another drill runs on stack"],
     );
     let interrupted = Command::new("kill")
         .args(["-INT", &first.id().to_string()])
@@ -233,11 +208,11 @@ fn a_drill_that_can_not_be_judged_leaves_nothing_broken() {
     let status: Value = serde_json::from_str(&rig.done(&["status", "--json"])).expect("it is JSON");
     assert_eq!(status["faults"], serde_json::json!([]), "a fault is left");
 
-    let second = start(&rig, &["drill", "run", long]);
+    let second = rig.start(&["drill", "run", long]);
     wait_for(&rig, "begun again", |events| {
         events.matches("fault kill-az").count() > 1
     });
-    rig.done(&["down", "weak", "--purge"]);
+    rig.done(&["down", "--purge"]);
     let output = second.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(4), "{said}");

@@ -1,5 +1,6 @@
 //! A stack without instances: its plan and its channels.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
@@ -26,7 +27,7 @@ pub(super) struct Fixture {
     pub(super) api: Api,
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) _downs: mpsc::Receiver<Down>,
-    pub(super) _world: watch::Sender<Arc<World>>,
+    pub(super) world: watch::Sender<Arc<World>>,
     pub(super) _directory: tempfile::TempDir,
 }
 
@@ -49,6 +50,7 @@ pub(super) fn fixture() -> Fixture {
         port_offset: 0,
         clock: Clock::starting_at(Time::ZERO),
         world,
+        network: watch::channel(Arc::default()).1,
         events: broadcast::channel(BACKLOG).0,
         requests,
     };
@@ -60,7 +62,7 @@ pub(super) fn fixture() -> Fixture {
         },
         requests: asked,
         _downs: downs,
-        _world: world_sender,
+        world: world_sender,
         _directory: directory,
     }
 }
@@ -119,6 +121,10 @@ impl Runtime for Hollow {
 
     async fn relieve(&self, _: &Affliction) -> Result<(), RuntimeError> {
         Ok(())
+    }
+
+    fn afflictions(&self) -> BTreeSet<Affliction> {
+        BTreeSet::new()
     }
 
     async fn clear(&self) -> Result<(), RuntimeError> {

@@ -179,9 +179,10 @@ fn instance_state(world: &World, instance: &Instance, known: &InstanceState) -> 
         (InstanceKind::App(_), ProcessState::Exited { .. }) => "stopped",
         (InstanceKind::App(_), ProcessState::Running { .. }) if answers => "running",
         (InstanceKind::App(_), ProcessState::Running { .. }) => "impaired",
+        // One that did not answer the last daemon either is not on its way.
+        (_, _) if !answers => "failed",
         (_, ProcessState::Pending) => "creating",
         (_, ProcessState::Exited { .. }) => "failed",
-        (_, ProcessState::Running { .. }) if !answers => "failed",
         (InstanceKind::CacheNode(_), ProcessState::Running { .. }) => "available",
         (InstanceKind::DbHost(db), ProcessState::Running { .. }) => {
             let replica = world.replicas.get(db).map(|replica| replica.status);
