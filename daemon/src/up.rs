@@ -52,7 +52,6 @@ impl RuntimeWish {
             Self::Auto => &[RuntimeKind::Docker, RuntimeKind::Process],
             Self::Docker => &[RuntimeKind::Docker],
             Self::Process => &[RuntimeKind::Process],
-            Self::Simulated => &[RuntimeKind::Simulated],
         }
     }
 
@@ -61,7 +60,8 @@ impl RuntimeWish {
         match runtime {
             RuntimeKind::Docker => Self::Docker,
             RuntimeKind::Process => Self::Process,
-            RuntimeKind::Simulated => Self::Simulated,
+            // A simulated stack leaves nothing that could be resumed.
+            RuntimeKind::Simulated => Self::Auto,
         }
     }
 }

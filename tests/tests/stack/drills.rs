@@ -47,8 +47,8 @@ fn weak_clients_suffer_where_sound_ones_recover() {
         "tests/tests/stack/weak-clients.yaml",
         "--report",
     ];
-    rig.run(&[&arguments[..], &[&reports.display().to_string()]].concat())
-        .ends(1, "");
+    let answer = rig.run(&[&arguments[..], &[&reports.display().to_string()]].concat());
+    let said = answer.ends(1, "").out;
     let report = std::fs::read_to_string(reports.join("report.json")).expect("it was written");
     let report: Value = serde_json::from_str(&report).expect("the report is JSON");
     for (sound, promise) in [("orders", "accepts writes"), ("shop", "answers requests")] {
