@@ -5,10 +5,12 @@
 
 mod balancers;
 mod caches;
+mod cnames;
 mod databases;
 mod engines;
 mod identifiers;
 mod instances;
+mod parameters;
 mod read_replicas;
 mod record_sets;
 mod records;

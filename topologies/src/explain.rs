@@ -1,6 +1,7 @@
 //! A topology written out with every default filled: a file that means the same, and says all of it.
 //!
-//! Times of health checks are written as AWS would have them, before the timing's scale divides them.
+//! Times of health checks are written as AWS would have them, before the timing's scale divides them. Names of the stack's own
+//! endpoints are written as references: they have the stack's name in them, and what is explained is to come up under any.
 
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::check::usual_pace;
 use crate::defaults;
+use crate::names;
 use crate::topology::{
     DbInstance, FailoverRole, HealthCheck, HostedZone, Listener, LoadBalancer, LoadBalancerType,
     Protocol, Record, RecordValue, ReplicationGroup, RuleAction, Service, TargetGroup, Timing,
@@ -33,6 +35,7 @@ pub fn explain(topology: &Topology) -> String {
         health_checks,
     } = topology;
     let scale = timing.health_check_scale;
+    let own = names::addresses(topology);
     let zones = |region: &crate::topology::Region| -> Json {
         region.zones.iter().map(|zone| zone.id.as_str()).collect()
     };
@@ -47,8 +50,8 @@ pub fn explain(topology: &Topology) -> String {
         "load-balancers": named(load_balancers, |balancer| (balancer.id.as_str(), load_balancer(balancer))),
         "db-instances": named(db_instances, |db| (db.id.as_str(), db_instance(db))),
         "replication-groups": named(replication_groups, |group| (group.id.as_str(), replication_group(group))),
-        "hosted-zones": named(hosted_zones, |zone| (zone.name.as_str(), hosted_zone(zone))),
-        "health-checks": named(health_checks, |check| (check.id.as_str(), health_check(check, scale))),
+        "hosted-zones": named(hosted_zones, |zone| (zone.name.as_str(), hosted_zone(zone, &own))),
+        "health-checks": named(health_checks, |check| (check.id.as_str(), health_check(check, scale, &own))),
     });
     serde_saphyr::to_string(&said(file)).expect("maps, lists and scalars can be written as YAML")
 }
@@ -282,11 +285,21 @@ fn replication_group(group: &ReplicationGroup) -> Json {
     })
 }
 
-fn hosted_zone(zone: &HostedZone) -> Json {
-    json!({ "records": zone.records.iter().map(record).collect::<Vec<_>>() })
+fn hosted_zone(zone: &HostedZone, own: &[(String, String)]) -> Json {
+    let records = zone.records.iter().map(|one| record(one, own));
+    json!({ "records": records.collect::<Vec<_>>() })
 }
 
-fn record(record: &Record) -> Json {
+/// The name as a reference to the endpoint that has it, or that it is below; as it is if it is nothing of the stack.
+fn referred(name: &str, own: &[(String, String)]) -> String {
+    let reference = own.iter().find_map(|(address, reference)| {
+        let before = name.strip_suffix(address.as_str())?;
+        (before.is_empty() || before.ends_with('.')).then(|| format!("{before}${{{reference}}}"))
+    });
+    reference.unwrap_or_else(|| name.to_owned())
+}
+
+fn record(record: &Record, own: &[(String, String)]) -> Json {
     let Record {
         name,
         value,
@@ -309,7 +322,7 @@ fn record(record: &Record) -> Json {
             json!({ "name": name, "type": "A", "values": addresses, "ttl": ttl })
         }
         RecordValue::Cname(target) => {
-            json!({ "name": name, "type": "CNAME", "values": [target], "ttl": ttl })
+            json!({ "name": name, "type": "CNAME", "values": [referred(target, own)], "ttl": ttl })
         }
         RecordValue::Txt(texts) => {
             json!({ "name": name, "type": "TXT", "values": texts, "ttl": ttl })
@@ -338,7 +351,7 @@ fn record(record: &Record) -> Json {
     entry
 }
 
-fn health_check(check: &HealthCheck, scale: u32) -> Json {
+fn health_check(check: &HealthCheck, scale: u32, names: &[(String, String)]) -> Json {
     let HealthCheck {
         id: _,
         fully_qualified_domain_name,
@@ -357,7 +370,7 @@ fn health_check(check: &HealthCheck, scale: u32) -> Json {
     };
     json!({
         "type": protocol(*own),
-        "fully-qualified-domain-name": fully_qualified_domain_name,
+        "fully-qualified-domain-name": referred(fully_qualified_domain_name, names),
         "port": port,
         "resource-path": (*own == Protocol::Http).then_some(resource_path),
         "request-interval": period(interval),

@@ -139,6 +139,36 @@ pub fn address(topology: &Topology, reference: &Reference) -> Option<String> {
     }
 }
 
+/// The name of every endpoint that a reference can stand for, with that reference as it is written between the braces.
+pub fn addresses(topology: &Topology) -> Vec<(String, String)> {
+    let dbs = topology.db_instances.iter().flat_map(|db| {
+        let replicas = db.read_replicas.iter().map(|replica| &replica.id);
+        let ids = std::iter::once(&db.id).chain(replicas);
+        ids.map(|id| {
+            let reference = Reference::Db(id.clone(), DbField::Address);
+            (reference, format!("{id}.address"))
+        })
+    });
+    let caches = topology.replication_groups.iter().flat_map(|group| {
+        let id = &group.id;
+        let primary = Reference::CachePrimary(id.clone(), CacheField::Address);
+        let reader = Reference::CacheReader(id.clone(), CacheField::Address);
+        [
+            (primary, format!("{id}.primary.address")),
+            (reader, format!("{id}.reader.address")),
+        ]
+    });
+    let balancers = topology.load_balancers.iter().map(|balancer| {
+        let id = &balancer.id;
+        let reference = Reference::LoadBalancer(id.clone(), LoadBalancerField::Address);
+        (reference, format!("{id}.address"))
+    });
+    let written = dbs.chain(caches).chain(balancers);
+    written
+        .filter_map(|(reference, path)| Some((address(topology, &reference)?, path)))
+        .collect()
+}
+
 /// The region of a DB instance or read replica.
 fn db_region<'t>(topology: &'t Topology, id: &DbInstanceId) -> Option<&'t RegionId> {
     let own = topology.db_instances.iter().find(|db| db.id == *id);

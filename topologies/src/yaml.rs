@@ -7,6 +7,7 @@ mod decode;
 mod shape;
 mod tree;
 pub mod values;
+mod vocabulary;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;

@@ -473,6 +473,18 @@ fn dns() {
                 ),
             ),
             (
+                "cyclic CNAME",
+                zone(
+                    "      - { name: a, type: CNAME, values: b.shop.internal }\n      - { name: b, type: CNAME, values: a.shop.internal }\n      - { name: c, type: CNAME, values: c.shop.internal. }\n      - { name: d, type: CNAME, values: a.shop.internal }\n      - { name: e, type: CNAME, values: www.example.com }\n",
+                ),
+            ),
+            (
+                "cyclic CNAME over two hosted zones",
+                base(
+                    "hosted-zones:\n  a.internal: { records: [{ name: x, type: CNAME, values: x.b.internal }] }\n  b.internal: { records: [{ name: x, type: CNAME, values: x.a.internal }] }\n",
+                ),
+            ),
+            (
                 "alias to nothing",
                 zone(
                     "      - { name: www, values: 192.0.2.1 }\n      - { name: a, alias: wwww }\n      - { name: b, alias: site }\n",
@@ -562,6 +574,63 @@ fn timing() {
             ),
         ],
     );
+}
+
+/// Words that AWS has, and fields that are called otherwise here.
+#[test]
+fn words_of_aws() {
+    told(
+        "words_of_aws",
+        &[
+            (
+                "of no effect",
+                base(
+                    "vpc: main\ndb-instances: { orders: { instance-class: db.m6g.large, AllocatedStorage: 100 } }\nload-balancers: { site: { type: application, scheme: internal, listeners: [{ port: 80, default-action: { forward: web } }] } }\n",
+                ),
+            ),
+            (
+                "instances",
+                notes(
+                    "region: us-east-1\navailability-zones: [a]\ninstances: { web: { command: app, port: 80, ami: ami-1, instance-type: m6g.large } }\n",
+                ),
+            ),
+            (
+                "called otherwise",
+                base(
+                    "db-instances: { orders: { username: shop, password: short } }\nreplication-groups: { sessions: { cache-clusters: 9 } }\n",
+                ),
+            ),
+            (
+                "parameters that no server knows",
+                base(
+                    "db-instances: { orders: { parameters: { fsnyc: on, colour: red, fsync: on, pg_stat_statements.max: 5 } } }\n",
+                ),
+            ),
+        ],
+    );
+}
+
+/// Fields that begin with `x-` are the user's own, at the file's top only.
+#[test]
+fn fields_of_the_users_own_are_not_looked_at() {
+    let text = "x-common: &common { program: app, port: 80 }\nx-: [1, { 2: 3 }]\nregion: us-east-1\navailability-zones: [a]\ninstances: { web: { <<: *common, port: 81 } }\n";
+    let (topology, found) = check(text, "t.yaml");
+    assert!(found.is_empty(), "{found:?}");
+    assert_eq!(topology.unwrap().services[0].port, 81);
+    let below = notes(&text.replace("port: 81", "x-port: 81"));
+    assert!(below.contains("unknown field `x-port`"), "{below}");
+}
+
+/// A chain of CNAMEs that ends, and a record that a longer zone's name hides, are no circle.
+#[test]
+fn cnames_that_lead_somewhere_are_accepted() {
+    for zones in [
+        "a.internal: { records: [{ name: x, type: CNAME, values: y.a.internal }, { name: y, type: CNAME, values: z.a.internal }, { name: z, values: 192.0.2.1 }] }",
+        "example: { records: [{ name: x.a, type: CNAME, values: x.a.example }] }\n  a.example: { records: [{ name: x, values: 192.0.2.1 }] }",
+    ] {
+        let found = base(&format!("hosted-zones:\n  {zones}\n"));
+        assert!(!found.contains("error"), "{found}");
+    }
 }
 
 /// Aliases that would become millions of values.

@@ -262,7 +262,7 @@ async fn a_follower_misses_nothing_between_file_and_broadcast() {
 }
 
 #[tokio::test]
-async fn an_application_that_no_load_balancer_finds_healthy_is_impaired() {
+async fn an_application_that_answers_no_load_balancer_is_impaired() {
     use topologies::event::TargetHealth::{Healthy, Unhealthy};
     let fixture = fixture();
     let plan = Arc::clone(&fixture.api.stack.plan);
@@ -294,7 +294,10 @@ async fn an_application_that_no_load_balancer_finds_healthy_is_impaired() {
             instance: web.id.clone(),
             node: zones[zone].clone(),
             state,
-            reason: String::new(),
+            reason: match state {
+                Unhealthy => topologies::event::TARGET_TIMEOUT.to_owned(),
+                _ => String::new(),
+            },
         });
         fixture.world.send_replace(Arc::new(world));
         let status = get_json(&fixture, "/_localaws/v1/status").await;

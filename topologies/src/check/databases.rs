@@ -1,6 +1,6 @@
 //! RDS DB instances and their read replicas.
 
-use super::{Checker, identifiers, read_replicas};
+use super::{Checker, identifiers, parameters, read_replicas};
 use crate::defaults;
 use crate::id::{DbInstanceId, RegionId, ZoneId};
 use crate::notes::Span;
@@ -255,6 +255,7 @@ fn account(checker: &mut Checker<'_>, db: &DbInstanceSpec) {
             );
         }
     }
+    parameters::known(checker, &db.parameters.0);
     for (name, value) in db.parameters.iter() {
         let sound = name
             .value

@@ -7,7 +7,7 @@ use super::identifiers::{self, domain};
 use super::references::{Part, parts};
 use super::target_groups::path;
 use super::timing::whole_seconds;
-use super::{Checker, record_sets};
+use super::{Checker, cnames, record_sets};
 use crate::defaults;
 use crate::id::{HealthCheckId, LoadBalancerId};
 use crate::names;
@@ -65,6 +65,7 @@ pub(super) fn health_checks(checker: &mut Checker<'_>, topology: &Topology) -> V
 pub(super) fn hosted_zones(checker: &mut Checker<'_>, topology: &Topology) -> Vec<HostedZone> {
     let spec = checker.spec;
     let mut zones: Vec<HostedZone> = Vec::new();
+    let mut links = Vec::new();
     for (name, zone) in spec.hosted_zones.iter() {
         let Some(apex) = domain(&name.value) else {
             checker.error_with(
@@ -94,12 +95,15 @@ pub(super) fn hosted_zones(checker: &mut Checker<'_>, topology: &Topology) -> Ve
                 .extend(record(checker, topology, &apex, written).map(|record| (written, record)));
         }
         record_sets::check(checker, &apex, &records);
+        links.extend(cnames::links(&apex, &records));
         let records = record_sets::with_alias_ttls(records, topology.timing.load_balancer_ttl);
         zones.push(HostedZone {
             name: apex,
             records,
         });
     }
+    let apexes: Vec<&str> = zones.iter().map(|zone| zone.name.as_str()).collect();
+    cnames::check(checker, &apexes, &links);
     zones
 }
 

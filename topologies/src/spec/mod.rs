@@ -26,9 +26,11 @@ pub fn schema() -> serde_json::Value {
 }
 
 /// A stack: application instances, load balancers, databases, caches and DNS in emulated Availability Zones.
+///
+/// Fields whose name begins with `x-` are not looked at: a place for what YAML anchors are to repeat.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[schemars(title = "localaws topology")]
+#[schemars(title = "localaws topology", extend("patternProperties" = { "^x-": true }))]
 pub struct Spec {
     /// The stack's name; the file's name without its ending if absent.
     pub name: Option<At<String>>,

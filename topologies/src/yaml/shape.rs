@@ -10,8 +10,12 @@ use serde_json::Value as Json;
 use super::Language;
 use super::tree::{Node, Value};
 use super::values;
+use super::vocabulary::{self, Word};
 use crate::nearest::nearest;
 use crate::notes::{Note, Span};
+
+/// What fields of the file itself begin with that are nobody's business but the user's.
+const OWN_FIELDS: &str = "x-";
 
 /// What the comparison found.
 pub(super) struct Verdict {
@@ -207,8 +211,8 @@ impl<'s> Walk<'s> {
         let choices = choices(schema);
         let is_choice = choices.is_some();
         let fields = choices.or_else(|| fields(schema));
-        let mut dropped = false;
         let free = &schema["additionalProperties"];
+        let mut dropped = false;
         let mut seen: BTreeMap<String, u32> = BTreeMap::new();
         let mut kept = Vec::with_capacity(entries.len());
         for (mut key, mut value) in entries.drain(..) {
@@ -216,24 +220,17 @@ impl<'s> Walk<'s> {
                 self.refuse(Note::error(key.span, "a name must be text"));
                 continue;
             };
-            let field_of = |name: &str| {
-                let fields = fields.as_ref()?.iter();
-                fields
-                    .clone()
-                    .find_map(|(known, field)| (*known == name).then_some(*field))
-            };
-            let mut field = field_of(&name);
-            if let (None, Some(fields), false) = (field, &fields, free.is_object()) {
-                let known: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
-                let near = nearest(&name, &known).map(str::to_owned);
-                self.notes
-                    .push(unknown_field(&key, &name, at, near.as_deref(), &known));
+            // For anchors and notes of the user's own, as in Compose files.
+            if at.is_empty() && name.starts_with(OWN_FIELDS) {
+                continue;
+            }
+            let known = fields.as_deref().filter(|_| !free.is_object());
+            if let Some(meant) = known.and_then(|known| self.meant(&key, &name, at, known)) {
                 // What was meant is looked at too, unless it is said elsewhere.
-                let Some(near) = near.filter(|near| !seen.contains_key(near)) else {
+                let Some(near) = meant.filter(|near| !seen.contains_key(near)) else {
                     dropped = true;
                     continue;
                 };
-                field = field_of(&near);
                 key.value = Value::Text(near.clone());
                 name = near;
             }
@@ -245,6 +242,7 @@ impl<'s> Walk<'s> {
                 continue;
             }
             seen.insert(name.clone(), key.span.line);
+            let field = fields.as_deref().and_then(|fields| field_of(fields, &name));
             let below = if at.is_empty() {
                 name
             } else {
@@ -256,34 +254,67 @@ impl<'s> Walk<'s> {
         if is_choice && (kept.len() != 1 || dropped) {
             self.usable = false;
             if kept.len() > 1 || !dropped {
-                self.notes.push(not_one(
-                    place,
-                    at,
-                    &kept,
-                    fields.as_deref().unwrap_or_default(),
-                ));
+                let known = fields.as_deref().unwrap_or_default();
+                self.notes.push(not_one(place, at, &kept, known));
             }
         }
         *entries = kept;
-        for required in schema["required"].as_array().into_iter().flatten() {
-            let Some(required) = required.as_str() else {
+        self.look_for_required(place, schema, at, &seen);
+    }
+
+    /// Tells of a field that nobody knows, and says which one was meant, if one can be guessed; none for a known field.
+    fn meant(
+        &mut self,
+        key: &Node,
+        name: &str,
+        at: &str,
+        fields: &[(&str, &Json)],
+    ) -> Option<Option<String>> {
+        if field_of(fields, name).is_some() {
+            return None;
+        }
+        let known: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+        let word = vocabulary::word(name, &known);
+        let near = match word {
+            Some(Word::Called(here)) => Some(here.to_owned()),
+            Some(Word::NoEffect) => None,
+            None => nearest(name, &known).map(str::to_owned),
+        };
+        let note = unknown_field(key, name, at, word, near.as_deref(), &known);
+        self.notes.push(note);
+        Some(near)
+    }
+
+    fn look_for_required(
+        &mut self,
+        place: Span,
+        schema: &Json,
+        at: &str,
+        seen: &BTreeMap<String, u32>,
+    ) {
+        let required = schema["required"].as_array().into_iter().flatten();
+        for required in required.filter_map(Json::as_str) {
+            if seen.contains_key(required) {
                 continue;
-            };
-            if !seen.contains_key(required) {
-                let whose = if at.is_empty() {
-                    "the file".to_owned()
-                } else {
-                    format!("`{at}`")
-                };
-                let note = Note::error(place, format!("{whose} has no `{required}`"));
-                let about = schema["properties"][required]["description"].as_str();
-                self.refuse(match about {
-                    Some(about) => note.hint(format!("`{required}`: {}", about.replace('\n', " "))),
-                    None => note,
-                });
             }
+            let whose = if at.is_empty() {
+                "the file".to_owned()
+            } else {
+                format!("`{at}`")
+            };
+            let note = Note::error(place, format!("{whose} has no `{required}`"));
+            let about = schema["properties"][required]["description"].as_str();
+            self.refuse(match about {
+                Some(about) => note.hint(format!("`{required}`: {}", about.replace('\n', " "))),
+                None => note,
+            });
         }
     }
+}
+
+fn field_of<'s>(fields: &[(&str, &'s Json)], name: &str) -> Option<&'s Json> {
+    let mut fields = fields.iter();
+    fields.find_map(|(known, field)| (*known == name).then_some(*field))
 }
 
 #[derive(PartialEq, Eq)]
@@ -292,16 +323,27 @@ enum Admission {
     Refused,
 }
 
-fn unknown_field(key: &Node, name: &str, at: &str, near: Option<&str>, known: &[&str]) -> Note {
+fn unknown_field(
+    key: &Node,
+    name: &str,
+    at: &str,
+    word: Option<Word>,
+    near: Option<&str>,
+    known: &[&str],
+) -> Note {
     let whose = if at.is_empty() {
         String::new()
     } else {
         format!(" in `{at}`")
     };
     let note = Note::error(key.span, format!("unknown field `{name}`{whose}"));
-    match near {
-        Some(near) => note.hint(format!("did you mean `{near}`?")),
-        None => note.hint(format!("known fields: {}", list(known))),
+    match (word, near) {
+        (Some(Word::NoEffect), _) => {
+            note.hint("it is real on AWS, and has no effect here; leave it out")
+        }
+        (Some(Word::Called(here)), _) => note.hint(format!("it is called `{here}` here")),
+        (None, Some(near)) => note.hint(format!("did you mean `{near}`?")),
+        (None, None) => note.hint(format!("known fields: {}", list(known))),
     }
 }
 
