@@ -12,15 +12,19 @@ use crate::{Answer, Shop};
 /// What every item's stock was at the beginning.
 const OPENING_STOCK: i64 = 1_000_000;
 
-/// Made at start by whichever instance is first.
-pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS orders (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    key text UNIQUE,
-    item text NOT NULL,
-    quantity integer NOT NULL,
-    instance text NOT NULL,
-    placed timestamptz NOT NULL DEFAULT now()
-)";
+/// Made at start by whichever instance is first. The lock makes the others wait for it: of two that create a table at the same
+/// moment, `IF NOT EXISTS` lets one fail.
+pub(crate) const TABLE: &str = "DO $$ BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('storefront.orders'));
+    CREATE TABLE IF NOT EXISTS orders (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        key text UNIQUE,
+        item text NOT NULL,
+        quantity integer NOT NULL,
+        instance text NOT NULL,
+        placed timestamptz NOT NULL DEFAULT now()
+    );
+END $$";
 
 /// A key that is there already leaves its order as it was: a client that got no answer repeats itself safely.
 const PLACE: &str = "INSERT INTO orders (key, item, quantity, instance) VALUES ($1, $2, $3, $4)
