@@ -99,6 +99,21 @@ fn address(letter: &str, host: u8) -> HostAddress {
     }
 }
 
+fn timing(second: Duration) -> Timing {
+    Timing {
+        profile: "fast".to_owned(),
+        probe_interval: second,
+        probe_timeout: second,
+        probe_threshold: 3,
+        db_failover: (second, second),
+        cache_failover: (second, second),
+        rds_ttl: second,
+        elasticache_ttl: second,
+        load_balancer_ttl: second,
+        health_check_scale: 1,
+    }
+}
+
 fn topology() -> Topology {
     let second = Duration::from_secs(1);
     Topology {
@@ -109,18 +124,7 @@ fn topology() -> Topology {
             elasticache: "abc123".to_owned(),
             load_balancer: "0123456789".to_owned(),
         },
-        timing: Timing {
-            profile: "fast".to_owned(),
-            probe_interval: second,
-            probe_timeout: second,
-            probe_threshold: 3,
-            db_failover: (second, second),
-            cache_failover: (second, second),
-            rds_ttl: second,
-            elasticache_ttl: second,
-            load_balancer_ttl: second,
-            health_check_scale: 1,
-        },
+        timing: timing(second),
         regions: vec![Region {
             id: "ap-northeast-2".into(),
             zones: ["a", "b", "c"]

@@ -225,9 +225,7 @@ impl DatabaseMachine {
             return;
         };
         self.spoilt = false;
-        host.started = true;
-        host.liveness.forget(desk.now);
-        host.status = None;
+        host.began(action, desk.now);
         let world = desk.world().databases.get(&self.id);
         let standby = world
             .and_then(|db| db.standby.as_ref())

@@ -1,5 +1,7 @@
 //! A database host as the control plane knows it: its liveness, its own account, and the order to start it.
 
+use std::time::Duration;
+
 use topologies::event::EventKind;
 use topologies::id::InstanceId;
 use topologies::runtime::InstanceStatus;
@@ -20,7 +22,13 @@ pub(super) struct DbHost {
     pub(super) order: Order,
     /// Whether an order of this control plane to start it was carried out.
     pub(super) started: bool,
+    /// Since when it has been there without accepting sessions.
+    starting: Option<Time>,
 }
+
+/// A follower that is there and accepts no sessions for this long waits for log that its source no longer has, or can not apply what
+/// it got: a recovery after a crash is over sooner by far.
+const NEVER_CONSISTENT: Duration = Duration::from_secs(30);
 
 impl DbHost {
     pub(super) fn new(threshold: u32) -> Self {
@@ -29,7 +37,25 @@ impl DbHost {
             status: None,
             order: Order::default(),
             started: false,
+            starting: None,
         }
+    }
+
+    /// An order to start or to rejoin it was carried out: what was seen of it before does not count. A start finds the same data
+    /// again, and a server that runs already.
+    pub(super) fn began(&mut self, action: &Action, now: Time) {
+        self.started = true;
+        self.liveness.forget(now);
+        self.status = None;
+        if let Action::Rejoin { .. } = action {
+            self.starting = None;
+        }
+    }
+
+    /// Whether it has been starting for so long that it never will have started.
+    pub(super) fn stuck(&self, now: Time) -> bool {
+        self.starting
+            .is_some_and(|since| now - since > NEVER_CONSISTENT)
     }
 
     pub(super) fn observe(
@@ -57,6 +83,14 @@ impl DbHost {
             DbProbe::Refused => Sign::Refused,
             DbProbe::Starting | DbProbe::TimedOut | DbProbe::Failed(_) => Sign::Silent,
         };
+        match probe {
+            DbProbe::Starting => {
+                self.starting.get_or_insert(sent);
+            }
+            // It may still be starting.
+            DbProbe::TimedOut => {}
+            DbProbe::Answered(_) | DbProbe::Refused | DbProbe::Failed(_) => self.starting = None,
+        }
         let change = self.liveness.take(sign, sent);
         if let DbProbe::Answered(status) = probe
             && self.liveness.well()

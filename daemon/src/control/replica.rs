@@ -18,7 +18,7 @@ use super::action::{Action, DbRole, Outcome, Ticket};
 use super::bugs::Bug;
 use super::desk::Desk;
 use super::host::DbHost;
-use super::probe::DbProbe;
+use super::probe::{DbProbe, Lsn};
 
 /// A replica that answers and does not stream for this long while its source accepts streams is made anew.
 const APART: Duration = Duration::from_secs(3);
@@ -35,6 +35,8 @@ pub struct ReplicaMachine {
     apart: Option<Time>,
     /// Whether it refused to start with the data that it has: a rewind was interrupted.
     spoilt: bool,
+    /// The furthest that it was seen: timeline and position.
+    reached: (u32, Lsn),
 }
 
 impl ReplicaMachine {
@@ -48,6 +50,7 @@ impl ReplicaMachine {
             source: None,
             apart: None,
             spoilt: false,
+            reached: (0, Lsn(0)),
         }
     }
 
@@ -89,10 +92,10 @@ impl ReplicaMachine {
         self.source = Some(source.clone());
         self.apart = None;
         self.spoilt = false;
+        // A rewind takes it back.
+        self.reached = (0, Lsn(0));
         if !matches!(action, Action::Follow { .. }) {
-            self.host.started = true;
-            self.host.liveness.forget(desk.now);
-            self.host.status = None;
+            self.host.began(&action, desk.now);
         }
     }
 
@@ -103,11 +106,13 @@ impl ReplicaMachine {
         };
         let source = database.primary.clone();
         let failing_over = database.failover_to.is_some();
+        let timeline = database.timeline;
         self.announce(desk, &source);
         if self.host.liveness.lost().is_some() || !self.host.started && !self.host.liveness.alive()
         {
             let instance = self.instance.clone();
-            let action = if self.spoilt && self.source_answers(desk, &source) {
+            let spoilt = self.spoilt || self.host.stuck(desk.now);
+            let action = if spoilt && self.source_answers(desk, &source) {
                 Action::Rejoin { instance, source }
             } else {
                 Action::StartDatabase {
@@ -129,7 +134,13 @@ impl ReplicaMachine {
         let receiver = status.receiver.as_ref();
         let points_there =
             receiver.is_some_and(|receiver| Some(&receiver.sender_host) == expected.as_ref());
-        let streams = points_there && receiver.is_some_and(|receiver| receiver.streaming);
+        // One whose log parted from its source's streams again and again up to where they part.
+        let position = (status.timeline, status.lsn);
+        let behind = timeline.is_some_and(|timeline| status.timeline < timeline);
+        let follows = !behind || position > self.reached;
+        self.reached = self.reached.max(position);
+        let streams =
+            points_there && follows && receiver.is_some_and(|receiver| receiver.streaming);
         if streams || failing_over {
             self.source = if streams {
                 Some(source)

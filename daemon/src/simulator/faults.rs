@@ -126,7 +126,14 @@ pub(super) fn draw_schedule(plan: &Plan, rng: &mut ChaCha8Rng) -> Vec<ScheduledF
         let longest = match fault {
             Fault::KillDaemon(Moment::Now) | Fault::Restart => 1_500,
             Fault::KillDaemon(_) => 4_000,
-            _ => recovery.saturating_mul(2).max(9_000),
+            Fault::Power(_)
+            | Fault::Isolation(_)
+            | Fault::Cut(..)
+            | Fault::CutOneWay(..)
+            | Fault::Slow(..)
+            | Fault::Kill(_)
+            | Fault::Stop(_)
+            | Fault::Freeze(_) => recovery.saturating_mul(2).max(9_000),
         };
         let lasts = Duration::from_millis(rng.random_range(200..longest));
         schedule.push(ScheduledFault { at, lasts, fault });

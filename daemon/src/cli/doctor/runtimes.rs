@@ -9,12 +9,11 @@ use super::checks::room;
 use crate::runtime::{Engine, Outlook, ProcessOptions, outlook};
 use crate::state::Home;
 
+/// Makes an engine of a major version.
+type OfVersion = fn(Option<u16>) -> Engine;
+
 /// The engines, for people, by the names of their checks; with their majors, the newest last.
-const ENGINES: [(
-    &str,
-    fn(Option<u16>) -> Engine,
-    std::ops::RangeInclusive<u16>,
-); 2] = [
+const ENGINES: [(&str, OfVersion, std::ops::RangeInclusive<u16>); 2] = [
     ("postgresql", Engine::Postgres, 13..=18),
     ("redis", Engine::Redis, 6..=9),
 ];

@@ -10,6 +10,7 @@ use super::{DatabaseMachine, rds_event};
 use crate::control::action::{Action, DbRole};
 use crate::control::bugs::Bug;
 use crate::control::desk::Desk;
+use crate::control::probe::PgStatus;
 
 /// A joined standby that does not stream for this long is made anew: its history may have parted from the primary's.
 const NOT_STREAMING: Duration = Duration::from_secs(4);
@@ -50,7 +51,7 @@ impl DatabaseMachine {
                 }
                 self.start(desk, rejoin(desk, &instance, &database.primary));
             }
-        } else if self.spoilt && primary_answers && !standby.in_sync {
+        } else if (self.spoilt || host.stuck(desk.now)) && primary_answers && !standby.in_sync {
             host.start(desk, rejoin(desk, &instance, &database.primary));
         } else if host.liveness.lost().is_some() {
             let role = DbRole::Standby {
@@ -63,13 +64,16 @@ impl DatabaseMachine {
         }
     }
 
+    /// Whether the primary sends to the standby what it writes. One whose log parted from the primary's streams again and again up to
+    /// where they part, on its own timeline.
     fn streaming(&self, database: &Database, standby: &InstanceId) -> bool {
-        self.status(&database.primary).is_some_and(|status| {
-            status
-                .peers
-                .iter()
-                .any(|peer| peer.application_name == standby.as_str() && peer.streaming)
-        })
+        let Some(primary) = self.status(&database.primary) else {
+            return false;
+        };
+        let mut peers = primary.peers.iter();
+        let streams = peers.any(|peer| peer.application_name == standby.as_str() && peer.streaming);
+        let in_line = |status: &PgStatus| status.timeline >= primary.timeline;
+        streams && self.status(standby).is_none_or(in_line)
     }
 
     fn start(&mut self, desk: &mut Desk<'_>, action: Action) {

@@ -30,7 +30,14 @@ impl Simulation {
         match fault {
             Fault::Restart => self.take(Stimulus::Note(EventKind::StackStopping)),
             Fault::KillDaemon(moment) => self.dies_at = Some(moment),
-            _ => {}
+            Fault::Power(_)
+            | Fault::Isolation(_)
+            | Fault::Cut(..)
+            | Fault::CutOneWay(..)
+            | Fault::Slow(..)
+            | Fault::Kill(_)
+            | Fault::Stop(_)
+            | Fault::Freeze(_) => {}
         }
         self.ground.inject(&fault, &self.active_faults());
         self.part_from_control();
