@@ -130,9 +130,11 @@ impl Bench {
     /// What RDS told since this was asked last, by number.
     fn rds_events(&mut self) -> Vec<u16> {
         let told = std::mem::take(&mut self.told).into_iter();
-        told.filter_map(|event| match event {
-            EventKind::RdsEvent { id, .. } => Some(id),
-            _ => None,
+        told.filter_map(|event| {
+            let EventKind::RdsEvent { id, .. } = event else {
+                return None;
+            };
+            Some(id)
         })
         .collect()
     }
