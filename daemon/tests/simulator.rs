@@ -8,7 +8,7 @@ mod tier_10k;
 use std::time::Duration;
 
 use daemon::control::bugs::Bug;
-use daemon::simulator::{Fault, Run, ScheduledFault, Settings, rehearse, simulate};
+use daemon::simulator::{Fault, Moment, Run, ScheduledFault, Settings, rehearse, simulate};
 use topologies::address::ZoneNumber;
 
 fn run(seed: u64, faults: Option<Vec<ScheduledFault>>) -> Run {
@@ -171,11 +171,68 @@ fn whatever_breaks_the_promises_hold() {
 fn first_seed(bug: Bug) -> u64 {
     let seldom = [
         (Bug::TrustWithoutCatchUp, 130),
-        (Bug::RestartTornData, 40),
+        (Bug::RestartTornData, 190),
         (Bug::PromoteLowestOffset, 18),
+        (Bug::BelieveStarts, 50),
     ];
     let known = seldom.iter().find(|(seldom, _)| *seldom == bug);
     known.map_or(0, |(_, seed)| *seed)
+}
+
+fn host(instance: &str) -> usize {
+    let plan = tier_10k::plan();
+    let mut instances = plan.instances.iter();
+    let found = instances.position(|planned| planned.id.as_str() == instance);
+    found.expect("it is planned")
+}
+
+fn scheduled(at: u64, lasts: u64, fault: Fault) -> ScheduledFault {
+    let (at, lasts) = (Duration::from_millis(at), Duration::from_millis(lasts));
+    ScheduledFault { at, lasts, fault }
+}
+
+/// The daemon dies when the standby has been promoted, before it hears of that, and the standby's process with it.
+fn promoted_in_vain() -> Vec<ScheduledFault> {
+    let demoted_and_promoted = Moment::DoneTogether(1);
+    vec![
+        scheduled(2_000, 2_000, Fault::KillDaemon(demoted_and_promoted)),
+        scheduled(2_050, 12_000, Fault::Stop(host("orders-1"))),
+    ]
+}
+
+/// A cache's primary dies while no daemon looks.
+fn cache_lost_unseen() -> Vec<ScheduledFault> {
+    vec![
+        scheduled(2_000, 1_000, Fault::KillDaemon(Moment::Now)),
+        scheduled(2_300, 200, Fault::Kill(host("sessions-001"))),
+    ]
+}
+
+/// What only a seldom coincidence shows, brought about.
+#[test]
+fn coincidences_do_no_harm_and_show_the_bugs_that_they_are_for() {
+    for (bug, faults) in [
+        (Bug::ForgetPromotion, promoted_in_vain()),
+        (Bug::RestartCacheUnasked, cache_lost_unseen()),
+    ] {
+        let broken = |planted| {
+            let runs = (0..10).map(|seed| {
+                let faults = Some(faults.clone());
+                simulate(
+                    &tier_10k::plan(),
+                    Settings {
+                        seed,
+                        faults,
+                        planted,
+                    },
+                )
+            });
+            let runs = runs.filter(|run| run.violation.is_some());
+            runs.map(|run| story(&run)).collect::<Vec<_>>()
+        };
+        assert!(broken(None).is_empty(), "{}", broken(None).join("\n"));
+        assert!(!broken(Some(bug)).is_empty(), "{bug:?} was not caught");
+    }
 }
 
 /// A simulator that can not fail proves nothing.
@@ -183,7 +240,11 @@ fn first_seed(bug: Bug) -> u64 {
 fn every_planted_bug_is_caught() {
     const SEEDS_MAX: u64 = 400;
     let (mut caught, mut missed) = (Vec::new(), Vec::new());
-    for bug in Bug::ALL {
+    let coincidental = [Bug::ForgetPromotion, Bug::RestartCacheUnasked];
+    for bug in Bug::ALL
+        .into_iter()
+        .filter(|bug| !coincidental.contains(bug))
+    {
         let first = first_seed(bug);
         let report = rehearse(
             &tier_10k::plan(),

@@ -27,8 +27,8 @@ use crate::container::{INSTANCE, STACK, ZONE};
 use crate::engine::{Engine, absent, failed};
 use crate::sightings::{KILLED, Life, Moment, how};
 
-/// How long the engine is waited for to say how a process ended, which the kernel does not tell.
-const VERDICT_LIMIT: Duration = Duration::from_millis(200);
+/// How long the engine is waited for to say how a process ended, which the kernel does not tell. The network knows at once that it did.
+const VERDICT_LIMIT: Duration = Duration::from_secs(1);
 /// How a process ended of which nobody says more.
 const ENDED: &str = "process ended";
 /// Pause before the engine is asked again, doubled each time up to the second.
