@@ -296,7 +296,7 @@ async fn an_application_that_answers_no_load_balancer_is_impaired() {
             state,
             reason: match state {
                 Unhealthy => topologies::event::TARGET_TIMEOUT.to_owned(),
-                _ => String::new(),
+                Healthy | topologies::event::TargetHealth::Initial => String::new(),
             },
         });
         fixture.world.send_replace(Arc::new(world));
