@@ -182,7 +182,8 @@ impl Faults {
         conditions
     }
 
-    fn check(
+    /// Whether a fault could be taken up: whether it is not in force already, and its target is there to be harmed.
+    pub fn check(
         &self,
         fault: &Fault,
         plan: &Plan,

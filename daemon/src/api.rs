@@ -163,11 +163,7 @@ async fn logs(
     let Query(query) = query?;
     let id = InstanceId::from(instance);
     if api.stack.plan.instance(&id).is_none() {
-        let known = api.stack.plan.instances.iter().map(|i| i.id.as_str());
-        return Err(
-            ApiError::new(Code::NotFound, format!("instance `{id}` does not exist"))
-                .hint(names::known("instances", known)),
-        );
+        return Err(names::no_instance(&api.stack.plan, id.as_str()));
     }
     let lines = api.stack.runtime.logs(&id, query.follow);
     let ended = api.ending.cancelled_owned();

@@ -16,6 +16,7 @@ mod handoff;
 mod images;
 mod keep;
 mod output;
+mod programs;
 mod progress;
 mod status;
 mod tables;
@@ -65,7 +66,14 @@ fn usage(error: &clap::Error) -> Exit {
 }
 
 fn dispatch(arguments: Arguments) -> Result<Exit, Failure> {
-    let stack = arguments.stack;
+    let stack = match arguments.command.which() {
+        Some(which) => which.stack.clone().or(arguments.stack),
+        None if arguments.stack.is_some() => {
+            return Err(Failure::wrong("`--stack` has no meaning for this command")
+                .hint("it acts on no running stack; leave `--stack` out"));
+        }
+        None => None,
+    };
     match arguments.command {
         Command::Up(up) => up::run(up, stack),
         Command::Down(down) => down::run(down, stack),
@@ -109,5 +117,31 @@ mod tests {
     #[test]
     fn the_grammar_holds() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_stack_is_named_before_or_behind_any_command_that_acts_on_one() {
+        for line in [
+            "--stack x status",
+            "status --stack x",
+            "chaos --stack x list",
+            "chaos list --stack x",
+            "--stack x chaos kill web-1",
+            "drill run a.yaml --stack x",
+        ] {
+            let words = std::iter::once("localaws").chain(line.split(' '));
+            let parsed = Arguments::try_parse_from(words).unwrap();
+            let own = parsed.command.which().unwrap().stack.clone();
+            let named = own.or(parsed.stack);
+            assert_eq!(named.unwrap().as_str(), "x", "{line}");
+        }
+        for line in [
+            "schema --stack x",
+            "check a.yaml --stack x",
+            "doctor --stack x",
+        ] {
+            let words = std::iter::once("localaws").chain(line.split(' '));
+            assert!(Arguments::try_parse_from(words).is_err(), "{line}");
+        }
     }
 }

@@ -160,7 +160,7 @@ impl Control {
         let all = databases
             .chain(replicas)
             .chain(caches)
-            .chain(self.apps.deadline());
+            .chain(self.apps.deadline(self.decided));
         // An order that failed and is no longer wanted leaves its pause behind; it must not wake anybody for ever.
         all.filter(|(at, _)| *at > self.decided).min()
     }
@@ -180,7 +180,7 @@ impl Control {
             cache.decide(desk);
         }
         self.apps.decide(desk);
-        if readiness::available(desk) {
+        if readiness::available(desk) && self.apps.all_run(desk) {
             desk.emit(EventKind::StackAvailable);
         }
     }

@@ -271,6 +271,11 @@ impl Driver {
                     let _gone = answer.send(Err(why));
                 }
             }
+            Request::Preview(fault, answer) => {
+                let down = self.presence(state).down;
+                let possible = self.faults.check(&fault, &self.plan, &down);
+                let _gone = answer.send(possible.map_err(|cause| cause.to_string()));
+            }
             Request::Heal(fault, answer) => {
                 if let Err((answer, why)) = self.heal(state, fault.as_ref(), answer) {
                     let _gone = answer.send(Err(why));

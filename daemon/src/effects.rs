@@ -409,11 +409,23 @@ impl Shared {
 
 /// What is refused for the host's data is told apart: trying again does not help.
 fn failure(cause: &(dyn std::error::Error + 'static)) -> Outcome {
-    let why = chain(cause);
+    let why = one_line(&chain(cause));
     match cause.downcast_ref() {
         Some(EngineError::Refused { .. }) => Outcome::Refused(why),
         Some(_) | None => Outcome::Failed(why),
     }
+}
+
+/// A text on one line: what an engine printed has several, and characters that steer a terminal.
+fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let text = lines.fold(String::new(), |text, line| match text.chars().last() {
+        None => line.to_owned(),
+        Some(':') => format!("{text} {line}"),
+        Some(_) => format!("{text}; {line}"),
+    });
+    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    plain.collect()
 }
 
 /// An error with its causes, `a: b: c`.
@@ -445,5 +457,14 @@ mod tests {
         assert!(fence.peek().is_none());
         drop(closed);
         assert!(in_force(fence, FENCE_LIMIT).await.is_ok());
+    }
+
+    #[test]
+    fn what_an_engine_prints_becomes_one_plain_line() {
+        let printed = "postgres -C ended with 1:\n  LOG:  a\r\n\n\tFATAL:\tb\u{1b}[0m\n";
+        assert_eq!(
+            one_line(printed),
+            "postgres -C ended with 1: LOG:  a; FATAL: b [0m"
+        );
     }
 }

@@ -41,6 +41,19 @@ impl FaultFile {
         self.faults.conditions(plan)
     }
 
+    /// Whether a fault could be taken up: see [`Faults::check`].
+    ///
+    /// # Errors
+    /// When it is in force already, or its target is down.
+    pub fn check(
+        &self,
+        fault: &Fault,
+        plan: &Plan,
+        down: &BTreeSet<InstanceId>,
+    ) -> Result<(), InjectError> {
+        self.faults.check(fault, plan, down)
+    }
+
     /// Takes up a fault: see [`Faults::inject`].
     ///
     /// # Errors

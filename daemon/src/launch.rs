@@ -37,7 +37,7 @@ use crate::harm::Harm;
 use crate::hosts;
 use crate::prober::Prober;
 use crate::stack::{REQUESTS, Stack};
-use crate::up::{Progress, UpError, UpOptions};
+use crate::up::{Tell, UpError, UpOptions};
 use ground::Bindings;
 pub use ground::{Ground, lay};
 
@@ -49,9 +49,6 @@ const BACKLOG: usize = 1_024;
 const GRACE: Duration = Duration::from_millis(200);
 /// Added to ports below 1024 where those can not be bound.
 pub const PORT_OFFSET: u16 = 10_000;
-
-/// What to tell the user.
-pub type Tell<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
 /// A stack that was brought up in this process. When it is dropped its tasks end; [`RunningStack::end`] ends its instances too.
 pub struct RunningStack {
@@ -192,6 +189,14 @@ fn apps(options: &UpOptions, ground: &Ground) -> Apps {
 }
 
 impl RunningStack {
+    /// Waits until every endpoint has answered this daemon.
+    ///
+    /// # Errors
+    /// When that takes too long or can not be; the message says what does not answer, and why.
+    pub async fn ready(&self, tell: Tell<'_>) -> Result<(), UpError> {
+        ready::wait(&self.stack, self.since, tell).await
+    }
+
     /// Ends the stack: every instance and every task. Data stays in its directory.
     ///
     /// # Errors

@@ -224,7 +224,15 @@ impl Prober {
             if matches!(outcome, ProbeOutcome::Timeout) && held_up(begun, NODE_TIMEOUT) {
                 continue;
             }
-            let check = judge(&outcome, &[]);
+            // A node without a healthy target resets what it has accepted: it is there all the same.
+            let check = match outcome {
+                ProbeOutcome::Closed => judge(&ProbeOutcome::Connected, &[]),
+                ProbeOutcome::Connected
+                | ProbeOutcome::Status(_)
+                | ProbeOutcome::Timeout
+                | ProbeOutcome::Refused
+                | ProbeOutcome::Malformed => judge(&outcome, &[]),
+            };
             let (load_balancer, zone) = (node.load_balancer.clone(), node.zone.clone());
             if !self
                 .report(

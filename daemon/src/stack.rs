@@ -55,6 +55,8 @@ pub struct Stack {
 pub enum Request {
     /// Inject a fault.
     Inject(Fault, oneshot::Sender<Result<Injected, String>>),
+    /// Say whether a fault, with every target in full, could be injected now.
+    Preview(Fault, oneshot::Sender<Result<(), String>>),
     /// Heal one fault, or all.
     Heal(
         Option<FaultId>,

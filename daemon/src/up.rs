@@ -66,6 +66,9 @@ impl RuntimeWish {
     }
 }
 
+/// What to tell the user.
+pub type Tell<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+
 /// Something to tell while a stack comes up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

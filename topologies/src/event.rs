@@ -25,7 +25,7 @@ pub const TARGET_TIMEOUT: &str = "Target.Timeout";
 pub struct Event {
     /// Its place in the timeline, from 1, without gaps.
     pub seq: u64,
-    /// When.
+    /// When, in microseconds since the timeline's beginning; the first event has the wall-clock moment of that.
     pub at: Time,
     /// What.
     pub event: EventKind,
@@ -261,6 +261,9 @@ pub enum EventKind {
         action: String,
         /// Why it failed.
         why: String,
+        /// How many times in a row, this one included. Told are the first and, of a start, one that makes it look hopeless.
+        #[serde(default = "once")]
+        times: u32,
     },
     /// A drill began.
     DrillStarted {
@@ -274,6 +277,11 @@ pub enum EventKind {
         /// `held`, `broken` or `unknown`.
         verdict: String,
     },
+}
+
+/// What timelines say that do not count failures.
+fn once() -> u32 {
+    1
 }
 
 /// A DB instance's status, in RDS's words (aws-behaviour §1.1).
@@ -503,7 +511,14 @@ impl fmt::Display for EventKind {
                 )
             }
             Self::FaultHealed { .. } => f.write_str("healed"),
-            Self::ActionFailed { action, why } => write!(f, "failed to {action}: {why}"),
+            Self::ActionFailed {
+                action,
+                why,
+                times: 0..=1,
+            } => write!(f, "failed to {action}: {why}"),
+            Self::ActionFailed { action, why, times } => {
+                write!(f, "failed to {action} {times} times in a row: {why}")
+            }
             Self::DrillStarted { .. } => f.write_str("drill started"),
             Self::DrillEnded { verdict, .. } => write!(f, "drill ended: {verdict}"),
         }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use chaos::blast_radius::blast_radius;
-use chaos::fault::Fault;
+use chaos::fault::{Fault, FaultError};
 use http::StatusCode;
 use serde::Deserialize;
 use tokio::sync::oneshot;
@@ -45,6 +45,13 @@ pub(super) async fn inject(
     let fault = fault
         .resolve(&api.stack.plan, &presence)
         .map_err(|errors| {
+            if let [FaultError::UnknownInstance { instance, .. }] = errors.as_slice() {
+                let told = names::no_instance(&api.stack.plan, instance);
+                return ApiError {
+                    code: Code::InvalidFault,
+                    ..told
+                };
+            }
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
             ApiError::new(Code::InvalidFault, errors.join("; "))
         })?;
@@ -59,6 +66,7 @@ pub(super) async fn inject(
             .collect(),
     };
     if query.preview {
+        ask(&api.stack, |answer| Request::Preview(fault, answer)).await?;
         return Ok((StatusCode::OK, Json(view)));
     }
     let injected = ask(&api.stack, |answer| Request::Inject(fault, answer)).await?;

@@ -16,6 +16,7 @@ use topologies::time::Time;
 use topologies::world::World;
 
 use super::*;
+use crate::stack::Request;
 use hollow::{Fixture, fixture};
 
 async fn ask(router: &Router, request: HttpRequest<Body>) -> (StatusCode, String) {
@@ -214,8 +215,22 @@ async fn a_fault_is_told_before_it_is_injected() {
     let json = [("content-type", "application/json")];
     let kill = r#"{"kill-az": {"zone": "a"}}"#;
     let preview = "/_localaws/v1/faults?preview=true";
-    let (status, text) = ask(&router, request(Method::POST, preview, &json, kill)).await;
-    assert_eq!(status, StatusCode::OK, "{text}");
+    let mut text = String::new();
+    for (answer, expected) in [
+        (Err("it is down already".to_owned()), StatusCode::CONFLICT),
+        (Ok(()), StatusCode::OK),
+    ] {
+        let asked = ask(&router, request(Method::POST, preview, &json, kill));
+        let driver = async {
+            match fixture.requests.recv().await {
+                Some(Request::Preview(_, told)) => told.send(answer).unwrap(),
+                Some(_) | None => panic!("a preview is only asked for"),
+            }
+        };
+        let ((status, told), ()) = tokio::join!(asked, driver);
+        assert_eq!(status, expected, "{told}");
+        text = told;
+    }
     let preview: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(preview["id"], Value::Null);
     assert!(!preview["consequences"].as_array().unwrap().is_empty());

@@ -66,11 +66,19 @@ const CODES: &str = "\
 )]
 pub(super) struct Arguments {
     /// The running stack to act on; may be left out when one runs
-    #[arg(long, global = true, value_name = "NAME", value_parser = stack, env = "LOCALAWS_STACK", hide_env = true)]
+    #[arg(long, value_name = "NAME", value_parser = stack)]
     pub(super) stack: Option<StackId>,
 
     #[command(subcommand)]
     pub(super) command: Command,
+}
+
+/// Which stack a command acts on.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Which {
+    /// The running stack to act on; may be left out when one runs
+    #[arg(long, global = true, value_name = "NAME", value_parser = stack, env = "LOCALAWS_STACK", hide_env = true)]
+    pub(super) stack: Option<StackId>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -95,12 +103,41 @@ pub(super) enum Command {
     Completions(Completions),
 }
 
+impl Command {
+    /// Which stack it acts on; none for a command that acts on none.
+    pub(super) fn which(&self) -> Option<&Which> {
+        match self {
+            Self::Up(Up { which, .. })
+            | Self::Down(Down { which, .. })
+            | Self::Status(Status { which, .. })
+            | Self::Endpoints(Endpoints { which, .. })
+            | Self::Events(Events { which, .. })
+            | Self::Logs(Logs { which, .. })
+            | Self::Exec(Exec { which, .. })
+            | Self::Chaos(Chaos { which, .. })
+            | Self::Drill(Drill {
+                command: DrillCommand::Run(DrillRun { which, .. }),
+            }) => Some(which),
+            Self::Check(_)
+            | Self::Plan(_)
+            | Self::Explain(_)
+            | Self::Schema
+            | Self::Rehearse(_)
+            | Self::Doctor(_)
+            | Self::Images(_)
+            | Self::Completions(_) => None,
+        }
+    }
+}
+
 /// Bring a stack up from a topology file
 ///
 /// Shows progress, then the endpoints, and keeps the stack until Ctrl-C, which takes it down and removes it. With -d a daemon keeps
 /// it until `localaws down`. A stack whose daemon died, or that was taken down without --purge, is taken over with its data.
 #[derive(Debug, Args)]
 pub(super) struct Up {
+    #[command(flatten)]
+    pub(super) which: Which,
     /// The topology file
     #[arg(value_hint = ValueHint::FilePath)]
     pub(super) file: PathBuf,
@@ -170,6 +207,8 @@ impl TimingProfile {
 /// Its data stays for the next `up` of the same name unless --purge is given. Works too when the daemon is gone.
 #[derive(Debug, Args)]
 pub(super) struct Down {
+    #[command(flatten)]
+    pub(super) which: Which,
     /// The stack
     #[arg(value_parser = stack)]
     pub(super) name: Option<StackId>,
@@ -181,6 +220,8 @@ pub(super) struct Down {
 /// Show what a stack is doing: zones, instances, faults
 #[derive(Debug, Args)]
 pub(super) struct Status {
+    #[command(flatten)]
+    pub(super) which: Which,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -189,6 +230,8 @@ pub(super) struct Status {
 /// Show what to connect to
 #[derive(Debug, Args)]
 pub(super) struct Endpoints {
+    #[command(flatten)]
+    pub(super) which: Which,
     /// Print JSON, with passwords
     #[arg(long, conflicts_with = "env")]
     pub(super) json: bool,
@@ -200,6 +243,8 @@ pub(super) struct Endpoints {
 /// Show what happened to a stack
 #[derive(Debug, Args)]
 pub(super) struct Events {
+    #[command(flatten)]
+    pub(super) which: Which,
     /// Go on with what happens
     #[arg(short, long)]
     pub(super) follow: bool,
@@ -214,7 +259,10 @@ pub(super) struct Events {
 /// Show an instance's log
 #[derive(Debug, Args)]
 pub(super) struct Logs {
+    #[command(flatten)]
+    pub(super) which: Which,
     /// The instance, as `status` names it
+    #[arg(value_parser = target)]
     pub(super) instance: String,
     /// Go on with what is written
     #[arg(short, long)]
@@ -226,6 +274,8 @@ pub(super) struct Logs {
 /// The program's environment has the URL of every endpoint, e.g. ORDERS_URL; see `localaws endpoints --env`.
 #[derive(Debug, Args)]
 pub(super) struct Exec {
+    #[command(flatten)]
+    pub(super) which: Which,
     /// Stand in this zone, instead of outside of the stack
     #[arg(long)]
     pub(super) zone: Option<String>,
@@ -240,6 +290,9 @@ pub(super) struct Check {
     /// The topology file
     #[arg(value_hint = ValueHint::FilePath)]
     pub(super) file: PathBuf,
+    /// Print JSON: whether it is sound, and every note with its place
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// Show what would run, where, at which address
@@ -264,6 +317,8 @@ pub(super) struct Explain {
 /// Inject, list and heal faults
 #[derive(Debug, Args)]
 pub(super) struct Chaos {
+    #[command(flatten)]
+    pub(super) which: Which,
     #[command(subcommand)]
     pub(super) command: ChaosCommand,
 }
@@ -273,6 +328,7 @@ pub(super) enum ChaosCommand {
     /// Lose an Availability Zone
     KillAz {
         /// The zone: in full, by its letter, or `primary-of DB`
+        #[arg(value_parser = target)]
         zone: String,
         /// How it is lost
         #[arg(long, value_enum, default_value_t)]
@@ -281,29 +337,34 @@ pub(super) enum ChaosCommand {
     /// Kill an instance's process; it may be started again at once
     Kill {
         /// The instance
+        #[arg(value_parser = target)]
         instance: String,
     },
     /// Stop an instance and keep it from starting until healed
     Stop {
         /// The instance
+        #[arg(value_parser = target)]
         instance: String,
     },
     /// Make an instance hang until healed
     Freeze {
         /// The instance
+        #[arg(value_parser = target)]
         instance: String,
     },
     /// Slow the link between two zones down
     Slow {
         /// A zone, or `outside`
+        #[arg(value_parser = target)]
         from: String,
         /// A zone, or `outside`
+        #[arg(value_parser = target)]
         to: String,
         /// Added to every delivery, e.g. 50ms
-        #[arg(long, value_parser = delay)]
+        #[arg(long, value_parser = delay, allow_hyphen_values = true)]
         latency: Duration,
         /// A random share of this is added too
-        #[arg(long, value_parser = delay, default_value = "0ms")]
+        #[arg(long, value_parser = delay, default_value = "0ms", allow_hyphen_values = true)]
         jitter: Duration,
         /// Only from FROM to TO
         #[arg(long)]
@@ -312,8 +373,10 @@ pub(super) enum ChaosCommand {
     /// Cut the link between two zones
     Partition {
         /// A zone, or `outside`
+        #[arg(value_parser = target)]
         from: String,
         /// A zone, or `outside`
+        #[arg(value_parser = target)]
         to: String,
         /// Only from FROM to TO
         #[arg(long)]
@@ -360,6 +423,8 @@ pub(super) enum DrillCommand {
 /// Run a drill against a running stack
 #[derive(Debug, Args)]
 pub(super) struct DrillRun {
+    #[command(flatten)]
+    pub(super) which: Which,
     /// The drill file
     #[arg(value_hint = ValueHint::FilePath)]
     pub(super) file: PathBuf,
@@ -411,7 +476,11 @@ pub(super) enum ImagesCommand {
     /// Build the images that stacks run on
     Build,
     /// List the images that were built
-    List,
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Print a completion script for a shell
@@ -426,6 +495,16 @@ fn stack(text: &str) -> Result<StackId, String> {
     crate::state::stack_name(text).map_err(|error| error.to_string())
 }
 
+fn target(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("name one; `localaws status` shows zones and instances".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 fn delay(text: &str) -> Result<Duration, String> {
+    if text.starts_with('-') {
+        return Err("packets do not come early: write a delay as `50ms` or `1.5s`".to_owned());
+    }
     topologies::duration::parse(text).ok_or_else(|| "write it as `50ms` or `1.5s`".to_owned())
 }

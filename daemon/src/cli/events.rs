@@ -12,6 +12,7 @@ pub(super) fn events(arguments: &Events, stack: Option<StackId>) -> Result<Exit,
         follow,
         json,
         since,
+        ..
     } = arguments;
     stream(
         stack,
@@ -30,9 +31,21 @@ pub(super) fn events(arguments: &Events, stack: Option<StackId>) -> Result<Exit,
 }
 
 pub(super) fn logs(arguments: &Logs, stack: Option<StackId>) -> Result<Exit, Failure> {
-    let Logs { instance, follow } = arguments;
-    let path = format!("/logs/{}?follow={follow}", segment(instance)?);
+    let Logs {
+        instance, follow, ..
+    } = arguments;
+    let path = format!("/logs/{}?follow={follow}", encoded(instance));
     stream(stack, &path, str::to_owned)
+}
+
+/// Any text as one segment of a path: the stack says what it thinks of it.
+fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let letters = text.bytes().map(|byte| match byte {
+        byte if plain(byte) => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    });
+    letters.collect()
 }
 
 /// Text that stays one segment of a path. Identifiers consist of such characters only, so that nothing else exists.

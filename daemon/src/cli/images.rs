@@ -8,6 +8,7 @@ use topologies::runtime::{RuntimeError, Software};
 use super::args::{Images, ImagesCommand};
 use super::exit::{Exit, Failure};
 use super::progress::Display;
+use super::topology::json;
 use super::{block_on, output, tables};
 use crate::state::Home;
 use crate::up::Progress;
@@ -15,7 +16,7 @@ use crate::up::Progress;
 pub(super) fn run(arguments: &Images) -> Result<Exit, Failure> {
     match arguments.command {
         ImagesCommand::Build => build(),
-        ImagesCommand::List => list(),
+        ImagesCommand::List { json } => list(json),
     }
 }
 
@@ -41,11 +42,29 @@ fn build() -> Result<Exit, Failure> {
     })
 }
 
-fn list() -> Result<Exit, Failure> {
+/// An image as `images list --json` prints it.
+#[derive(serde::Serialize)]
+struct ImageView<'a> {
+    image: &'a str,
+    version: Option<&'a str>,
+    /// Bytes.
+    size: u64,
+}
+
+fn list(as_json: bool) -> Result<Exit, Failure> {
     let found = block_on(async {
         let engine = Engine::connect().await.map_err(explain)?;
         images::list(&engine).await.map_err(explain)
     })?;
+    if as_json {
+        let images = found.iter().map(|image| ImageView {
+            image: &image.reference,
+            version: image.version.as_deref(),
+            size: image.size,
+        });
+        output::println(&json(&images.collect::<Vec<_>>())?)?;
+        return Ok(Exit::Done);
+    }
     if found.is_empty() {
         output::eprintln(
             "no image was built; `localaws images build` builds them, `up` does so when needed",

@@ -58,10 +58,7 @@ pub(super) fn variables(view: &EndpointsView) -> impl Iterator<Item = (String, &
 /// How the endpoints are used from a shell.
 pub(super) fn usage(view: &EndpointsView) -> String {
     let stack = &view.stack;
-    let mut text = format!(
-        "\nnames are answered by the resolver {}; `localaws exec` gives it to a program:\n",
-        view.resolver
-    );
+    let mut text = String::new();
     let first = |kind: &str| {
         let mut of_kind = variables(view).zip(&view.endpoints);
         of_kind.find(|(_, endpoint)| endpoint.kind == kind)
@@ -76,5 +73,11 @@ pub(super) fn usage(view: &EndpointsView) -> String {
     if let Some((_, endpoint)) = first("alb") {
         text.push_str(&shell(format!("curl {}", endpoint.url)));
     }
-    text
+    if text.is_empty() {
+        text = shell("PROGRAM".to_owned());
+    }
+    let resolver = &view.resolver;
+    format!(
+        "\nnames are answered by the resolver {resolver}; `localaws exec` gives it to a program:\n{text}"
+    )
 }

@@ -13,6 +13,9 @@ const ADDRESSES_SHOWN: usize = 3;
 
 /// What to connect to; passwords are hidden.
 pub(super) fn endpoints(view: &EndpointsView) -> String {
+    if view.endpoints.is_empty() {
+        return format!("{} has no endpoint to connect to\n", view.stack);
+    }
     let mut table = table(&["ENDPOINT", "KIND", "ADDRESS", "URL"]);
     for endpoint in &view.endpoints {
         table.add_row([

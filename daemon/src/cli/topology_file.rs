@@ -11,6 +11,9 @@ use topologies::topology::Topology;
 use super::exit::Failure;
 use super::output;
 
+/// Where a process finds what it was started with.
+const DESCRIPTORS: [&str; 3] = ["/dev/stdin", "/dev/fd", "/proc/self/fd"];
+
 /// A topology file that was read.
 pub(super) struct TopologyFile {
     /// As the user wrote it.
@@ -57,6 +60,12 @@ pub(super) fn text(path: &Path, bytes_max: usize, what: &str) -> Result<String, 
     let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     if metadata.is_dir() {
         return Err(Failure::wrong(format!("`{shown}` is a directory")).hint("name a file in it"));
+    }
+    // To read a pipe or a device may wait for ever; what a shell hands over as a descriptor is there to be read.
+    let handed_over = DESCRIPTORS.iter().any(|place| path.starts_with(place));
+    if !metadata.is_file() && !handed_over {
+        return Err(Failure::wrong(format!("`{shown}` is not a regular file"))
+            .hint("`/dev/stdin` reads what is piped in"));
     }
     let mut bytes = Vec::new();
     let limit = u64::try_from(bytes_max)

@@ -12,7 +12,7 @@ use super::exit::{Exit, Failure};
 use super::keep::{Launch, Stops, Told, keep, overrides};
 use super::progress::Display;
 use super::topology_file::TopologyFile;
-use super::{block_on, handoff, output, status, tables, target};
+use super::{block_on, handoff, output, programs, status, tables, target};
 use crate::api::views;
 use crate::state::Home;
 
@@ -25,6 +25,7 @@ pub(super) fn run(arguments: Up, stack: Option<StackId>) -> Result<Exit, Failure
     let topology = file.topology(&asked)?;
     // What the file may call a stack, a directory can be called; this holds it.
     let name = crate::state::stack_name(topology.name.as_str())?;
+    programs::present(&topology, &file.path, arguments.runtime)?;
     let home = Home::current()?;
     if home.running(&name)? {
         return Err(crate::state::StateError::Running(name).into());

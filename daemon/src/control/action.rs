@@ -154,6 +154,16 @@ impl Action {
     }
 }
 
+impl Action {
+    /// Whether it starts an instance that did not run.
+    pub fn is_start(&self) -> bool {
+        matches!(
+            self,
+            Self::StartApp { .. } | Self::StartDatabase { .. } | Self::StartCache { .. }
+        )
+    }
+}
+
 /// Completes "failed to".
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

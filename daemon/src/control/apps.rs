@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use topologies::id::InstanceId;
+use topologies::plan::InstanceKind;
 use topologies::runtime::InstanceStatus;
 use topologies::time::Time;
 
@@ -25,6 +26,8 @@ const PAUSE_FIRST: Duration = Duration::from_millis(200);
 /// Pauses are no longer than this: a program that needs a database is soon back once that is.
 const PAUSE_LONGEST: Duration = Duration::from_secs(5);
 
+/// How long a program that no health check looks at has run when it is taken for started.
+const PROOF: Duration = Duration::from_millis(500);
 /// Decides on every application instance of the stack.
 #[derive(Clone, Debug)]
 pub struct AppsMachine {
@@ -39,6 +42,8 @@ struct App {
     started: Option<Time>,
     /// Lives in a row that were short.
     short_lives: u32,
+    /// Since when it runs, if it does.
+    since: Option<Time>,
 }
 
 impl AppsMachine {
@@ -49,6 +54,7 @@ impl AppsMachine {
             wanted: true,
             started: None,
             short_lives: 0,
+            since: None,
         };
         Self {
             apps: instances.map(|id| (id, app.clone())).collect(),
@@ -65,8 +71,14 @@ impl AppsMachine {
         if let Some(app) = self.apps.get_mut(instance) {
             match status {
                 InstanceStatus::Exited { .. } => app.ended(now),
-                InstanceStatus::Absent => app.wanted = true,
-                InstanceStatus::Running { .. } => app.wanted = false,
+                InstanceStatus::Absent => {
+                    app.since = None;
+                    app.wanted = true;
+                }
+                InstanceStatus::Running { .. } => {
+                    app.since.get_or_insert(now);
+                    app.wanted = false;
+                }
             }
         }
     }
@@ -98,16 +110,38 @@ impl AppsMachine {
         }
     }
 
-    /// When to decide anew without a stimulus, and why.
-    pub fn deadline(&self) -> Option<(Time, &'static str)> {
+    /// When after `decided` to decide anew without a stimulus, and why.
+    pub fn deadline(&self, decided: Time) -> Option<(Time, &'static str)> {
         let wanted = self.apps.values().filter(|app| app.wanted);
         let retries = wanted.filter_map(|app| app.order.deadline());
-        retries.min().map(|at| (at, "retry of an instance start"))
+        let retries = retries.map(|at| (at, "retry of an instance start"));
+        let starts = self.apps.values().filter_map(|app| app.since);
+        let proofs = starts.map(|since| (since + PROOF, "proof of an instance start"));
+        let all = retries.chain(proofs);
+        all.filter(|(at, _)| *at > decided).min()
+    }
+
+    /// Whether every application instance runs. One that no health check looks at must have run for a while: a program that ends
+    /// at once runs for a moment, too.
+    pub fn all_run(&self, desk: &Desk<'_>) -> bool {
+        let groups = &desk.plan.topology.target_groups;
+        let checked = |id: &InstanceId| {
+            let kind = desk.plan.instance(id).map(|instance| &instance.kind);
+            let Some(InstanceKind::App(service)) = kind else {
+                return false;
+            };
+            groups.iter().any(|group| group.service == *service)
+        };
+        self.apps.iter().all(|(id, app)| {
+            let proven = |since: Time| checked(id) || desk.now.since(since) >= PROOF;
+            app.since.is_some_and(proven)
+        })
     }
 }
 
 impl App {
     fn ended(&mut self, now: Time) {
+        self.since = None;
         if std::mem::replace(&mut self.wanted, true) {
             // It is told again.
             return;

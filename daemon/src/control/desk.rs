@@ -19,6 +19,8 @@ use super::bugs::Bug;
 
 /// The first retry of a failed order comes after this time; each further one after twice the time before.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
+/// A start that failed this many times in a row is told once more: after some five seconds it looks hopeless.
+pub const REPEATED: u32 = 6;
 /// Retries come at least this often.
 const RETRY_SLOWEST: Duration = Duration::from_secs(2);
 
@@ -149,14 +151,16 @@ impl Order {
         let (_, action) = self.pending.take()?;
         if let Outcome::Failed(why) | Outcome::Refused(why) = outcome {
             let pause = growing(RETRY_FIRST, self.failures, RETRY_SLOWEST);
+            self.failures += 1;
             // A zone without power refuses every retry alike: one line tells it.
-            if self.failures == 0 {
+            let hopeless = self.failures == REPEATED && action.is_start();
+            if self.failures == 1 || hopeless {
                 desk.emit(EventKind::ActionFailed {
                     action: action.to_string(),
                     why: why.clone(),
+                    times: self.failures,
                 });
             }
-            self.failures += 1;
             let pause = if desk.planted(Bug::NeverRetry) {
                 Duration::MAX
             } else {
@@ -165,7 +169,8 @@ impl Order {
             self.not_before = desk.now + pause;
         } else {
             self.failures = 0;
-            self.not_before = desk.now;
+            // A pause that was asked for meanwhile still holds.
+            self.not_before = self.not_before.max(desk.now);
         }
         Some((action, outcome.clone()))
     }

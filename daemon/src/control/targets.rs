@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use topologies::event::{EventKind, TargetHealth};
 use topologies::id::{HealthCheckId, InstanceId, LoadBalancerId, TargetGroupId, ZoneId};
+use topologies::world::ProcessState;
 
 use super::bugs::Bug;
 use super::desk::Desk;
@@ -41,6 +42,12 @@ impl Streak {
     }
 }
 
+/// Whether an instance's process was ever seen to run.
+fn started(desk: &Desk<'_>, instance: &InstanceId) -> bool {
+    let state = desk.world().instances.get(instance);
+    state.is_some_and(|state| state.process != ProcessState::Pending)
+}
+
 /// Decides on every target, node and health check of the stack.
 #[derive(Clone, Debug, Default)]
 pub struct TargetsMachine {
@@ -66,11 +73,7 @@ impl TargetsMachine {
         else {
             return;
         };
-        let streak = self
-            .targets
-            .entry((group.clone(), instance.clone(), node.clone()))
-            .or_default();
-        streak.count(check);
+        let key = (group.clone(), instance.clone(), node.clone());
         let views = desk
             .world()
             .targets
@@ -79,6 +82,13 @@ impl TargetsMachine {
         let known = views
             .and_then(|views| views.get(node))
             .map_or(TargetHealth::Initial, |view| view.state);
+        // What did not start yet was not checked yet (`Elb.InitialHealthChecking`).
+        if known == TargetHealth::Initial && !started(desk, instance) {
+            self.targets.remove(&key);
+            return;
+        }
+        let streak = self.targets.entry(key).or_default();
+        streak.count(check);
         let checks = &target_group.health_check;
         let (state, reason) = match (known, check) {
             (TargetHealth::Initial, Check::Passed(_)) => (TargetHealth::Healthy, ""),

@@ -192,7 +192,7 @@ impl Driver {
         self.handle(state, Stimulus::Note(EventKind::FaultHealed { fault }));
     }
 
-    fn presence(&self, state: &State) -> Presence {
+    pub(super) fn presence(&self, state: &State) -> Presence {
         presence(&self.plan, self.control.world(), &state.closed)
     }
 }

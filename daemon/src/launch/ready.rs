@@ -1,50 +1,58 @@
-//! Waiting until a stack serves, and saying what does not.
+//! Waits until a stack that comes up serves, tells what fails meanwhile, and sees when there is no use in waiting.
+//!
+//! A start that failed [`REPEATED`] times in a row fails for a reason that stays: a parameter that the server does not know, an
+//! interpreter that the image lacks. The same holds for a program that ended as often although databases and caches were there.
+//! While a fault is in force, nothing of that proves anything.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use topologies::event::{DbInstanceStatus, ReplicationGroupStatus};
+use futures_util::StreamExt;
+use topologies::event::{DbInstanceStatus, EventKind, ReplicationGroupStatus};
+use topologies::id::InstanceId;
 use topologies::plan::{Instance, InstanceKind, Plan};
-use topologies::world::{StackPhase, World};
+use topologies::world::{ProcessState, StackPhase, World};
 
-use super::{RunningStack, Tell};
-use crate::up::{Progress, UpError};
+use crate::control::desk::REPEATED;
+use crate::log;
+use crate::stack::Stack;
+use crate::up::{Progress, Tell, UpError};
 
 /// How long a stack may take to serve every endpoint.
 const LIMIT: Duration = Duration::from_secs(120);
 /// How long it is waited for while faults are in force.
 const LIMIT_WITH_FAULTS: Duration = Duration::from_secs(20);
+/// Lines of a program's log that are shown when it is given up.
+const LOG_LINES: usize = 5;
+/// How long these lines may take to be read.
+const LOG_LIMIT: Duration = Duration::from_secs(1);
 
-impl RunningStack {
-    /// Waits until every endpoint has answered this daemon. While faults are in force some may not: that is told, and no error.
-    ///
-    /// # Errors
-    /// When that takes too long; the message says what does not answer.
-    pub async fn ready(&self, tell: Tell<'_>) -> Result<(), UpError> {
-        let mut world = self.stack.world.clone();
-        let mut told = String::new();
-        let wait = async {
-            loop {
-                let missing = {
-                    let world = world.borrow_and_update();
-                    // The last daemon's word for it is none.
-                    if world.seq > self.since && world.phase == StackPhase::Available {
-                        return;
-                    }
-                    missing(&self.stack.plan, &world)
-                };
-                if missing != told {
-                    tell(Progress::Step(format!("waiting for {missing}")));
-                    told = missing;
-                }
-                if world.changed().await.is_err() {
-                    return;
-                }
+/// Waits until every endpoint has answered this daemon, whose first event comes after `since`, and every application instance runs.
+/// While faults are in force some may not: that is told, and no error.
+///
+/// # Errors
+/// [`UpError::Topology`] when an instance's start fails again and again; [`UpError::Machine`] when it takes too long. The message says
+/// what is missing and why, as far as that was seen.
+pub(super) async fn wait(stack: &Stack, since: u64, tell: Tell<'_>) -> Result<(), UpError> {
+    let mut watch = Watch::default();
+    let limit = limit(stack, since).await;
+    let waited = tokio::time::timeout(limit, until(stack, since, &mut watch, tell)).await;
+    match waited {
+        Ok(None) => Ok(()),
+        Ok(Some(Hopeless { why, log_of })) => {
+            for line in last_lines(stack, log_of).await {
+                tell(Progress::Line(line));
             }
-        };
-        let limit = self.limit().await;
-        if tokio::time::timeout(limit, wait).await.is_err() {
-            let world = self.stack.world.borrow();
-            let missing = missing(&self.stack.plan, &world);
+            Err(UpError::Topology {
+                message: why,
+                hint: Some(
+                    "`localaws check FILE` looks for what can be seen beforehand".to_owned(),
+                ),
+            })
+        }
+        Err(_) => {
+            let world = stack.world.borrow();
+            let missing = missing(&stack.plan, &world);
             if !world.faults.is_empty() {
                 let faults: Vec<&str> = world.faults.keys().map(|id| id.as_str()).collect();
                 tell(Progress::Line(format!(
@@ -53,42 +61,157 @@ impl RunningStack {
                 )));
                 return Ok(());
             }
-            return Err(UpError::Failed {
-                message: format!("after {limit:?} no answer yet from {missing}"),
-                hint: Some("`localaws events` and `localaws logs INSTANCE` tell more".to_owned()),
-            });
-        }
-        Ok(())
-    }
-
-    /// How long to wait: less while faults are in force, for what they hit will not answer.
-    async fn limit(&self) -> Duration {
-        let mut world = self.stack.world.clone();
-        // It fails only if the driver has ended, which whoever waits notices elsewhere.
-        match world.wait_for(|world| world.seq > self.since).await {
-            Ok(world) if !world.faults.is_empty() => LIMIT_WITH_FAULTS,
-            Ok(_) | Err(_) => LIMIT,
+            let last = watch.last.map(|last| format!("; {last}"));
+            Err(UpError::Machine {
+                message: format!(
+                    "after {limit:?} no answer yet from {missing}{}",
+                    last.unwrap_or_default()
+                ),
+                hint: Some("`localaws doctor` tells what this machine lacks".to_owned()),
+            })
         }
     }
 }
 
-/// What does not answer yet, in a few words.
+/// How long to wait: less while faults are in force, for what they hit will not answer.
+async fn limit(stack: &Stack, since: u64) -> Duration {
+    let mut world = stack.world.clone();
+    // It fails only if the driver has ended, which whoever waits notices elsewhere.
+    match world.wait_for(|world| world.seq > since).await {
+        Ok(world) if !world.faults.is_empty() => LIMIT_WITH_FAULTS,
+        Ok(_) | Err(_) => LIMIT,
+    }
+}
+
+/// Tells what is missing and what fails, until nothing is missing or nothing helps.
+async fn until(stack: &Stack, since: u64, watch: &mut Watch, tell: Tell<'_>) -> Option<Hopeless> {
+    let mut world = stack.world.clone();
+    // Subscribed before the file is read, so that nothing falls between the two.
+    let mut events = stack.events.subscribe();
+    let mut seen = 0;
+    let mut told = String::new();
+    let past = log::past(&stack.timeline()).unwrap_or_default();
+    let ours = past.into_iter().filter(|event| event.seq > since);
+    let mut waiting = ours.map(std::sync::Arc::new);
+    loop {
+        let now = world.borrow_and_update().clone();
+        // The last daemon's word for it is none.
+        if now.seq > since && now.phase == StackPhase::Available {
+            return None;
+        }
+        let missing = missing(&stack.plan, &now);
+        if missing != told {
+            tell(Progress::Step(format!("waiting for {missing}")));
+            told = missing;
+        }
+        let event = match waiting.next() {
+            Some(event) => Some(event),
+            // Both are cancel-safe: a change or an event that was not taken stays.
+            None => tokio::select! {
+                event = events.recv() => event.ok(),
+                changed = world.changed() => match changed {
+                    Ok(()) => None,
+                    Err(_) => return None,
+                },
+            },
+        };
+        let Some(event) = event.filter(|event| event.seq > seen) else {
+            continue;
+        };
+        seen = event.seq;
+        if let Some(line) = watch.take(&event.event, &stack.plan, &now) {
+            tell(Progress::Line(line));
+        }
+        if let Some(hopeless) = watch.hopeless.take() {
+            return Some(hopeless);
+        }
+    }
+}
+
+/// What failed so far.
+#[derive(Debug, Default)]
+struct Watch {
+    /// Ends of programs in a row, since what they may need was there.
+    exits: BTreeMap<InstanceId, u32>,
+    /// The last failure, in words.
+    last: Option<String>,
+    hopeless: Option<Hopeless>,
+}
+
+/// Why waiting does not help.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Hopeless {
+    why: String,
+    /// Whose log may say more.
+    log_of: Option<InstanceId>,
+}
+
+impl Watch {
+    /// Takes an event in; a failure comes back as a line to tell.
+    fn take(&mut self, event: &EventKind, plan: &Plan, world: &World) -> Option<String> {
+        if let EventKind::ActionFailed { times, .. } = event {
+            let line = event.to_string();
+            self.last = Some(line.clone());
+            if *times >= REPEATED && world.faults.is_empty() {
+                self.give_up(line, None);
+                return None;
+            }
+            return Some(line);
+        }
+        let EventKind::InstanceExited { instance, how } = event else {
+            return None;
+        };
+        if !is_app(plan, instance) {
+            return None;
+        }
+        let first = !self.exits.contains_key(instance);
+        let exits = self.exits.entry(instance.clone()).or_default();
+        if engines_missing(world).is_empty() && world.faults.is_empty() {
+            *exits += 1;
+        }
+        let exits = *exits;
+        let line = format!("{instance} ended: {how}");
+        self.last = Some(line.clone());
+        if exits >= REPEATED {
+            let why = format!("{instance} ended {exits} times in a row, the last time: {how}");
+            self.give_up(why, Some(instance.clone()));
+        }
+        first.then_some(line)
+    }
+
+    fn give_up(&mut self, why: String, log_of: Option<InstanceId>) {
+        self.hopeless = Some(Hopeless { why, log_of });
+    }
+}
+
+fn is_app(plan: &Plan, instance: &InstanceId) -> bool {
+    let kind = plan.instance(instance).map(|instance| &instance.kind);
+    matches!(kind, Some(InstanceKind::App(_)))
+}
+
+/// Databases, replicas and caches that are not available.
+fn engines_missing(world: &World) -> Vec<String> {
+    let databases = world.databases.iter();
+    let databases = databases.filter(|(_, db)| db.status != DbInstanceStatus::Available);
+    let replicas = world.replicas.iter();
+    let replicas = replicas.filter(|(_, replica)| replica.status != DbInstanceStatus::Available);
+    let caches = world.caches.iter();
+    let caches = caches.filter(|(_, cache)| cache.status != ReplicationGroupStatus::Available);
+    let databases = databases.map(|(id, _)| id.to_string());
+    let replicas = replicas.map(|(id, _)| id.to_string());
+    let caches = caches.map(|(id, _)| id.to_string());
+    databases.chain(replicas).chain(caches).collect()
+}
+
+/// What does not answer or run yet, in a few words.
 fn missing(plan: &Plan, world: &World) -> String {
-    let databases = world
-        .databases
-        .iter()
-        .filter(|(_, db)| db.status != DbInstanceStatus::Available);
-    let replicas = world
-        .replicas
-        .iter()
-        .filter(|(_, replica)| replica.status != DbInstanceStatus::Available);
-    let caches = world
-        .caches
-        .iter()
-        .filter(|(_, cache)| cache.status != ReplicationGroupStatus::Available);
-    let mut names: Vec<String> = databases.map(|(id, _)| id.to_string()).collect();
-    names.extend(replicas.map(|(id, _)| id.to_string()));
-    names.extend(caches.map(|(id, _)| id.to_string()));
+    let mut names = engines_missing(world);
+    let apps = plan.instances.iter().filter(|instance| {
+        let state = world.instances.get(&instance.id);
+        matches!(instance.kind, InstanceKind::App(_))
+            && !state.is_some_and(|state| matches!(state.process, ProcessState::Running { .. }))
+    });
+    names.extend(apps.map(|instance| instance.id.to_string()));
     if names.is_empty() {
         let unseen = |instance: &&Instance| {
             let known = world.instances.get(&instance.id);
@@ -99,12 +222,128 @@ fn missing(plan: &Plan, world: &World) -> String {
         names.extend(hosts.map(|host| host.id.to_string()));
     }
     if names.is_empty() {
-        names.extend(
-            plan.topology
-                .load_balancers
-                .iter()
-                .map(|lb| lb.id.to_string()),
-        );
+        let balancers = plan.topology.load_balancers.iter();
+        names.extend(balancers.map(|lb| lb.id.to_string()));
     }
     names.join(", ")
+}
+
+/// The end of an instance's log. It goes with the stack, so it is told here.
+async fn last_lines(stack: &Stack, instance: Option<InstanceId>) -> Vec<String> {
+    let Some(instance) = instance else {
+        return Vec::new();
+    };
+    let lines = stack
+        .runtime
+        .logs(&instance, false)
+        .collect::<Vec<String>>();
+    let lines = tokio::time::timeout(LOG_LIMIT, lines).await;
+    let lines = lines.unwrap_or_default();
+    let last = lines.iter().skip(lines.len().saturating_sub(LOG_LINES));
+    last.map(|line| format!("{instance}: {}", line.trim_end()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use topologies::address::Slot;
+    use topologies::check::check;
+    use topologies::event::Event;
+    use topologies::id::FaultId;
+    use topologies::time::Time;
+
+    use super::*;
+
+    fn plan() -> Plan {
+        let file = "region: us-east-1\navailability-zones: [a]\ninstances: { web: { program: app, port: 80 } }\ndb-instances: { orders: {} }\n";
+        let topology = check(file, "t.yaml").0.unwrap();
+        topologies::plan::plan(&topology, Slot::new(Slot::MIN).unwrap())
+    }
+
+    fn failed(times: u32) -> EventKind {
+        EventKind::ActionFailed {
+            action: "start orders-1 as primary".to_owned(),
+            why: "no such parameter".to_owned(),
+            times,
+        }
+    }
+
+    fn exited() -> EventKind {
+        EventKind::InstanceExited {
+            instance: "web-1".into(),
+            how: "exit code 1".to_owned(),
+        }
+    }
+
+    fn with(world: &World, kind: EventKind) -> World {
+        let mut world = world.clone();
+        let (seq, at) = (world.seq + 1, Time::ZERO);
+        world.apply(&Event {
+            seq,
+            at,
+            event: kind,
+        });
+        world
+    }
+
+    fn serving(plan: &Plan) -> World {
+        let available = EventKind::DbInstanceStatusChanged {
+            db_instance: "orders".into(),
+            status: DbInstanceStatus::Available,
+        };
+        with(&World::new(plan), available)
+    }
+
+    fn struck(world: &World) -> World {
+        let fault = EventKind::FaultInjected {
+            fault: FaultId::from("f1"),
+            fault_kind: "kill-az".to_owned(),
+            target: "a".to_owned(),
+            consequences: Vec::new(),
+        };
+        with(world, fault)
+    }
+
+    #[test]
+    fn a_start_that_fails_again_and_again_is_given_up() {
+        let plan = plan();
+        let world = World::new(&plan);
+        let mut watch = Watch::default();
+        let line = watch.take(&failed(1), &plan, &world).unwrap();
+        assert!(line.contains("no such parameter"), "{line}");
+        assert_eq!(watch.hopeless, None);
+        watch.take(&failed(REPEATED), &plan, &struck(&world));
+        assert_eq!(watch.hopeless, None, "a fault is in force");
+        watch.take(&failed(REPEATED), &plan, &world);
+        assert!(watch.hopeless.unwrap().why.contains("no such parameter"));
+    }
+
+    #[test]
+    fn a_program_that_ends_is_given_up_once_what_it_may_need_is_there() {
+        let plan = plan();
+        let mut watch = Watch::default();
+        for _ in 0..REPEATED {
+            watch.take(&exited(), &plan, &World::new(&plan));
+            watch.take(&exited(), &plan, &struck(&serving(&plan)));
+        }
+        assert_eq!(watch.hopeless, None, "its database was not there");
+        for _ in 0..REPEATED {
+            watch.take(&exited(), &plan, &serving(&plan));
+        }
+        let hopeless = watch.hopeless.unwrap();
+        assert!(hopeless.why.contains("exit code 1"), "{hopeless:?}");
+        assert_eq!(hopeless.log_of, Some("web-1".into()));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let plan = plan();
+        let world = World::new(&plan);
+        assert_eq!(missing(&plan, &world), "orders, web-1");
+        let running = EventKind::InstanceRunning {
+            instance: "web-1".into(),
+            handle: "1".to_owned(),
+        };
+        assert_eq!(missing(&plan, &with(&world, running)), "orders");
+    }
 }

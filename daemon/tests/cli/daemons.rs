@@ -37,24 +37,6 @@ impl<'a> Stack<'a> {
         self.place.run(&arguments)
     }
 
-    /// Waits until both instances run: without an endpoint, the stack is up before they are.
-    fn started(&self) {
-        let arguments = ["events", "-f", "--json", "--stack", self.name];
-        let mut child = self
-            .place
-            .command(&arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let running = lines
-            .map_while(Result::ok)
-            .filter(|line| line.contains("instance-running"));
-        assert_eq!(running.take(2).count(), 2, "the stack ended");
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-
     fn down(&self, more: &[&str]) -> Answer {
         let mut arguments = vec!["down", self.name];
         arguments.extend(more);
@@ -124,7 +106,6 @@ fn a_daemon_keeps_a_stack_until_it_is_taken_down() {
     let place = Place::new();
     let stack = Stack::new(&place, "kept");
     stack.up().ends(0);
-    stack.started();
     stack.up().ends(2).says("already running");
     assert_eq!(stack.pids().len(), 2);
     place
@@ -132,6 +113,15 @@ fn a_daemon_keeps_a_stack_until_it_is_taken_down() {
         .ends(0)
         .prints("every endpoint answers");
     place.run(&["logs", "web-9"]).ends(2).says("web-1");
+    place.run(&["logs", "web"]).ends(2).says("web-1, web-2");
+    place
+        .run(&["logs", "../web-1"])
+        .ends(2)
+        .says("does not exist");
+    place
+        .run(&["chaos", "kill", "nope"])
+        .ends(2)
+        .says("instances are web-1, web-2");
     place
         .run(&["chaos", "kill-az", "z"])
         .ends(2)
@@ -146,6 +136,10 @@ fn a_daemon_keeps_a_stack_until_it_is_taken_down() {
         .ends(2)
         .says("not in force");
     place.run(&["chaos", "heal"]).ends(0).prints("f1 healed");
+    place.run(&["chaos", "freeze", "web-2"]).ends(0);
+    let again = place.run(&["chaos", "freeze", "web-2"]).says("already");
+    assert_eq!(again.out, "", "told before it was checked");
+    place.run(&["chaos", "heal"]).ends(0);
     place
         .run(&["chaos", "heal"])
         .ends(2)
@@ -163,7 +157,6 @@ fn a_stack_that_was_taken_down_runs_again_and_is_whole() {
     let place = Place::new();
     let stack = Stack::new(&place, "again");
     stack.up().ends(0);
-    stack.started();
     place.run(&["chaos", "kill-az", "a"]).ends(0);
     place.run(&["chaos", "freeze", "web-2"]).ends(0);
     stack.down(&[]).ends(0);
@@ -191,7 +184,6 @@ fn a_daemon_killed_in_the_middle_of_a_fault_leaves_a_sound_one_to_the_next() {
     let place = Place::new();
     let stack = Stack::new(&place, "torn");
     stack.up().ends(0);
-    stack.started();
     place.run(&["chaos", "kill-az", "a"]).ends(0);
     stack.awaits("web-2", true);
     // Killed after the fault was written down and before anything was done about it.
@@ -238,7 +230,6 @@ fn a_timeline_that_was_cut_into_is_not_resumed_from() {
     let place = Place::new();
     let stack = Stack::new(&place, "holed");
     stack.up().ends(0);
-    stack.started();
     stack.down(&[]).ends(0);
     let timeline = stack.directory().join("timeline.jsonl");
     let text = std::fs::read_to_string(&timeline).unwrap();
@@ -260,8 +251,6 @@ fn two_stacks_stand_side_by_side() {
     let (one, two) = (Stack::new(&place, "one"), Stack::new(&place, "two"));
     one.up().ends(0);
     two.up().ends(0);
-    one.started();
-    two.started();
     place
         .run(&["status"])
         .ends(2)
@@ -277,7 +266,6 @@ fn what_a_dead_daemon_leaves_is_adopted_or_removed() {
     let place = Place::new();
     let stack = Stack::new(&place, "orphan");
     stack.up().ends(0);
-    stack.started();
     let before = stack.pids();
     for resume in [true, false] {
         kill_daemon(&stack);
@@ -327,4 +315,25 @@ fn ctrl_c_leaves_nothing_of_a_stack_in_the_foreground() {
     let said: Vec<String> = lines.collect();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{said:?}");
     assert_eq!(traces.anything(), Vec::<String>::new());
+}
+
+/// What can never run is told, and leaves nothing behind.
+#[test]
+fn a_program_that_ends_again_and_again_ends_the_bring_up() {
+    let place = Place::new();
+    let program = place.file("program", "#!/bin/sh\necho no such luck\nexit 7\n");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, executable).unwrap();
+    for (name, more) in [("hopeless", None), ("hopeless-too", Some("-d"))] {
+        let file = TOPOLOGY.replace("[sleep, '600']", "./program");
+        let file = place.file(&format!("{name}.yaml"), file);
+        let mut arguments = vec!["up", &file, "--runtime", "process"];
+        arguments.extend(more);
+        let answer = place.run(&arguments).ends(2);
+        answer.says("times in a row").says("7").says("no such luck");
+        place
+            .run(&["status", "--stack", name])
+            .ends(2)
+            .says("there is no stack");
+    }
 }

@@ -66,6 +66,82 @@ fn a_file_that_is_none_has_a_message_and_code_2() {
 }
 
 #[test]
+fn notes_are_printed_as_json() {
+    let place = Place::new();
+    let tier = tiers().join("tier-1k.yaml");
+    let json = |file: &str, code: i32| -> serde_json::Value {
+        let answer = place.run(&["check", file, "--json"]).ends(code);
+        assert_eq!(answer.err, "");
+        serde_json::from_str(&answer.out).unwrap()
+    };
+    assert_eq!(json(tier.to_str().unwrap(), 0)["sound"], true);
+    let wrong = json(&place.file("wrong.yaml", "\nnmae: x\n"), 2);
+    assert_eq!(wrong["sound"], false);
+    let notes = wrong["notes"].as_array().unwrap();
+    let unknown = |note: &&serde_json::Value| note["message"].as_str().unwrap().contains("nmae");
+    let note = notes.iter().find(unknown).unwrap();
+    assert_eq!((&note["line"], &note["column"]), (&2.into(), &1.into()));
+    assert_eq!(note["severity"], "error");
+    let program = place.file("program.yaml", PROGRAM.replace("PROGRAM", "./missing"));
+    let program = json(&program, 0);
+    assert_eq!(program["notes"][0]["severity"], "warning", "{program}");
+}
+
+/// A stack of one instance of a program.
+const PROGRAM: &str = "\
+region: us-east-1
+availability-zones: [a]
+instances: { web: { program: PROGRAM, port: 8080 } }
+";
+
+#[test]
+fn a_program_that_is_none_is_seen_beforehand() {
+    let place = Place::new();
+    place.file("plain", "");
+    let directory = place.path().to_str().unwrap().to_owned();
+    for (program, problem) in [
+        ("./missing", "does not exist"),
+        (&directory, "is a directory"),
+        ("./plain", "is not executable"),
+    ] {
+        let file = place.file("program.yaml", PROGRAM.replace("PROGRAM", program));
+        for command in ["check", "plan"] {
+            place.run(&[command, &file]).ends(0).says(problem);
+        }
+        let up = place.run(&["up", &file, "--runtime", "process"]).ends(2);
+        up.says(problem);
+    }
+    let file = place.file(
+        "program.yaml",
+        PROGRAM.replace("PROGRAM", "no-such-program"),
+    );
+    assert_eq!(place.run(&["check", &file]).ends(0).err, "");
+    let up = place.run(&["up", &file, "--runtime", "process"]).ends(2);
+    up.says("is nowhere in PATH");
+    assert!(!place.path().join("home").exists(), "left state");
+}
+
+#[test]
+fn a_pipe_is_read_only_where_it_is_handed_over() {
+    let place = Place::new();
+    let pipe = place.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let refused = place.run(&["check", pipe.to_str().unwrap()]).ends(2);
+    refused.says("is not a regular file");
+    let tier = std::fs::File::open(tiers().join("tier-1k.yaml")).unwrap();
+    let mut cat = std::process::Command::new("cat")
+        .stdin(tier)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut command = place.command(&["check", "/dev/stdin"]);
+    command.stdin(cat.stdout.take().unwrap());
+    Answer::of(command.output().unwrap()).ends(0);
+    cat.wait().unwrap();
+}
+
+#[test]
 fn a_command_that_is_none_has_code_2() {
     let place = Place::new();
     for arguments in [
@@ -74,6 +150,10 @@ fn a_command_that_is_none_has_code_2() {
         &["check", "a", "b"],
         &["status", "--stack", "../../etc"],
         &["chaos", "slow", "a", "b", "--latency", "soon"],
+        &["chaos", "slow", "a", "b", "--latency", "-5ms"],
+        &["chaos", "kill-az", ""],
+        &["schema", "--stack", "x"],
+        &["--stack", "x", "schema"],
         &["rehearse", "x", "--seeds", "0"],
         &["up", "x", "--runtime", "cloud"],
         &["exec"],
@@ -112,8 +192,8 @@ fn without_a_stack_the_way_out_is_told() {
 fn a_state_directory_that_can_not_be_used_has_code_3() {
     let place = Place::new();
     let file = place.file("home", "");
-    let tier = tiers().join("tier-1k.yaml");
-    for arguments in [&["up", tier.to_str().unwrap()][..], &["doctor"]] {
+    let topology = place.file("sleep.yaml", PROGRAM.replace("PROGRAM", "sleep"));
+    for arguments in [&["up", &topology][..], &["doctor"]] {
         let mut command = place.command(arguments);
         let answer = Answer::of(command.env("LOCALAWS_HOME", &file).output().unwrap());
         assert!(format!("{}{}", answer.out, answer.err).contains("home"));

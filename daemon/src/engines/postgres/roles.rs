@@ -1,7 +1,10 @@
 //! Users, passwords and the database of a new primary.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 
 use super::session::{Session, SessionError, identifier, literal};
@@ -18,13 +21,18 @@ const REWIND_FUNCTIONS: [&str; 4] = [
     "pg_read_binary_file(text, bigint, bigint, boolean)",
 ];
 
+/// How long a server that was started may take until it listens and lets clients in.
+const STARTING_LIMIT: Duration = Duration::from_secs(2);
+/// Between two attempts to reach a server that starts.
+const STARTING_PAUSE: Duration = Duration::from_millis(25);
+
 impl Postgres {
     /// Gives the primary this stack's passwords, its master user and its database. Twice is the same as once. Followers
     /// get all of it through their stream, and can not begin to stream before.
     pub async fn configure_primary(&self, host: &EngineHost) -> Result<(), EngineError> {
         let action = "configure";
         within(COMMAND_LIMIT, &host.instance, action, async {
-            let mut session = self.first_session(host).await?;
+            let mut session = self.session_once_started(host).await?;
             let fail = sql_error(&host.instance, action);
             let major = self.major().await?;
             let roles = names(&mut session, "SELECT rolname FROM pg_roles")
@@ -46,6 +54,19 @@ impl Postgres {
             Ok(())
         })
         .await
+    }
+
+    /// The first session of a server that was started a moment ago: as long as it may yet begin to listen, its refusal is none.
+    async fn session_once_started(&self, host: &EngineHost) -> Result<Session, EngineError> {
+        let deadline = Instant::now() + STARTING_LIMIT;
+        loop {
+            match self.first_session(host).await {
+                Err(error) if starting(&error) && Instant::now() < deadline => {
+                    tokio::time::sleep(STARTING_PAUSE).await;
+                }
+                result => return result,
+            }
+        }
     }
 
     /// A session with the stack's password, or with the golden cluster's on a server that has not got it yet.
@@ -118,6 +139,17 @@ fn role_statements(
     }));
     statements.push("COMMIT".to_owned());
     statements.join(";\n")
+}
+
+/// Whether a server turns clients away only because it has just been started.
+fn starting(error: &EngineError) -> bool {
+    if let EngineError::Unreachable { cause, .. } = error {
+        return cause.kind() == ErrorKind::ConnectionRefused;
+    }
+    let EngineError::Sql { cause, .. } = error else {
+        return false;
+    };
+    cause.code() == Some(&SqlState::CANNOT_CONNECT_NOW)
 }
 
 #[cfg(test)]
