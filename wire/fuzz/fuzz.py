@@ -285,6 +285,8 @@ def try_operation(service, made, operation, echo, rng):
     except botocore.parsers.ResponseParserError as error:
         received = None
         found.append(f"output: {str(error)[:200]}")
+    except (StopIteration, botocore.exceptions.BotoCoreError) as error:
+        return [f"not sent: {error!r}"]
     understood = echo.understood or {}
     if understood.get("refused") or understood.get("misread"):
         return [f"input: {understood.get('refused') or understood.get('misread')}"]
@@ -354,7 +356,7 @@ def main():
     index = json.loads((folder / "index.json").read_text())
     echo = Echo([options.echo] + ([options.models] if options.models else []))
     started, total, equal, unexpected = time.monotonic(), 0, 0, []
-    other = [f"{name}:{protocol}" for name, service in index.items() for protocol in service["protocols"][1:]]
+    other = [f"{name}:{protocol}" for name, service in index.items() for protocol in service.get("protocols", [])[1:]]
     for service in options.services or sorted(index) + other:
         service, _, protocol = service.partition(":")
         if protocol:

@@ -186,12 +186,11 @@ impl Convention {
 
 fn ec2(violation: &Violation<'_>) -> Fault {
     let (path, value) = (violation.path.query(true), &violation.shown);
-    let message = match &violation.constraint {
-        Constraint::Enum(_) => format!("Invalid value '{value}' for {path}."),
-        constraint => format!(
-            "Value ({value}) for parameter {path} is invalid. {}.",
-            constraint.text()
-        ),
+    let message = if matches!(violation.constraint, Constraint::Enum(_)) {
+        format!("Invalid value '{value}' for {path}.")
+    } else {
+        let text = violation.constraint.text();
+        format!("Value ({value}) for parameter {path} is invalid. {text}.")
     };
     Fault::sender("InvalidParameterValue", message)
 }

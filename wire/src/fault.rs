@@ -27,7 +27,7 @@ pub struct Fault {
     /// Who is to blame.
     pub blame: Blame,
     /// Members of the error shape beyond its message.
-    pub members: Map<String, Value>,
+    pub members: Box<Map<String, Value>>,
 }
 
 impl Fault {
@@ -39,7 +39,7 @@ impl Fault {
             message: message.into(),
             status: 400,
             blame: Blame::Sender,
-            members: Map::new(),
+            members: Box::default(),
         }
     }
 

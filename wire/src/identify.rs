@@ -300,20 +300,17 @@ impl<'a> Finder<'a, '_> {
 
     /// A signed request that says neither target nor action, for a service that has no REST.
     fn unplaced(&self, scope: &str) -> Box<Refusal> {
-        for service in self
-            .catalog
-            .services()
-            .filter(|service| service.signing_name() == scope)
-        {
-            let fault = match service.protocols()[0] {
-                Protocol::Query | Protocol::Ec2 => Fault::sender("MissingAction", "Missing Action"),
-                Protocol::Json | Protocol::RestJson | Protocol::RestXml | Protocol::Cbor => {
-                    Fault::sender("UnknownOperationException", "").status(404)
-                }
-            };
-            return refuse(fault, service.protocols()[0], Some(service));
-        }
-        refuse(unserved(scope), Protocol::RestXml, None)
+        let mut services = self.catalog.services();
+        let Some(service) = services.find(|service| service.signing_name() == scope) else {
+            return refuse(unserved(scope), Protocol::RestXml, None);
+        };
+        let fault = match service.protocols()[0] {
+            Protocol::Query | Protocol::Ec2 => Fault::sender("MissingAction", "Missing Action"),
+            Protocol::Json | Protocol::RestJson | Protocol::RestXml | Protocol::Cbor => {
+                Fault::sender("UnknownOperationException", "").status(404)
+            }
+        };
+        refuse(fault, service.protocols()[0], Some(service))
     }
 
     fn with(&self, protocol: Protocol) -> Vec<&'a Service> {

@@ -76,6 +76,13 @@ pub(crate) enum TimeFormat {
     Unix,
 }
 
+impl TimeFormat {
+    /// This one, or another where the model does not say.
+    pub(crate) fn or(self, default: Self) -> Self {
+        if self == Self::Default { default } else { self }
+    }
+}
+
 const FLATTENED: u8 = 1;
 const REQUIRED: u8 = 2;
 const ATTRIBUTE: u8 = 4;

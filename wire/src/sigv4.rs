@@ -181,7 +181,7 @@ impl Refusal {
                 Fault::sender("AuthFailure", text).status(401)
             }
             Self::Expired(_) => Fault::sender("RequestExpired", "Request has expired."),
-            other => other.query(),
+            other @ (Self::Unsigned | Self::Incomplete(_) | Self::Mismatch(_)) => other.query(),
         }
     }
 

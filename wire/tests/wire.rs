@@ -13,17 +13,17 @@ mod signatures;
 #[path = "wire/validation.rs"]
 mod validation;
 
-use wire::{Call, Catalog, Fault, Refusal, Request, identify};
+use wire::{Call, Catalog, Refusal, Request, identify};
 
 /// A request with owned headers, to be made in one expression.
-pub struct Sent<'a> {
+pub(crate) struct Sent<'a> {
     method: &'a str,
     uri: &'a str,
     headers: Vec<(&'a str, &'a [u8])>,
     body: &'a [u8],
 }
 
-pub fn post<'a>(uri: &'a str, body: &'a (impl AsRef<[u8]> + ?Sized)) -> Sent<'a> {
+pub(crate) fn post<'a>(uri: &'a str, body: &'a (impl AsRef<[u8]> + ?Sized)) -> Sent<'a> {
     Sent {
         method: "POST",
         uri,
@@ -32,7 +32,7 @@ pub fn post<'a>(uri: &'a str, body: &'a (impl AsRef<[u8]> + ?Sized)) -> Sent<'a>
     }
 }
 
-pub fn get(uri: &str) -> Sent<'_> {
+pub(crate) fn get(uri: &str) -> Sent<'_> {
     Sent {
         method: "GET",
         ..post(uri, b"")
@@ -40,7 +40,7 @@ pub fn get(uri: &str) -> Sent<'_> {
 }
 
 /// A form for the service with this signing name.
-pub fn form<'a>(scope: &'a str, body: &'a (impl AsRef<[u8]> + ?Sized)) -> Sent<'a> {
+pub(crate) fn form<'a>(scope: &'a str, body: &'a (impl AsRef<[u8]> + ?Sized)) -> Sent<'a> {
     post("/", body)
         .header(
             "content-type",
@@ -49,26 +49,26 @@ pub fn form<'a>(scope: &'a str, body: &'a (impl AsRef<[u8]> + ?Sized)) -> Sent<'
         .scope(scope)
 }
 
-pub fn json<'a>(target: &'a str, body: &'a (impl AsRef<[u8]> + ?Sized)) -> Sent<'a> {
+pub(crate) fn json<'a>(target: &'a str, body: &'a (impl AsRef<[u8]> + ?Sized)) -> Sent<'a> {
     post("/", body)
         .header("content-type", "application/x-amz-json-1.1")
         .header("x-amz-target", target)
 }
 
-pub fn cbor<'a>(operation: &'a str, body: &'a (impl AsRef<[u8]> + ?Sized)) -> Sent<'a> {
+pub(crate) fn cbor<'a>(operation: &'a str, body: &'a (impl AsRef<[u8]> + ?Sized)) -> Sent<'a> {
     post(operation, body)
         .header("content-type", "application/cbor")
         .header("smithy-protocol", "rpc-v2-cbor")
 }
 
 impl<'a> Sent<'a> {
-    pub fn header(mut self, name: &'a str, value: &'a str) -> Self {
+    pub(crate) fn header(mut self, name: &'a str, value: &'a str) -> Self {
         self.headers.push((name, value.as_bytes()));
         self
     }
 
     /// With an unverified signature for a service.
-    pub fn scope(self, service: &str) -> Self {
+    pub(crate) fn scope(self, service: &str) -> Self {
         let credential = format!(
             "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260131/eu-west-1/{service}/aws4_request, SignedHeaders=host, Signature=00"
         );
@@ -76,7 +76,7 @@ impl<'a> Sent<'a> {
         self.header("authorization", Box::leak(credential.into_boxed_str()))
     }
 
-    pub fn request(&self) -> Request<'_> {
+    pub(crate) fn request(&self) -> Request<'_> {
         Request {
             method: self.method,
             uri: self.uri,
@@ -85,16 +85,16 @@ impl<'a> Sent<'a> {
         }
     }
 
-    pub fn call(&self) -> Call<'_> {
+    pub(crate) fn call(&self) -> Call<'_> {
         identify(Catalog::standard(), self.request()).expect("the request is a call")
     }
 
-    pub fn refusal(&self) -> Refusal {
+    pub(crate) fn refusal(&self) -> Refusal {
         *identify(Catalog::standard(), self.request()).expect_err("the request is no call")
     }
 
     /// `service.operation over Protocol`.
-    pub fn found(&self) -> String {
+    pub(crate) fn found(&self) -> String {
         let call = self.call();
         format!(
             "{}.{} over {:?}",
@@ -104,12 +104,8 @@ impl<'a> Sent<'a> {
         )
     }
 
-    pub fn fault(&self) -> Fault {
-        self.call().input().expect_err("the input is refused")
-    }
-
     /// `status code: message` of the refusal, wherever it comes from.
-    pub fn refused(&self) -> String {
+    pub(crate) fn refused(&self) -> String {
         let fault = match identify(Catalog::standard(), self.request()) {
             Ok(call) => call.input().expect_err("the input is refused"),
             Err(refusal) => refusal.fault,

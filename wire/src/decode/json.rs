@@ -9,10 +9,11 @@ use crate::path::{Path, Step};
 use crate::time;
 
 pub(super) fn read(input: Field<'_>, body: &[u8]) -> Result<Value, Misread> {
-    match parse(body)? {
-        Value::Object(members) => Walk::default().structure(input.shape(), members),
-        other => Err(Walk::default().unexpected(input, &other)),
+    let value = parse(body)?;
+    if !value.is_object() {
+        return Err(Walk::default().unexpected(input, &value));
     }
+    Walk::default().value(input, value)
 }
 
 /// The value of one field, for REST payloads.

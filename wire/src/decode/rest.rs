@@ -53,15 +53,18 @@ fn body(
     members: &mut Map<String, Value>,
 ) -> Result<(), Misread> {
     if let Some(payload) = input.shape().payload() {
-        let value = match payload.kind() {
-            Kind::Blob if !body.is_empty() => Value::from(BASE64_STANDARD.encode(body)),
-            Kind::String if !body.is_empty() => {
-                let text = std::str::from_utf8(body);
-                Value::from(text.map_err(|_| Misread::Syntax("Invalid UTF-8".to_owned()))?)
-            }
-            _ if body.is_empty() => return Ok(()),
-            _ if is_xml => xml::read(payload, body)?,
-            _ => json::read_field(payload, body)?,
+        if body.is_empty() {
+            return Ok(());
+        }
+        let value = if payload.kind() == Kind::Blob {
+            Value::from(BASE64_STANDARD.encode(body))
+        } else if payload.kind() == Kind::String {
+            let text = std::str::from_utf8(body);
+            Value::from(text.map_err(|_| Misread::Syntax("Invalid UTF-8".to_owned()))?)
+        } else if is_xml {
+            xml::read(payload, body)?
+        } else {
+            json::read_field(payload, body)?
         };
         members.insert(payload.name().to_owned(), value);
         return Ok(());
@@ -133,7 +136,16 @@ fn from_query(
             }
             Ok((!entries.is_empty()).then_some(Value::Object(entries)))
         }
-        _ => given()
+        Kind::Structure
+        | Kind::String
+        | Kind::Blob
+        | Kind::Boolean
+        | Kind::Integer
+        | Kind::Long
+        | Kind::Float
+        | Kind::Double
+        | Kind::Timestamp
+        | Kind::Document => given()
             .next()
             .map(|(_, value)| from_text(member, value))
             .transpose(),

@@ -23,10 +23,7 @@ pub(super) fn read(field: Field<'_>, body: &[u8]) -> Result<Value, Misread> {
     };
     let document = Document::parse_with_options(text, options)
         .map_err(|error| Misread::Syntax(format!("The XML is not well-formed: {error}")))?;
-    match field.kind() {
-        Kind::Structure => structure(field.shape(), document.root_element()),
-        _ => value(field, document.root_element()),
-    }
+    value(field, document.root_element())
 }
 
 /// The deepest nesting that a text can have as XML: start tags less end tags, comments and the like counted as nothing.
@@ -102,13 +99,15 @@ fn structure(shape: Shape<'_>, node: Node<'_, '_>) -> Result<Value, Misread> {
         if found.peek().is_none() {
             continue;
         }
-        let read = match member.kind() {
-            Kind::List if member.is_flattened() => list(member.shape().element(), found)?,
-            Kind::Map if member.is_flattened() => map(member, found)?,
-            _ => match found.next() {
-                Some(child) => value(member, child)?,
-                None => continue,
-            },
+        let flattened = member.is_flattened();
+        let read = if flattened && member.kind() == Kind::List {
+            list(member.shape().element(), found)?
+        } else if flattened && member.kind() == Kind::Map {
+            map(member, found)?
+        } else if let Some(child) = found.next() {
+            value(member, child)?
+        } else {
+            continue;
         };
         members.insert(member.name().to_owned(), read);
     }

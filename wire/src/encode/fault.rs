@@ -27,6 +27,15 @@ pub(super) fn response(
         Protocol::Json | Protocol::RestJson => json(service, protocol, shape, fault, request_id),
         Protocol::Cbor => rpc(shape, fault, request_id),
     };
+    if let Some(shape) =
+        shape.filter(|_| matches!(protocol, Protocol::RestJson | Protocol::RestXml))
+    {
+        for member in shape.members() {
+            if let Some(value) = fault.members.get(member.name()) {
+                rest::outside_body(member, value, &mut response);
+            }
+        }
+    }
     let retired = matches!(protocol, Protocol::Json | Protocol::Cbor);
     if retired && service.is_some_and(Service::is_query_compatible) {
         let value = format!("{};{}", fault.code, blame(fault));

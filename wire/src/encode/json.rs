@@ -97,7 +97,9 @@ fn timestamp(field: Field<'_>, value: &Value, out: &mut Vec<u8>) {
         TimeFormat::Default | TimeFormat::Unix => {
             time::milliseconds(value).map(|milliseconds| time::number(milliseconds).to_string())
         }
-        format => time::write(value, format).map(|text| format!("\"{text}\"")),
+        format @ (TimeFormat::Iso8601 | TimeFormat::Rfc822) => {
+            time::write(value, format).map(|text| format!("\"{text}\""))
+        }
     };
     out.extend_from_slice(written.as_deref().unwrap_or("null").as_bytes());
 }

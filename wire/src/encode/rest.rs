@@ -79,7 +79,8 @@ fn payload_body(payload: Field<'_>, value: &Value, is_xml: bool) -> Vec<u8> {
     }
 }
 
-fn outside_body(member: Field<'_>, value: &Value, response: &mut Response) {
+/// Writes a member that does not travel in the body.
+pub(super) fn outside_body(member: Field<'_>, value: &Value, response: &mut Response) {
     match (member.place(), value) {
         (Place::Header, value) => {
             if let Some(text) = header(member, value) {
@@ -135,10 +136,7 @@ fn header(field: Field<'_>, value: &Value) -> Option<String> {
             quoted.collect::<Vec<_>>().join(",")
         }
         (Kind::Timestamp, value) => {
-            let format = match field.time() {
-                TimeFormat::Default => TimeFormat::Rfc822,
-                given => given,
-            };
+            let format = field.time().or(TimeFormat::Rfc822);
             time::write(value, format)?
         }
         (_, Value::String(text)) => text.clone(),

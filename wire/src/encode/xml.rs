@@ -140,10 +140,7 @@ impl Writer {
         match value {
             Value::String(text) => self.text(text),
             value if field.kind() == Kind::Timestamp => {
-                let format = match field.time() {
-                    TimeFormat::Default => TimeFormat::Iso8601,
-                    given => given,
-                };
+                let format = field.time().or(TimeFormat::Iso8601);
                 self.out
                     .push_str(&time::write(value, format).unwrap_or_default());
             }

@@ -57,11 +57,29 @@ fn compile(source: &str) -> Option<Regex> {
     for (java, ours) in SURROGATES {
         translated = translated.replace(java, ours);
     }
+    let translated = ascii_classes(&translated);
     RegexBuilder::new(&format!(r"\A(?:{translated})\z"))
         .size_limit(COMPILED_MAX)
         .dfa_size_limit(COMPILED_MAX)
         .build()
         .ok()
+}
+
+/// Java's `\d`, `\w` and `\s` are ASCII only, inside brackets and outside.
+fn ascii_classes(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut characters = source.chars();
+    while let Some(character) = characters.next() {
+        let escaped = (character == '\\').then(|| characters.next()).flatten();
+        match escaped {
+            Some('d') => out.push_str("[0-9]"),
+            Some('w') => out.push_str("[0-9A-Za-z_]"),
+            Some('s') => out.push_str(r"[ \t\n\x0B\f\r]"),
+            Some(other) => out.extend([character, other]),
+            None => out.push(character),
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -81,6 +99,13 @@ mod tests {
         let pattern = Pattern::new("aws|ec2");
         assert!(pattern.matches("aws"));
         assert!(!pattern.matches("awsx"));
+    }
+
+    #[test]
+    fn digits_and_words_are_ascii() {
+        assert!(Pattern::new(r"\d{2}[\w.-]+\.").matches("12a-b."));
+        assert!(!Pattern::new(r"\d{2}").matches("\u{661}\u{662}"));
+        assert!(Pattern::new(r"a\\d").matches(r"a\d"));
     }
 
     #[test]

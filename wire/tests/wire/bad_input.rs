@@ -235,7 +235,11 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// The beginnings of maps with a member of the operation.
-const BEGINNINGS: &[&[u8]] = &[b"\xa1\x6aMetricData", b"\xbf\x69Namespace", b"\xa1\x69Dashboard"];
+const BEGINNINGS: &[&[u8]] = &[
+    b"\xa1\x6aMetricData",
+    b"\xbf\x69Namespace",
+    b"\xa1\x69Dashboard",
+];
 
 proptest! {
     #[test]
