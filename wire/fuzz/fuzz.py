@@ -312,7 +312,21 @@ def try_operation(service, made, operation, echo, rng):
         differs = difference(plain(as_received(operation, output)), plain(received))
         if differs:
             found.append(f"output{differs}")
-    return found + try_error(made, model, given, echo, rng)
+    return found + try_presigned(made, model, given, echo, rng) + try_error(made, model, given, echo, rng)
+
+
+def try_presigned(made, model, given, echo, rng):
+    """Of some operations, the same call as a presigned URL."""
+    speaks_forms = made.meta.service_model.resolved_protocol in ("query", "ec2")
+    if rng.random() > 0.1 or model.auth_type == "none" or not (speaks_forms or model.http["method"] == "GET"):
+        return []
+    method = next(name for name, api in made.meta.method_to_api_mapping.items() if api == model.name)
+    url = made.generate_presigned_url(method, given, ExpiresIn=600, HttpMethod="GET")
+    echo.send(botocore.awsrequest.AWSRequest("GET", url).prepare())
+    understood = echo.understood
+    if (understood.get("operation"), understood.get("signed")) != (model.name, "yes"):
+        return [f"presigned: {str(understood)[:300]}"]
+    return []
 
 
 def try_error(made, model, given, echo, rng):
