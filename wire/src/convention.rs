@@ -3,7 +3,7 @@
 //!
 //! Sources: EC2 User Guide, "Error codes for the Amazon EC2 API" (MissingParameter, InvalidParameterValue, UnknownParameter,
 //! NoSuchVersion, RequestLimitExceeded); the "Common errors" page of each service's API reference; texts as clients quote them in
-//! their trackers: "1 validation error detected: Value '[GET]' at 'cors.allowMethods' failed to satisfy constraint: ..." (Lambda),
+//! their trackers: "1 validation error detected: Value `[GET]` at 'cors.allowMethods' failed to satisfy constraint: ..." (Lambda),
 //! "Could not find operation X for version Y" (IAM, SES), "The parameter instanceId is not recognized" (EC2),
 //! "STRING_VALUE cannot be converted to Integer" (DynamoDB), "Unexpected list element termination" (CloudFront, Elastic Load Balancing).
 
