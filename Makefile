@@ -29,7 +29,7 @@ soak: build ## Random fault schedules by the thousand, in virtual time.
 	$(LOCALAWS) rehearse topologies/tier-10k.yaml --seeds $(or $(SEEDS),10000)
 
 fuzz: setup ## Property tests with many more cases than `make test` takes.
-	PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked -p topologies -p chaos -p proxies
+	PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked -p topologies -p chaos -p proxies -p wire
 
 clean:
 	$(CARGO) clean

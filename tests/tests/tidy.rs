@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Who may depend on whom: `topologies <- proxies, chaos, docker <- daemon <- tests`, never sideways.
+/// Who may depend on whom: `topologies <- proxies, chaos, docker <- daemon <- tests`, `wire <- daemon`, never sideways.
 const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("topologies", &[]),
     ("proxies", &["topologies"]),
     ("chaos", &["topologies"]),
     ("docker", &["topologies"]),
-    ("daemon", &["topologies", "proxies", "chaos", "docker"]),
+    ("wire", &[]),
+    (
+        "daemon",
+        &["topologies", "proxies", "chaos", "docker", "wire"],
+    ),
     (
         "tests",
         &["topologies", "proxies", "chaos", "docker", "daemon"],
@@ -26,12 +30,15 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("redis", &["daemon", "examples/storefront"]),
     ("hickory-proto", &["proxies"]),
     ("hickory-server", &["proxies"]),
+    ("roxmltree", &["wire"]),
+    ("regex", &["wire"]),
 ];
 
 /// Sources that decide and must not act: no clock, no randomness but a seed, no socket, no file, no task.
 const PURE: &[&str] = &[
     "topologies/src",
     "chaos/src",
+    "wire/src",
     "daemon/src/control.rs",
     "daemon/src/control",
     "daemon/src/routes.rs",
