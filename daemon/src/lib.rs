@@ -2,7 +2,7 @@
 //!
 //! - [`control`]: pure machines that decide; [`simulator`]: their world in virtual time
 //! - [`launch`]: starts and ends the parts of a stack; [`driver`]: the only owner of control; [`routes`]: what the world means for the
-//!   data plane; [`ready`]: waits until a stack serves
+//!   data plane
 //! - [`effects`]: performs one action; [`engines`]: PostgreSQL and Redis; [`apps`]: the user's programs; [`secrets`]: their passwords
 //! - [`prober`]: how control learns; [`faults`], [`harm`]: what chaos does beside it; [`hosts`]: names without a resolver
 //! - [`runtime`]: instances as local processes; [`shim`]: what starts one

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use regex::{Regex, RegexBuilder};
 
 /// Bytes that a compiled pattern may take. A pattern that needs more (`[\p{L}...]{1,2048}` can take megabytes) is not checked.
-const COMPILED_MAX: usize = 128 * 1024;
+const COMPILED_MAX: usize = 1024 * 1024;
 
 /// Ranges that Java writes as pairs of surrogates, and how a pattern over characters says them.
 const SURROGATES: &[(&str, &str)] = &[
