@@ -38,6 +38,7 @@ pub struct Record {
     /// The runtime that was chosen; none before the choice.
     pub runtime: Option<RuntimeKind>,
     /// Every runtime that may have started something of it.
+    #[serde(default)]
     pub runtimes: Vec<RuntimeKind>,
     /// The timing profile asked for on the command line.
     pub timing: Option<String>,
