@@ -103,7 +103,7 @@ pub async fn run(
     rig: &dyn Rig,
     tell: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<History, DrillError> {
-    let before = rig.events(0).await.map_err(DrillError::Stack)?;
+    let before = steady(drill.settle, place, rig, tell).await?;
     let presence = presence(&place.plan, &before);
     let bound = drill
         .bind(&place.plan, &presence)
@@ -119,8 +119,27 @@ pub async fn run(
     if outcome.is_err() {
         // The failure that ended the drill says more than one of the heal.
         let _healed = rig.heal(None).await;
+        let (drill, verdict) = (drill.name.clone(), "unknown".to_owned());
+        note(rig, EventKind::DrillEnded { drill, verdict }).await;
     }
     outcome
+}
+
+/// The timeline once nothing is under way that nobody's fault explains: the stack may just be recovering from what was before. A
+/// stack that somebody broke, or that does not recover in time, is taken as it is.
+async fn steady(
+    limit: Duration,
+    place: &Place,
+    rig: &dyn Rig,
+    tell: &(dyn Fn(&str) + Send + Sync),
+) -> Result<Vec<Event>, DrillError> {
+    let events = rig.events(0).await.map_err(DrillError::Stack)?;
+    let world = fold(&place.plan, &events);
+    if whole(&world) || !world.faults.is_empty() {
+        return Ok(events);
+    }
+    tell("waiting until the stack is whole");
+    settle(limit, place, rig).await
 }
 
 async fn perform(
@@ -315,14 +334,14 @@ async fn settle(limit: Duration, place: &Place, rig: &dyn Rig) -> Result<Vec<Eve
 }
 
 fn whole(world: &World) -> bool {
-    let databases = world
-        .databases
-        .values()
-        .all(|db| db.standby.as_ref().is_none_or(|standby| standby.in_sync));
+    // Until it is promoted, the standby of a failover still counts as one in sync.
+    let databases = world.databases.values().all(|db| {
+        db.failover_to.is_none() && db.standby.as_ref().is_none_or(|standby| standby.in_sync)
+    });
     let caches = world
         .caches
         .values()
-        .all(|cache| cache.status == ReplicationGroupStatus::Available);
+        .all(|cache| !cache.failing_over && cache.status == ReplicationGroupStatus::Available);
     databases && caches
 }
 

@@ -52,14 +52,7 @@ pub async fn http(
 
 /// Connects to `target` from `from` and closes again; with an unspecified `from`, from where the kernel chooses.
 pub async fn tcp(from: Ipv4Addr, target: SocketAddrV4, timeout: Duration) -> ProbeOutcome {
-    let connected = async {
-        let socket = begin(from, target)?;
-        match socket.peer_addr() {
-            Ok(_) => {}
-            Err(_) => drop(established(socket).await?),
-        }
-        Ok(ProbeOutcome::Connected)
-    };
+    let connected = async { connected(begin(from, target)?).await };
     within(timeout, connected).await
 }
 
@@ -68,11 +61,7 @@ pub async fn knock(from: Ipv4Addr, target: SocketAddrV4, timeout: Duration) -> P
     let knocked = async {
         let socket = begin(from, target)?;
         socket.set_linger(Some(Duration::ZERO))?;
-        match socket.peer_addr() {
-            Ok(_) => {}
-            Err(_) => drop(established(socket).await?),
-        }
-        Ok(ProbeOutcome::Connected)
+        connected(socket).await
     };
     within(timeout, knocked).await
 }
@@ -99,6 +88,19 @@ fn begin(from: Ipv4Addr, target: SocketAddrV4) -> io::Result<Socket> {
     match socket.connect(&target.into()) {
         Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => Err(error),
         Ok(()) | Err(_) => Ok(socket),
+    }
+}
+
+/// Waits until the connection is set up, and lets go of it.
+async fn connected(socket: Socket) -> io::Result<ProbeOutcome> {
+    if socket.peer_addr().is_ok() {
+        return Ok(ProbeOutcome::Connected);
+    }
+    match established(socket).await {
+        Ok(_) => Ok(ProbeOutcome::Connected),
+        // A handshake is refused, only a connection is reset: this one stood, and was over before anybody looked.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(ProbeOutcome::Connected),
+        Err(error) => Err(error),
     }
 }
 

@@ -180,6 +180,11 @@ mod tests {
             .env("LOCALAWS_STACK_DIR", &traces.directory)
             .spawn()
             .expect("there is sleep");
+        // For a moment a new program has neither environment nor command line.
+        while said(&process.id().to_string(), "cmdline").is_empty() {
+            assert_eq!(process.try_wait().expect("it is our child"), None);
+            std::thread::yield_now();
+        }
         let left = traces.anything();
         process.kill().expect("it is our child");
         process.wait().expect("it is our child");

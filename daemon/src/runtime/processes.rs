@@ -119,11 +119,13 @@ struct Process {
 }
 
 impl Process {
+    fn environment(&self) -> &[u8] {
+        let pid = self.stat.identity.pid;
+        self.environment.get_or_init(|| said(pid, "environ"))
+    }
+
     fn carries(&self, name: &str, value: Option<&str>) -> bool {
-        let environment = self
-            .environment
-            .get_or_init(|| environment(self.stat.identity.pid));
-        has_variable(environment, name, value)
+        has_variable(self.environment(), name, value)
     }
 }
 
@@ -173,6 +175,19 @@ impl Snapshot {
             .filter_map(|pid| self.processes.get(pid))
             .map(|process| process.stat.identity)
             .collect()
+    }
+
+    /// Whether somebody is just becoming another program: for that moment a process has no environment and no command line, and
+    /// nobody can tell whose it is. What started before `since` is not asked.
+    pub(super) fn undecided(&self, since: Option<u64>) -> bool {
+        self.processes.values().any(|process| {
+            let stat = &process.stat;
+            since.is_none_or(|since| stat.identity.started >= since)
+                && !stat.is_kernel()
+                && process.environment().is_empty()
+                && said(stat.identity.pid, "cmdline").is_empty()
+                && stat.identity.runs()
+        })
     }
 
     /// Everything that carries the mark of the stack in `stack`, whoever it belongs to.
@@ -232,9 +247,9 @@ impl Snapshot {
     }
 }
 
-/// Empty if it may not be read: then the process is another user's and not of ours.
-fn environment(pid: i32) -> Vec<u8> {
-    fs::read(format!("/proc/{pid}/environ")).unwrap_or_default()
+/// A file that a process has in `/proc`. Empty if it may not be read: then the process is another user's and not of ours.
+fn said(pid: i32, file: &str) -> Vec<u8> {
+    fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default()
 }
 
 fn has_variable(environment: &[u8], name: &str, value: Option<&str>) -> bool {
@@ -262,6 +277,12 @@ struct Stat {
 }
 
 impl Stat {
+    /// The kernel's own threads descend from `kthreadd`, which has the pid 2 in the first space of pids and is seen in no other.
+    fn is_kernel(&self) -> bool {
+        const KTHREADD: i32 = 2;
+        self.session == 0 && (self.identity.pid == KTHREADD || self.parent == KTHREADD)
+    }
+
     fn of(pid: i32) -> Option<Self> {
         // Not `read_to_string`: a process may give itself a name that is no UTF-8.
         let bytes = fs::read(format!("/proc/{pid}/stat")).ok()?;

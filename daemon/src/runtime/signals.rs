@@ -16,6 +16,11 @@ use super::processes::{Body, Identity, Snapshot};
 const KILL_WAIT_MAX: Duration = Duration::from_secs(20);
 /// How long a signal may take to be acted on before processes are counted again.
 const SIGNAL_WAIT_MAX: Duration = Duration::from_millis(200);
+/// How long somebody is waited for who is just becoming another program, and may be of ours: the moment lasts for microseconds,
+/// unless the machine has no time for it.
+const UNDECIDED_WAIT_MAX: Duration = Duration::from_secs(1);
+/// Between two looks at processes.
+const LOOK: Duration = Duration::from_millis(1);
 /// How often processes are counted again at most; a program that starts new ones faster than they are stopped is hopeless.
 const ROUNDS_MAX: usize = 1000;
 
@@ -23,7 +28,8 @@ const ROUNDS_MAX: usize = 1000;
 pub(super) fn kill(bodies: &[Body]) -> io::Result<()> {
     let leaders: BTreeSet<Identity> = bodies.iter().map(|body| body.leader).collect();
     stop(&leaders)?;
-    kill_found(|snapshot| {
+    let first = leaders.iter().map(|leader| leader.started).min();
+    kill_found(first, |snapshot| {
         bodies
             .iter()
             .flat_map(|body| snapshot.members(body))
@@ -33,7 +39,7 @@ pub(super) fn kill(bodies: &[Body]) -> io::Result<()> {
 
 /// Kills everything that carries the mark of the stack in directory `stack`.
 pub(super) fn kill_marked(stack: &str) -> io::Result<()> {
-    kill_found(|snapshot| snapshot.marked(stack))
+    kill_found(None, |snapshot| snapshot.marked(stack))
 }
 
 /// Stops all processes of `body`.
@@ -77,12 +83,21 @@ pub(super) enum Whom {
     All,
 }
 
-fn kill_found(find: impl Fn(&Snapshot) -> BTreeSet<Identity>) -> io::Result<()> {
+/// Kills whom `find` finds, until nobody is left. None of them started before `first`.
+fn kill_found(
+    first: Option<u64>,
+    find: impl Fn(&Snapshot) -> BTreeSet<Identity>,
+) -> io::Result<()> {
     let started = Instant::now();
     loop {
-        let members = find(&Snapshot::take()?);
+        let snapshot = Snapshot::take()?;
+        let members = find(&snapshot);
         if members.is_empty() {
-            return Ok(());
+            if started.elapsed() > UNDECIDED_WAIT_MAX || !snapshot.undecided(first) {
+                return Ok(());
+            }
+            thread::sleep(LOOK);
+            continue;
         }
         if started.elapsed() > KILL_WAIT_MAX {
             return Err(io::Error::new(
@@ -106,7 +121,7 @@ fn stop(members: &BTreeSet<Identity>) -> io::Result<()> {
 fn wait_while(members: &BTreeSet<Identity>, so: impl Fn(&Identity) -> bool) {
     let started = Instant::now();
     while members.iter().any(&so) && started.elapsed() < SIGNAL_WAIT_MAX {
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(LOOK);
     }
 }
 
