@@ -287,7 +287,7 @@ fn targets_lost<'a>(
 ) -> impl Iterator<Item = Consequence> + 'a {
     plan.topology.target_groups.iter().filter_map(move |group| {
         let up: Vec<&Instance> = plan
-            .service_instances(&group.service)
+            .targets(group)
             .filter(|instance| !presence.down.contains(&instance.id))
             .collect();
         let lost: Vec<InstanceId> = up

@@ -9,12 +9,19 @@ use topologies::address::{HostAddress, Slot, ZoneNumber};
 use topologies::id::ZoneId;
 use topologies::plan::{Endpoint, EndpointKind, Instance, InstanceKind, LoadBalancerNode, Plan};
 use topologies::topology::{
-    AccountNames, DbInstance, EngineDirectories, Protocol, ReadReplica, Region, TargetGroup,
-    TargetHealthCheck, Timing, Topology, Zone,
+    AccountNames, DbInstance, EngineDirectories, Member, Protocol, ReadReplica, Region,
+    TargetGroup, TargetHealthCheck, Timing, Topology, Zone,
 };
 
 pub(crate) fn zone(letter: &str) -> ZoneId {
     ZoneId::from(format!("ap-northeast-2{letter}"))
+}
+
+fn member(id: &str, letter: &str) -> Member {
+    Member {
+        id: id.into(),
+        zone: zone(letter),
+    }
 }
 
 pub(crate) fn plan() -> Plan {
@@ -141,7 +148,7 @@ fn topology() -> Topology {
             id: "web".into(),
             protocol: Protocol::Http,
             port: 80,
-            service: "web".into(),
+            targets: ["web-1", "web-2", "web-3"].map(Into::into).to_vec(),
             health_check: TargetHealthCheck {
                 protocol: Protocol::Http,
                 path: "/health".to_owned(),
@@ -159,8 +166,7 @@ fn topology() -> Topology {
             id: "orders".into(),
             region: "ap-northeast-2".into(),
             engine_version: None,
-            availability_zone: zone("a"),
-            secondary_availability_zone: Some(zone("b")),
+            hosts: vec![member("orders-1", "a"), member("orders-2", "b")],
             port: 5432,
             db_name: "shop".to_owned(),
             master_username: "shop".to_owned(),

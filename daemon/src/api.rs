@@ -78,7 +78,7 @@ pub enum Exposure {
 
 /// The API as a service for connections from `exposure`.
 pub fn router(api: Api, exposure: Exposure) -> Router {
-    let suffix = api.stack.plan.topology.suffix.clone();
+    let suffix = api.stack.plan().topology.suffix.clone();
     let ours = Router::new()
         .route("/status", get(status))
         .route("/endpoints", get(endpoints))
@@ -125,7 +125,7 @@ async fn endpoints(State(api): State<Api>) -> Json<views::EndpointsView> {
 }
 
 async fn plan(State(api): State<Api>) -> Json<views::PlanView> {
-    Json(views::plan(&api.stack.plan))
+    Json(views::plan(&api.stack.plan()))
 }
 
 #[derive(Debug, Deserialize)]
@@ -162,8 +162,8 @@ async fn logs(
 ) -> Result<Response, ApiError> {
     let Query(query) = query?;
     let id = InstanceId::from(instance);
-    if api.stack.plan.instance(&id).is_none() {
-        return Err(names::no_instance(&api.stack.plan, id.as_str()));
+    if api.stack.plan().instance(&id).is_none() {
+        return Err(names::no_instance(&api.stack.plan(), id.as_str()));
     }
     let lines = api.stack.runtime.logs(&id, query.follow);
     let ended = api.ending.cancelled_owned();

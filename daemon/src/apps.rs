@@ -3,22 +3,17 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use proxies::Ports;
 use topologies::address::resolver;
-use topologies::plan::{Instance, InstanceKind, Plan};
+use topologies::plan::{Instance, InstanceKind};
 use topologies::runtime::{InstancePlan, Resolution, Software};
 
 use crate::engines::files::FileOwner;
-use crate::secrets::Secrets;
+use crate::estate::Estate;
 
 /// Makes plans of application instances.
 pub struct Apps {
-    /// What was planned.
-    pub plan: Arc<Plan>,
-    /// Passwords, for the environment.
-    pub secrets: Arc<Secrets>,
     /// The stack's directory.
     pub directory: PathBuf,
     /// Where the topology file lies: programs given by a relative path are looked up from there.
@@ -36,12 +31,13 @@ impl Apps {
     /// When the instance is no application's, or its directory can not be made.
     pub fn plan(
         &self,
+        estate: &Estate,
         instance: &Instance,
     ) -> Result<InstancePlan, Box<dyn std::error::Error + Send + Sync>> {
         let InstanceKind::App(service) = &instance.kind else {
             return Err(format!("instance `{}` is no application", instance.id).into());
         };
-        let services = &self.plan.topology.services;
+        let services = &estate.plan.topology.services;
         let service = services
             .iter()
             .find(|s| s.id == *service)
@@ -55,12 +51,15 @@ impl Apps {
         let port = self.ports.real(instance.port);
         let directory = self.directory.join("instances").join(instance.id.as_str());
         FileOwner::of_this_process().make_directory(&directory)?;
-        let mut environment: BTreeMap<String, String> =
-            topologies::plan::environment(&self.plan, instance, &self.secrets.for_environment());
+        let mut environment: BTreeMap<String, String> = topologies::plan::environment(
+            &estate.plan,
+            instance,
+            &estate.secrets.for_environment(),
+        );
         environment.insert("PORT".to_owned(), port.to_string());
         environment.insert("HOST".to_owned(), instance.address.engine().to_string());
         let resolution = if self.resolver_on_53 {
-            Resolution::Nameserver(resolver(self.plan.slot, instance.address.zone))
+            Resolution::Nameserver(resolver(estate.plan.slot, instance.address.zone))
         } else {
             Resolution::HostsFile(crate::hosts::path(&self.directory, instance.address.zone))
         };

@@ -15,6 +15,7 @@ mod host;
 pub mod liveness;
 pub mod probe;
 mod readiness;
+pub mod removal;
 pub mod replica;
 pub mod targets;
 
@@ -36,6 +37,7 @@ use cache::CacheMachine;
 use database::DatabaseMachine;
 use desk::Trays;
 use probe::Probe;
+use removal::RemovalMachine;
 use replica::ReplicaMachine;
 use targets::TargetsMachine;
 
@@ -56,13 +58,13 @@ pub enum Stimulus {
 
 /// The control plane of one stack.
 pub struct Control {
-    plan: Arc<Plan>,
     trays: Trays,
     databases: Vec<DatabaseMachine>,
     replicas: Vec<ReplicaMachine>,
     caches: Vec<CacheMachine>,
     apps: AppsMachine,
     targets: TargetsMachine,
+    removal: RemovalMachine,
     /// When it last decided: a deadline that had passed by then has been seen to.
     decided: Time,
 }
@@ -70,39 +72,15 @@ pub struct Control {
 impl Control {
     /// The control plane of a stack whose timeline so far is `world`: [`World::new`] for a new stack, the fold of its timeline for
     /// one that is resumed. `seed` draws durations of the timing profile.
-    pub fn new(plan: Arc<Plan>, world: World, seed: u64) -> Self {
-        let threshold = plan.topology.timing.probe_threshold;
-        let topology = &plan.topology;
-        let databases = topology.db_instances.iter().map(|db| {
-            let hosts = plan.db_hosts(&db.id).map(|host| host.id.clone());
-            DatabaseMachine::new(db.id.clone(), hosts, threshold)
-        });
-        let replicas = topology.db_instances.iter().flat_map(|db| {
-            db.read_replicas.iter().filter_map(|replica| {
-                let host = plan.db_hosts(&replica.id).next()?.id.clone();
-                Some(ReplicaMachine::new(
-                    replica.id.clone(),
-                    db.id.clone(),
-                    host,
-                    threshold,
-                ))
-            })
-        });
-        let caches = topology.replication_groups.iter().map(|group| {
-            let nodes = plan.cache_nodes(&group.id).map(|node| node.id.clone());
-            CacheMachine::new(group.id.clone(), nodes, group.automatic_failover, threshold)
-        });
-        let apps = plan
-            .instances
-            .iter()
-            .filter(|i| matches!(i.kind, InstanceKind::App(_)))
-            .map(|i| i.id.clone());
-        Self {
-            databases: databases.collect(),
-            replicas: replicas.collect(),
-            caches: caches.collect(),
-            apps: AppsMachine::new(apps),
+    pub fn new(world: World, seed: u64) -> Self {
+        let plan = Arc::clone(&world.plan);
+        let mut control = Self {
+            databases: Vec::new(),
+            replicas: Vec::new(),
+            caches: Vec::new(),
+            apps: AppsMachine::default(),
             targets: TargetsMachine::default(),
+            removal: RemovalMachine::default(),
             decided: Time::ZERO,
             trays: Trays {
                 world,
@@ -112,8 +90,62 @@ impl Control {
                 rng: ChaCha8Rng::seed_from_u64(seed),
                 bug: None,
             },
-            plan,
+        };
+        control.follow(&plan);
+        control
+    }
+
+    /// Has one machine for each thing that is planned: machines of what is new know nothing, those of what is gone go.
+    fn follow(&mut self, plan: &Plan) {
+        let topology = &plan.topology;
+        let threshold = topology.timing.probe_threshold;
+        self.databases.retain(|machine| {
+            topology
+                .db_instances
+                .iter()
+                .any(|db| db.id == *machine.id())
+        });
+        for db in &topology.db_instances {
+            if !self.databases.iter().any(|machine| *machine.id() == db.id) {
+                let hosts = db.hosts.iter().map(|host| host.id.clone());
+                self.databases
+                    .push(DatabaseMachine::new(db.id.clone(), hosts, threshold));
+            }
         }
+        let replicas = topology.db_instances.iter().flat_map(|db| {
+            let own = db.read_replicas.iter().map(|replica| &replica.id);
+            own.filter_map(|id| Some((id, &db.id, &plan.db_hosts(id).next()?.id)))
+        });
+        let replicas: Vec<_> = replicas.collect();
+        self.replicas.retain(|machine| {
+            let mut planned = replicas.iter();
+            planned.any(|(id, of, _)| machine.replicates(id, of))
+        });
+        for (id, of, host) in replicas {
+            if !self.replicas.iter().any(|it| it.replicates(id, of)) {
+                let machine = ReplicaMachine::new(id.clone(), of.clone(), host.clone(), threshold);
+                self.replicas.push(machine);
+            }
+        }
+        let groups = &topology.replication_groups;
+        self.caches
+            .retain(|machine| groups.iter().any(|group| group.id == *machine.id()));
+        for group in groups {
+            let nodes = plan.cache_nodes(&group.id).map(|node| node.id.clone());
+            match self.caches.iter_mut().find(|it| *it.id() == group.id) {
+                Some(machine) => machine.follow(nodes, group.automatic_failover, threshold),
+                None => self.caches.push(CacheMachine::new(
+                    group.id.clone(),
+                    nodes,
+                    group.automatic_failover,
+                    threshold,
+                )),
+            }
+        }
+        let apps = plan.instances.iter();
+        let apps = apps.filter(|it| matches!(it.kind, InstanceKind::App(_)));
+        self.apps.follow(apps.map(|it| it.id.clone()));
+        self.targets.follow(topology);
     }
 
     /// The same with a deliberate fault in it, for the simulator's tests of itself.
@@ -130,7 +162,7 @@ impl Control {
 
     /// Takes a stimulus in and decides.
     pub fn handle(&mut self, stimulus: Stimulus, now: Time) {
-        let plan = Arc::clone(&self.plan);
+        let mut plan = Arc::clone(&self.trays.world.plan);
         match stimulus {
             Stimulus::Observation(observation) => self.observe(&plan, &observation, now),
             Stimulus::Probe(sent, probe) => self.probed(&plan, sent, &probe, now),
@@ -139,6 +171,12 @@ impl Control {
             Stimulus::Tick => {}
         }
         self.decide(&plan, now);
+        // What was decided, or taken in, may have changed the plan: then it is decided on that.
+        while !Arc::ptr_eq(&plan, &self.trays.world.plan) {
+            plan = Arc::clone(&self.trays.world.plan);
+            self.follow(&plan);
+            self.decide(&plan, now);
+        }
         self.decided = now;
     }
 
@@ -160,6 +198,7 @@ impl Control {
         let all = databases
             .chain(replicas)
             .chain(caches)
+            .chain(self.removal.deadline())
             .chain(self.apps.deadline(self.decided));
         // An order that failed and is no longer wanted leaves its pause behind; it must not wake anybody for ever.
         all.filter(|(at, _)| *at > self.decided).min()
@@ -180,6 +219,7 @@ impl Control {
             cache.decide(desk);
         }
         self.apps.decide(desk);
+        self.removal.decide(desk);
         if readiness::available(desk) && self.apps.all_run(desk) {
             desk.emit(EventKind::StackAvailable);
         }
@@ -269,5 +309,6 @@ impl Control {
             cache.handle_outcome(desk, ticket, outcome);
         }
         self.apps.handle_outcome(desk, ticket, outcome);
+        self.removal.handle_outcome(desk, ticket, outcome);
     }
 }

@@ -30,7 +30,8 @@ use topologies::time::Time;
 use topologies::world::World;
 
 use crate::control::{Control, Stimulus};
-use crate::effects::{Effects, Fence};
+use crate::effects::{Effects, Fence, chain};
+use crate::estate::Estates;
 use crate::faults::FaultFile;
 use crate::harm::{Failures, Harm};
 use crate::log::TimelineWriter;
@@ -67,14 +68,14 @@ impl Clock {
 
 /// What the driver is made of.
 pub struct Driver {
-    /// What was planned.
-    pub plan: Arc<Plan>,
     /// Its clock.
     pub clock: Clock,
     /// What it owns.
     pub control: Control,
     /// Performs orders.
     pub effects: Effects,
+    /// What instances are run with.
+    pub estates: Estates,
     /// Takes snapshots.
     pub data_plane: Arc<DataPlane>,
     /// Where instances run.
@@ -130,13 +131,8 @@ impl Driver {
         let mut state = State {
             published: None,
             fence: std::future::ready(()).boxed().shared(),
-            conditions: self.faults.conditions(&self.plan).network,
-            closed: self
-                .plan
-                .instances
-                .iter()
-                .map(|instance| instance.id.clone())
-                .collect(),
+            conditions: self.faults.conditions(&self.plan()).network,
+            closed: everybody(&self.plan()),
             hosts: self.runtime.watch(),
             truth: self.runtime.ground_truth(),
         };
@@ -203,6 +199,7 @@ impl Driver {
     }
 
     fn handle(&mut self, state: &mut State, stimulus: Stimulus) {
+        let before = self.plan();
         self.control.handle(stimulus, self.clock.now());
         let mut changed = false;
         while let Some(event) = self.control.poll_event() {
@@ -220,6 +217,9 @@ impl Driver {
             // Nobody listens, as often as not.
             let _listeners = self.events.send(Arc::new(event));
         }
+        if !Arc::ptr_eq(&before, &self.control.world().plan) {
+            self.follow(state, &before);
+        }
         if changed || state.published.is_none() {
             self.publish_world(state);
         }
@@ -229,9 +229,29 @@ impl Driver {
         }
     }
 
+    fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.control.world().plan)
+    }
+
+    /// The plan was another `before`: whoever acts on instances goes on with the present one.
+    fn follow(&mut self, state: &mut State, before: &Plan) {
+        let plan = self.plan();
+        if let Err(cause) = self.estates.follow(&plan) {
+            // Its orders fail, and say so in the timeline.
+            tracing::warn!(cause = chain(&cause), "not everything planned can be run");
+        }
+        self.effects.follow(&plan);
+        let (old, new) = (everybody(before), everybody(&plan));
+        state.closed.extend(new.difference(&old).cloned());
+        state.closed.retain(|instance| new.contains(instance));
+        state.conditions = self.faults.conditions(&plan).network;
+        // The driver does not wait.
+        let _applied = self.publish_network(state);
+    }
+
     fn publish_world(&self, state: &mut State) {
         let world = Arc::new(self.control.world().clone());
-        let wanted = routes(&self.plan, &world);
+        let wanted = routes(&world.plan, &world);
         if state.published.as_deref() != Some(&wanted) {
             let wanted = Arc::new(wanted);
             state.published = Some(Arc::clone(&wanted));
@@ -273,7 +293,7 @@ impl Driver {
             }
             Request::Preview(fault, answer) => {
                 let down = self.presence(state).down;
-                let possible = self.faults.check(&fault, &self.plan, &down);
+                let possible = self.faults.check(&fault, &self.plan(), &down);
                 let _gone = answer.send(possible.map_err(|cause| cause.to_string()));
             }
             Request::Heal(fault, answer) => {
@@ -284,6 +304,11 @@ impl Driver {
             Request::Note(kind) => self.handle(state, Stimulus::Note(kind)),
         }
     }
+}
+
+fn everybody(plan: &Plan) -> BTreeSet<InstanceId> {
+    let instances = plan.instances.iter();
+    instances.map(|instance| instance.id.clone()).collect()
 }
 
 fn fence(applied: Applied) -> Fence {

@@ -1,25 +1,25 @@
 //! Performs orders: one task each, bounded in time, orders for one instance in the order in which they were given. The outcome
 //! goes back to Control with the order's ticket.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use topologies::id::{DbInstanceId, InstanceId, ReplicationGroupId};
+use topologies::id::InstanceId;
 use topologies::plan::{Instance, InstanceKind, Plan};
-use topologies::runtime::{InstanceStatus, Runtime, StopMode};
+use topologies::runtime::{InstanceStatus, Runtime, Software, StopMode};
 
 use crate::apps::Apps;
 use crate::control::Stimulus;
 use crate::control::action::{Action, DbRole, Outcome, Ticket};
-use crate::engines::files::FileWork;
 use crate::engines::postgres::{self, DataState, Postgres};
 use crate::engines::redis::{self, Redis};
-use crate::engines::{EngineError, EngineHost};
+use crate::engines::{Directories, EngineError, EngineHost, files};
+use crate::estate::{Estate, Estates, software, software_of};
 
 /// Orders that may wait for an instance's turn.
 const QUEUE: usize = 16;
@@ -27,6 +27,8 @@ const QUEUE: usize = 16;
 const FENCE_LIMIT: Duration = Duration::from_secs(2);
 /// The longest that a promotion may take.
 const PROMOTE_LIMIT: Duration = Duration::from_secs(20);
+/// How long a program that is asked to end may take before it is killed.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// The longest that any order may take: a fresh copy of a large database.
 const ORDER_LIMIT: Duration = Duration::from_secs(1_900);
 
@@ -36,7 +38,8 @@ pub struct Effects {
     queues: BTreeMap<InstanceId, mpsc::Sender<Order>>,
     outcomes: mpsc::Sender<Stimulus>,
     tasks: TaskTracker,
-    work: FileWork,
+    cancelled: CancellationToken,
+    shared: Arc<Shared>,
 }
 
 /// Resolves once every core of the data plane serves the routes that were published last.
@@ -50,21 +53,12 @@ struct Order {
 }
 
 struct Shared {
-    plan: Arc<Plan>,
+    estate: watch::Receiver<Arc<Estate>>,
     runtime: Arc<dyn Runtime>,
-    engines: Engines,
+    directories: Directories,
     apps: Apps,
-}
-
-/// The engines of a stack.
-#[derive(Clone)]
-pub struct Engines {
-    /// By DB instance; read replicas have that of the DB instance they belong to.
-    pub postgres: BTreeMap<DbInstanceId, Arc<Postgres>>,
-    /// By replication group.
-    pub redis: BTreeMap<ReplicationGroupId, Arc<Redis>>,
-    /// Their work on files.
-    pub work: FileWork,
+    /// What the runtime was told to have at hand.
+    prepared: tokio::sync::Mutex<BTreeSet<Software>>,
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -72,34 +66,47 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 impl Effects {
     /// Performs orders until `cancelled`; outcomes go to `outcomes`. One task for each instance.
     pub fn start(
-        plan: Arc<Plan>,
+        estates: &Estates,
         runtime: Arc<dyn Runtime>,
-        engines: Engines,
         apps: Apps,
         outcomes: mpsc::Sender<Stimulus>,
-        cancelled: &CancellationToken,
+        cancelled: CancellationToken,
     ) -> Self {
-        let work = engines.work.clone();
-        let shared = Arc::new(Shared {
-            plan: Arc::clone(&plan),
+        let estate = estates.watch();
+        let plan = Arc::clone(&estate.borrow().plan);
+        let directories = estates.directories().clone();
+        let shared = Shared {
+            prepared: tokio::sync::Mutex::new(software(&plan).into_iter().collect()),
+            estate,
             runtime,
-            engines,
+            directories,
             apps,
-        });
-        let tasks = TaskTracker::new();
-        let queues = plan.instances.iter().map(|instance| {
-            let (queue, orders) = mpsc::channel(QUEUE);
-            let orders = perform_in_turn(Arc::clone(&shared), orders, outcomes.clone());
-            let cancelled = cancelled.clone();
-            tasks.spawn(async move { cancelled.run_until_cancelled(orders).await });
-            (instance.id.clone(), queue)
-        });
-        let queues = queues.collect();
-        Self {
-            queues,
+        };
+        let mut effects = Self {
+            shared: Arc::new(shared),
+            cancelled,
+            queues: BTreeMap::new(),
             outcomes,
-            tasks,
-            work,
+            tasks: TaskTracker::new(),
+        };
+        effects.follow(&plan);
+        effects
+    }
+
+    /// Takes orders for the instances of this plan. Those that were given for others are still performed.
+    pub fn follow(&mut self, plan: &Plan) {
+        self.queues.retain(|id, _| plan.instance(id).is_some());
+        for instance in &plan.instances {
+            let shared = &self.shared;
+            let (tasks, cancelled) = (&self.tasks, &self.cancelled);
+            let outcomes = &self.outcomes;
+            self.queues.entry(instance.id.clone()).or_insert_with(|| {
+                let (queue, orders) = mpsc::channel(QUEUE);
+                let orders = perform_in_turn(Arc::clone(shared), orders, outcomes.clone());
+                let cancelled = cancelled.clone();
+                tasks.spawn(async move { cancelled.run_until_cancelled(orders).await });
+                queue
+            });
         }
     }
 
@@ -140,7 +147,7 @@ impl Effects {
         drop(self.queues);
         self.tasks.close();
         self.tasks.wait().await;
-        self.work.finished().await;
+        self.shared.directories.work.finished().await;
     }
 }
 
@@ -188,10 +195,24 @@ impl Shared {
     async fn run(&self, action: &Action) -> Result<Outcome, Failure> {
         match action {
             Action::StartApp { instance } => {
-                let plan = self.apps.plan(self.instance(instance)?)?;
+                self.prepare(instance).await?;
+                let estate = self.estate();
+                let plan = self.apps.plan(&estate, find(&estate, instance)?)?;
                 self.runtime.ensure(&plan).await?;
             }
+            Action::Stop { instance } => {
+                self.runtime
+                    .stop(instance, StopMode::Graceful(STOP_LIMIT))
+                    .await?;
+            }
+            Action::Remove { instance } => {
+                self.runtime.stop(instance, StopMode::Immediate).await?;
+                let directory = self.directories.instance(instance);
+                let removed = move || files::remove_tree(&directory);
+                self.directories.work.run(removed).await?;
+            }
             Action::StartDatabase { instance, role } => {
+                self.prepare(instance).await?;
                 let (engine, host) = self.database(instance)?;
                 engine.seed(&host).await?;
                 let role = self.role(instance, role, engine.data_state(&host))?;
@@ -222,7 +243,7 @@ impl Shared {
             }
             Action::Follow { instance, source } => {
                 let (engine, host) = self.database(instance)?;
-                let source = EngineHost::of(self.instance(source)?);
+                let source = self.host(source)?;
                 engine
                     .follow(&host, &source.upstream_for(host.address.zone))
                     .await?;
@@ -239,6 +260,7 @@ impl Shared {
     async fn run_on_cache(&self, action: &Action) -> Result<Outcome, Failure> {
         match action {
             Action::StartCache { instance, source } => {
+                self.prepare(instance).await?;
                 let (engine, node) = self.cache(instance)?;
                 let ran = self.runs(instance).await?;
                 engine
@@ -247,7 +269,7 @@ impl Shared {
                 // One that ran already has the role it had.
                 match source {
                     Some(source) if ran => {
-                        let source = EngineHost::of(self.instance(source)?);
+                        let source = self.host(source)?;
                         engine
                             .follow(&node, &source.upstream_for(node.address.zone))
                             .await?;
@@ -280,12 +302,14 @@ impl Shared {
             }
             Action::FollowCache { instance, source } => {
                 let (engine, node) = self.cache(instance)?;
-                let source = EngineHost::of(self.instance(source)?);
+                let source = self.host(source)?;
                 engine
                     .follow(&node, &source.upstream_for(node.address.zone))
                     .await?;
             }
             Action::StartApp { .. }
+            | Action::Stop { .. }
+            | Action::Remove { .. }
             | Action::StartDatabase { .. }
             | Action::ConfigurePrimary { .. }
             | Action::SetSynchronousStandby { .. }
@@ -301,7 +325,7 @@ impl Shared {
     async fn rejoin(&self, instance: &InstanceId, source: &InstanceId) -> Result<(), Failure> {
         let (engine, host) = self.database(instance)?;
         let role = self.follower(instance, source)?;
-        let source = EngineHost::of(self.instance(source)?);
+        let source = self.host(source)?;
         engine.demote(&host).await?;
         engine.stop(instance, StopMode::Immediate).await?;
         let rejoined = engine.rejoin(&host, &source, &role).await?;
@@ -317,35 +341,51 @@ impl Shared {
             .any(|one| one.instance == *id && running(&one.status)))
     }
 
-    fn instance(&self, id: &InstanceId) -> Result<&Instance, Failure> {
-        self.plan
-            .instance(id)
-            .ok_or_else(|| format!("instance `{id}` is not planned").into())
+    fn estate(&self) -> Arc<Estate> {
+        Arc::clone(&self.estate.borrow())
+    }
+
+    fn host(&self, id: &InstanceId) -> Result<EngineHost, Failure> {
+        find(&self.estate(), id).map(EngineHost::of)
+    }
+
+    /// Makes sure that what runs an instance is at hand, once for each software: an instance may be the first of its kind.
+    async fn prepare(&self, id: &InstanceId) -> Result<(), Failure> {
+        let estate = self.estate();
+        let kind = &find(&estate, id)?.kind;
+        let Some(software) = software_of(&estate.plan, kind) else {
+            return Ok(());
+        };
+        let mut prepared = self.prepared.lock().await;
+        if !prepared.contains(&software) {
+            let told = |line: &str| tracing::info!(%id, "{line}");
+            self.runtime
+                .prepare(std::slice::from_ref(&software), &told)
+                .await?;
+            prepared.insert(software);
+        }
+        Ok(())
     }
 
     fn database(&self, id: &InstanceId) -> Result<(Arc<Postgres>, EngineHost), Failure> {
-        let instance = self.instance(id)?;
+        let estate = self.estate();
+        let instance = find(&estate, id)?;
         let InstanceKind::DbHost(db) = &instance.kind else {
             return Err(format!("instance `{id}` is no database host").into());
         };
-        let engine = self
-            .engines
-            .postgres
-            .get(db)
-            .ok_or_else(|| format!("`{db}` has no engine"))?;
+        let engine = estate.postgres.get(db);
+        let engine = engine.ok_or_else(|| format!("`{db}` has no engine"))?;
         Ok((Arc::clone(engine), EngineHost::of(instance)))
     }
 
     fn cache(&self, id: &InstanceId) -> Result<(Arc<Redis>, EngineHost), Failure> {
-        let instance = self.instance(id)?;
+        let estate = self.estate();
+        let instance = find(&estate, id)?;
         let InstanceKind::CacheNode(group) = &instance.kind else {
             return Err(format!("instance `{id}` is no cache node").into());
         };
-        let engine = self
-            .engines
-            .redis
-            .get(group)
-            .ok_or_else(|| format!("`{group}` has no engine"))?;
+        let engine = estate.redis.get(group);
+        let engine = engine.ok_or_else(|| format!("`{group}` has no engine"))?;
         Ok((Arc::clone(engine), EngineHost::of(instance)))
     }
 
@@ -371,25 +411,14 @@ impl Shared {
 
     /// A read replica serves reads; the standby of a Multi-AZ DB instance turns clients away.
     fn follower(&self, id: &InstanceId, of: &InstanceId) -> Result<postgres::DbRole, Failure> {
-        let instance = self.instance(id)?;
-        let of = EngineHost::of(self.instance(of)?).upstream_for(instance.address.zone);
-        Ok(if self.is_read_replica(instance) {
+        let estate = self.estate();
+        let instance = find(&estate, id)?;
+        let of = self.host(of)?.upstream_for(instance.address.zone);
+        Ok(if is_read_replica(&estate.plan, instance) {
             postgres::DbRole::Replica { of }
         } else {
             postgres::DbRole::Standby { of }
         })
-    }
-
-    fn is_read_replica(&self, instance: &Instance) -> bool {
-        let InstanceKind::DbHost(db) = &instance.kind else {
-            return false;
-        };
-        self.plan
-            .topology
-            .db_instances
-            .iter()
-            .flat_map(|owner| &owner.read_replicas)
-            .any(|replica| replica.id == *db)
     }
 
     fn cache_role(
@@ -400,11 +429,26 @@ impl Shared {
         Ok(match source {
             None => redis::CacheRole::Primary,
             Some(source) => {
-                let of = EngineHost::of(self.instance(source)?).upstream_for(node.address.zone);
+                let of = self.host(source)?.upstream_for(node.address.zone);
                 redis::CacheRole::Replica { of }
             }
         })
     }
+}
+
+fn find<'e>(estate: &'e Estate, id: &InstanceId) -> Result<&'e Instance, Failure> {
+    let found = estate.plan.instance(id);
+    found.ok_or_else(|| format!("instance `{id}` is not planned").into())
+}
+
+fn is_read_replica(plan: &Plan, instance: &Instance) -> bool {
+    let InstanceKind::DbHost(db) = &instance.kind else {
+        return false;
+    };
+    let owners = plan.topology.db_instances.iter();
+    owners
+        .flat_map(|owner| &owner.read_replicas)
+        .any(|replica| replica.id == *db)
 }
 
 /// What is refused for the host's data is told apart: trying again does not help.

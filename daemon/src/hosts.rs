@@ -55,7 +55,7 @@ pub async fn keep(stack: Stack) {
     let mut world = stack.world.clone();
     loop {
         let now = world.borrow_and_update().clone();
-        if let Err(cause) = write_all(&stack.directory, &stack.plan, &now) {
+        if let Err(cause) = write_all(&stack.directory, &stack.plan(), &now) {
             tracing::error!(%cause, "hosts files not written");
         }
         if world.changed().await.is_err() {

@@ -68,7 +68,7 @@ pub struct RunningStack {
 /// # Errors
 /// When an address is taken: nothing runs then.
 pub async fn up(options: UpOptions, ground: Ground) -> Result<RunningStack, UpError> {
-    let data_plane = data_plane(&ground.plan, ground.bindings, options.seed).await?;
+    let data_plane = data_plane(&ground.world, ground.bindings, options.seed).await?;
     Ok(set_going(options, ground, data_plane))
 }
 
@@ -78,18 +78,18 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
     let bindings = ground.bindings;
     let apps = apps(&options, &ground);
     let Ground {
-        plan,
+        world: folded,
         runtime,
         choice,
-        secrets,
         past,
         log,
         faults,
         bindings: _,
-        engines,
+        estates,
     } = ground;
     let kind = runtime.kind();
-    let (control, clock) = control(&plan, &past, kind, options.seed);
+    let plan = Arc::clone(&folded.plan);
+    let (control, clock) = control(folded, &past, options.seed);
     let since = past.last().map_or(0, |event| event.seq);
     let first = if past.is_empty() {
         vec![first_event(&plan, kind, options.seed)]
@@ -106,9 +106,8 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
     let stack_network = network_reader.clone();
     let (events, _) = broadcast::channel::<Arc<Event>>(BACKLOG);
     let prober = Prober {
-        plan: Arc::clone(&plan),
         clock,
-        engines: engines.clone(),
+        estate: estates.watch(),
         data_plane: Arc::clone(&data_plane),
         ports: bindings.ports,
         resolver: SocketAddr::from((resolver(plan.slot, ZoneNumber::OUTSIDE), bindings.dns_port)),
@@ -118,12 +117,12 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         witness: Arc::default(),
         hurry: Arc::default(),
     };
-    let ends = (Arc::clone(&plan), Arc::clone(&runtime));
+    let (estate, until) = (estates.watch(), effects_cancelled.clone());
     let driver = Driver {
-        plan: Arc::clone(&plan),
         clock,
         control,
-        effects: Effects::start(ends.0, ends.1, engines, apps, inbox, &effects_cancelled),
+        effects: Effects::start(&estates, Arc::clone(&runtime), apps, inbox, until),
+        estates,
         data_plane: Arc::clone(&data_plane),
         harm: Harm::start(Arc::clone(&runtime), &tasks, effects_cancelled.clone()),
         runtime: Arc::clone(&runtime),
@@ -148,10 +147,9 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
     prober.start(&tasks, &cancelled);
     let stack = Stack {
         runtime_choice: (kind, choice),
-        plan,
         runtime,
         directory: options.directory,
-        secrets,
+        estate,
         dns_port: bindings.dns_port,
         port_offset: bindings.ports.offset,
         clock,
@@ -179,8 +177,6 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
 fn apps(options: &UpOptions, ground: &Ground) -> Apps {
     let base = options.topology_path.parent().unwrap_or(Path::new("/"));
     Apps {
-        plan: Arc::clone(&ground.plan),
-        secrets: Arc::clone(&ground.secrets),
         directory: options.directory.clone(),
         base: base.to_owned(),
         ports: ground.bindings.ports,
@@ -228,20 +224,12 @@ impl RunningStack {
     }
 }
 
-/// Control on the world that the past makes, and a clock that goes on where the past ended.
-fn control(plan: &Arc<Plan>, past: &[Event], kind: RuntimeKind, seed: u64) -> (Control, Clock) {
-    let mut world = World::new(plan);
-    for event in past {
-        world.apply(event);
-    }
-    tracing::debug!(events = past.len(), runtime = kind.as_str(), "world folded");
+/// Control on the world that the past made, and a clock that goes on where the past ended.
+fn control(world: World, past: &[Event], seed: u64) -> (Control, Clock) {
     let last = past
         .last()
         .map_or(Time::ZERO, |event| event.at + Duration::from_millis(1));
-    (
-        Control::new(Arc::clone(plan), world, seed),
-        Clock::starting_at(last),
-    )
+    (Control::new(world, seed), Clock::starting_at(last))
 }
 
 /// What the timeline goes on with. Where a stack was taken down without its daemon, nobody has recorded that yet.
@@ -269,7 +257,12 @@ fn first_event(plan: &Plan, runtime: RuntimeKind, seed: u64) -> EventKind {
     }
 }
 
-async fn data_plane(plan: &Plan, bindings: Bindings, seed: u64) -> Result<Arc<DataPlane>, UpError> {
+async fn data_plane(
+    world: &World,
+    bindings: Bindings,
+    seed: u64,
+) -> Result<Arc<DataPlane>, UpError> {
+    let plan = &*world.plan;
     let views = plan
         .topology
         .zones()

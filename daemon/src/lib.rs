@@ -16,6 +16,7 @@ pub mod control;
 pub mod driver;
 pub mod effects;
 pub mod engines;
+pub mod estate;
 pub mod faults;
 pub mod harm;
 pub mod hosts;

@@ -1,5 +1,5 @@
-//! Probes: one loop for each database host, cache node, target as a load balancer node sees it, load balancer node and health
-//! check. Results go to Control's inbox with the moment they were sent.
+//! Probes: one loop for each database host, cache node, load balancer node, its checks of a target group, and health check. Loops
+//! come and go with the plan. Results go to Control's inbox with the moment they were sent.
 //!
 //! Probes take the emulated network: those of hosts come from outside of the zones, those of targets from the node's zone. A node
 //! without power or cut off reports nothing. A probe that timed out while this process itself was held up proves nothing and is
@@ -10,6 +10,7 @@ mod targets;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,17 +23,18 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use topologies::address::ZoneNumber;
+use topologies::id::{DbInstanceId, ReplicationGroupId};
 use topologies::network::Network;
-use topologies::plan::{InstanceKind, LoadBalancerNode, Plan};
+use topologies::plan::{Instance, InstanceKind, LoadBalancerNode, Plan};
 use topologies::time::Time;
-use topologies::topology::{HealthCheck, Protocol, TargetGroup};
+use topologies::topology::{HealthCheck, Protocol, TargetGroup, Timing};
 use topologies::world::World;
 
 use crate::control::Stimulus;
 use crate::control::probe::{CacheProbe, Check, DbProbe, Probe};
 use crate::driver::Clock;
-use crate::effects::Engines;
 use crate::engines::EngineHost;
+use crate::estate::Estate;
 
 use targets::{Rounds, Target};
 
@@ -46,12 +48,10 @@ const CHECKER_REASON: &str = "Target.FailedHealthChecks";
 /// What probes need to know.
 #[derive(Clone)]
 pub struct Prober {
-    /// What was planned.
-    pub plan: Arc<Plan>,
     /// The stack's clock.
     pub clock: Clock,
-    /// The engines, which know how to ask.
-    pub engines: Engines,
+    /// What is planned, and the engines, which know how to ask.
+    pub estate: watch::Receiver<Arc<Estate>>,
     /// Knows what connections meet.
     pub data_plane: Arc<DataPlane>,
     /// Where ports really are.
@@ -87,41 +87,56 @@ impl Witness {
 }
 
 impl Prober {
-    /// Starts every probe; they end with `cancelled`.
-    pub fn start(&self, tasks: &TaskTracker, cancelled: &CancellationToken) {
-        let spawn = |work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
-            let cancelled = cancelled.clone();
-            tasks.spawn(async move { cancelled.run_until_cancelled(work).await });
-        };
-        for instance in &self.plan.instances {
-            let host = EngineHost::of(instance);
-            match &instance.kind {
-                InstanceKind::DbHost(_) => spawn(Box::pin(
-                    self.clone().databases(host, instance.kind.clone()),
-                )),
-                InstanceKind::CacheNode(_) => {
-                    spawn(Box::pin(self.clone().caches(host, instance.kind.clone())))
+    /// Keeps a loop going for each subject of the plan; all end with `cancelled`.
+    pub fn start(self, tasks: &TaskTracker, cancelled: &CancellationToken) {
+        let (own, until) = (tasks.clone(), cancelled.clone());
+        tasks.spawn(async move { self.keep(&own, &until).await });
+    }
+
+    async fn keep(mut self, tasks: &TaskTracker, cancelled: &CancellationToken) {
+        let mut loops: Vec<(Subject, CancellationToken)> = Vec::new();
+        loop {
+            let estate = Arc::clone(&self.estate.borrow_and_update());
+            let wanted = subjects(&estate.plan);
+            loops.retain(|(subject, token)| {
+                let stays = wanted.contains(subject);
+                if !stays {
+                    token.cancel();
                 }
-                InstanceKind::App(_) => {}
+                stays
+            });
+            for subject in wanted {
+                if !loops.iter().any(|(known, _)| *known == subject) {
+                    let token = cancelled.child_token();
+                    let (until, work) = (token.clone(), self.clone().probe(subject.clone()));
+                    tasks.spawn(async move { until.run_until_cancelled(work).await });
+                    loops.push((subject, token));
+                }
+            }
+            let changed = cancelled.run_until_cancelled(self.estate.changed()).await;
+            if !matches!(changed, Some(Ok(()))) {
+                return;
             }
         }
-        for node in &self.plan.nodes {
-            spawn(Box::pin(self.clone().nodes(node.clone())));
-            for group in crate::routes::forwards(&self.plan, &node.load_balancer) {
-                let rounds = self.rounds(node, group);
-                spawn(Box::pin(rounds.run(self.clone())));
+    }
+
+    fn probe(self, subject: Subject) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        match subject {
+            Subject::Database(db, host) => Box::pin(self.databases(db, host)),
+            Subject::Cache(group, node) => Box::pin(self.caches(group, node)),
+            Subject::Node(node, port) => Box::pin(self.nodes(node, port)),
+            Subject::Targets(node, group, targets) => {
+                let rounds = self.rounds(&node, &group, &targets);
+                Box::pin(rounds.run(self))
             }
-        }
-        for health_check in &self.plan.topology.health_checks {
-            spawn(Box::pin(self.clone().health_checks(health_check.clone())));
+            Subject::HealthCheck(check) => Box::pin(self.health_checks(check)),
         }
     }
 
     /// A node's checks of a group's targets.
-    fn rounds(&self, node: &LoadBalancerNode, group: &TargetGroup) -> Rounds {
+    fn rounds(&self, node: &LoadBalancerNode, group: &TargetGroup, targets: &[Instance]) -> Rounds {
         let (view, now) = (node.address.zone, Instant::now());
-        let targets = self.plan.service_instances(&group.service);
-        let targets = targets.map(|target| {
+        let targets = targets.iter().map(|target| {
             let address = self.ports.dial(target.address, view, group.port);
             Target {
                 instance: target.id.clone(),
@@ -138,29 +153,33 @@ impl Prober {
             group: group.clone(),
             node: node.zone.clone(),
             view,
+            quick: self.timing().health_check_scale > 1,
         }
     }
 
-    async fn databases(self, host: EngineHost, kind: InstanceKind) {
-        let InstanceKind::DbHost(db) = kind else {
-            return;
-        };
-        let Some(engine) = self.engines.postgres.get(&db).cloned() else {
-            return;
-        };
-        let hosts: Vec<_> = self
-            .plan
-            .instances
-            .iter()
-            .map(|instance| instance.id.clone())
-            .collect();
-        let timing = &self.plan.topology.timing;
+    async fn databases(mut self, db: DbInstanceId, host: EngineHost) {
+        let timing = self.timing();
         let (interval, timeout) = (timing.probe_interval, timing.probe_timeout);
         let mut ticks = ticks(interval);
+        let mut peers = None;
         loop {
             ticks.tick().await;
+            // Made anew when the plan changes only: names are compared at every probe.
+            let changed = self.estate.has_changed().unwrap_or(false);
+            let (engine, hosts) = match peers.take().filter(|_| !changed) {
+                Some(known) => known,
+                None => {
+                    let estate = Arc::clone(&self.estate.borrow_and_update());
+                    let Some(engine) = estate.postgres.get(&db).cloned() else {
+                        continue;
+                    };
+                    let hosts = estate.plan.instances.iter().map(|it| it.id.clone());
+                    (engine, hosts.collect::<Vec<_>>())
+                }
+            };
             let (sent, begun) = (self.clock.now(), Instant::now());
             let result = sightings::database(engine.probe(&host, timeout).await, &hosts);
+            peers = Some((engine, hosts));
             if result == DbProbe::TimedOut && self.proves_nothing(sent, begun, timeout) {
                 continue;
             }
@@ -173,14 +192,8 @@ impl Prober {
         }
     }
 
-    async fn caches(self, node: EngineHost, kind: InstanceKind) {
-        let InstanceKind::CacheNode(group) = kind else {
-            return;
-        };
-        let Some(engine) = self.engines.redis.get(&group).cloned() else {
-            return;
-        };
-        let timing = &self.plan.topology.timing;
+    async fn caches(self, group: ReplicationGroupId, node: EngineHost) {
+        let timing = self.timing();
         let (interval, timeout) = (timing.probe_interval, timing.probe_timeout);
         let mut ticks = ticks(interval);
         loop {
@@ -188,6 +201,10 @@ impl Prober {
                 _ = ticks.tick() => {}
                 () = self.hurry.notified() => {}
             }
+            let engine = self.estate.borrow().redis.get(&group).cloned();
+            let Some(engine) = engine else {
+                continue;
+            };
             let (sent, begun) = (self.clock.now(), Instant::now());
             let result = sightings::cache(engine.probe(&node, timeout).await);
             if result == CacheProbe::TimedOut && self.proves_nothing(sent, begun, timeout) {
@@ -202,19 +219,11 @@ impl Prober {
         }
     }
 
-    async fn nodes(self, node: LoadBalancerNode) {
-        let balancer = self
-            .plan
-            .topology
-            .load_balancers
-            .iter()
-            .find(|lb| lb.id == node.load_balancer);
-        let Some(port) = balancer
-            .and_then(|lb| lb.listeners.first())
-            .map(|listener| listener.port)
-        else {
-            return;
-        };
+    fn timing(&self) -> Timing {
+        self.estate.borrow().plan.topology.timing.clone()
+    }
+
+    async fn nodes(self, node: LoadBalancerNode, port: u16) {
         let address = self.ports.dial(node.address, ZoneNumber::OUTSIDE, port);
         let mut ticks = ticks(NODE_INTERVAL);
         loop {
@@ -293,7 +302,7 @@ impl Prober {
 
     /// The address from which the outside asks.
     fn outside(&self) -> Ipv4Addr {
-        topologies::address::api(self.plan.slot, ZoneNumber::OUTSIDE)
+        topologies::address::api(self.estate.borrow().plan.slot, ZoneNumber::OUTSIDE)
     }
 
     /// A node that has no power or is cut off tells nobody what it sees.
@@ -316,6 +325,44 @@ impl Prober {
         }
         self.inbox.send(Stimulus::Probe(sent, probe)).await.is_ok()
     }
+}
+
+/// What a loop probes, with all that it needs to know of it: when that changes, another loop takes its place.
+#[derive(Clone, Debug, PartialEq)]
+enum Subject {
+    Database(DbInstanceId, EngineHost),
+    Cache(ReplicationGroupId, EngineHost),
+    /// A load balancer's node, and the port of its first listener.
+    Node(LoadBalancerNode, u16),
+    /// A node's checks of a target group.
+    Targets(LoadBalancerNode, TargetGroup, Vec<Instance>),
+    HealthCheck(HealthCheck),
+}
+
+fn subjects(plan: &Plan) -> Vec<Subject> {
+    let hosts = plan.instances.iter().filter_map(|instance| {
+        let host = EngineHost::of(instance);
+        match &instance.kind {
+            InstanceKind::DbHost(db) => Some(Subject::Database(db.clone(), host)),
+            InstanceKind::CacheNode(group) => Some(Subject::Cache(group.clone(), host)),
+            InstanceKind::App(_) => None,
+        }
+    });
+    let balancers = &plan.topology.load_balancers;
+    let nodes = plan.nodes.iter().flat_map(|node| {
+        let balancer = balancers.iter().find(|it| it.id == node.load_balancer);
+        let listener = balancer.and_then(|it| it.listeners.first());
+        let own = listener.map(|it| Subject::Node(node.clone(), it.port));
+        let groups = crate::routes::forwards(plan, &node.load_balancer);
+        let checks = groups.map(|group| {
+            let targets = plan.targets(group).cloned().collect();
+            Subject::Targets(node.clone(), group.clone(), targets)
+        });
+        own.into_iter().chain(checks).collect::<Vec<_>>()
+    });
+    let checks = plan.topology.health_checks.iter();
+    let checks = checks.cloned().map(Subject::HealthCheck);
+    hosts.chain(nodes).chain(checks).collect()
 }
 
 fn ticks(interval: Duration) -> tokio::time::Interval {

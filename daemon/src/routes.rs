@@ -266,7 +266,7 @@ fn target_groups(
     world: &World,
 ) -> BTreeMap<topologies::id::TargetGroupId, TargetGroup> {
     let groups = plan.topology.target_groups.iter().map(|group| {
-        let targets = plan.service_instances(&group.service).map(|instance| {
+        let targets = plan.targets(group).map(|instance| {
             let views = world
                 .targets
                 .get(&group.id)

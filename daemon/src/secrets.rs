@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use topologies::id::DbInstanceId;
 use topologies::topology::Topology;
 
-use crate::engines::secrets::DbSecrets;
+use crate::engines::secrets::{DbSecrets, Secret};
 
 /// Where they are kept, in the stack's directory.
 const FILE: &str = "secrets.json";
@@ -44,7 +44,10 @@ impl Secrets {
         for db in &topology.db_instances {
             let given = db.master_user_password.as_deref();
             let known = secrets.databases.entry(db.id.clone());
-            known.or_insert_with(|| DbSecrets::generate(&mut rng, given));
+            let known = known.or_insert_with(|| DbSecrets::generate(&mut rng, given));
+            if let Some(given) = given.filter(|given| *given != known.master.expose()) {
+                known.master = Secret::new(given);
+            }
         }
         if secrets != before {
             secrets.save(&path)?;

@@ -17,7 +17,7 @@ use topologies::runtime::{Runtime, RuntimeKind};
 use topologies::world::World;
 
 use crate::driver::Clock;
-use crate::secrets::Secrets;
+use crate::estate::Estate;
 
 /// Requests under way at once; a caller waits for room beyond that.
 pub const REQUESTS: usize = 64;
@@ -25,16 +25,14 @@ pub const REQUESTS: usize = 64;
 /// A running stack. Cheap to clone.
 #[derive(Clone)]
 pub struct Stack {
-    /// What was planned.
-    pub plan: Arc<Plan>,
     /// Its runtime.
     pub runtime: Arc<dyn Runtime>,
     /// Which runtime, and why that one.
     pub runtime_choice: (RuntimeKind, String),
     /// Its directory: state, secrets, timeline, logs.
     pub directory: PathBuf,
-    /// Passwords.
-    pub secrets: Arc<Secrets>,
+    /// What its instances are run with, after every change of the plan.
+    pub estate: watch::Receiver<Arc<Estate>>,
     /// The port of its resolvers: 53, or another where that can not be bound.
     pub dns_port: u16,
     /// Added to ports below 1024, where those can not be bound; else 0.
@@ -76,6 +74,11 @@ pub struct Injected {
 }
 
 impl Stack {
+    /// What is planned at this moment.
+    pub fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.world.borrow().plan)
+    }
+
     /// The stack's timeline file: one event per line.
     pub fn timeline(&self) -> PathBuf {
         self.directory.join("timeline.jsonl")
@@ -83,7 +86,7 @@ impl Stack {
 
     /// The roles of the moment, and who is down.
     pub fn presence(&self, world: &World) -> Presence {
-        presence(&self.plan, world, &self.network.borrow().closed)
+        presence(&world.plan, world, &self.network.borrow().closed)
     }
 }
 

@@ -53,8 +53,10 @@ pub trait Rig: Send + Sync {
 /// Where a drill's clients stand.
 #[derive(Clone)]
 pub struct Place {
-    /// What was planned.
+    /// What is planned.
     pub plan: Arc<Plan>,
+    /// What was planned when the timeline began: what it is folded on.
+    pub first: Arc<Plan>,
     /// The stack's clock.
     pub clock: Clock,
     /// The resolver as seen from outside.
@@ -104,7 +106,7 @@ pub async fn run(
     tell: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<History, DrillError> {
     let before = steady(drill.settle, place, rig, tell).await?;
-    let presence = presence(&place.plan, &before);
+    let presence = presence(&place.first, &before);
     let bound = drill
         .bind(&place.plan, &presence)
         .map_err(DrillError::Unfit)?;
@@ -134,7 +136,7 @@ async fn steady(
     tell: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<Vec<Event>, DrillError> {
     let events = rig.events(0).await.map_err(DrillError::Stack)?;
-    let world = fold(&place.plan, &events);
+    let world = fold(&place.first, &events);
     if whole(&world) || !world.faults.is_empty() {
         return Ok(events);
     }
@@ -194,7 +196,7 @@ async fn perform(
         ended: place.clock.now(),
         faults,
         endpoints,
-        redundancy: redundancy(&place.plan, &events, began),
+        redundancy: redundancy(&place.first, &events, began),
     })
 }
 
@@ -280,7 +282,7 @@ async fn perform_steps(
                 tell(&format!("injecting {fault}"));
                 let events = rig.events(0).await.map_err(DrillError::Stack)?;
                 let consequences =
-                    blast_radius(fault, &place.plan, &presence(&place.plan, &events));
+                    blast_radius(fault, &place.plan, &presence(&place.first, &events));
                 let from = place.clock.now();
                 let injected = rig.inject(fault.clone()).await.map_err(DrillError::Stack)?;
                 labels.extend(label.clone().map(|label| (label, injected.fault.clone())));
@@ -326,7 +328,7 @@ async fn settle(limit: Duration, place: &Place, rig: &dyn Rig) -> Result<Vec<Eve
     let deadline = place.clock.now() + limit;
     loop {
         let events = rig.events(0).await.map_err(DrillError::Stack)?;
-        if whole(&fold(&place.plan, &events)) || place.clock.now() >= deadline {
+        if whole(&fold(&place.first, &events)) || place.clock.now() >= deadline {
             return Ok(events);
         }
         tokio::time::sleep(SETTLE_LOOK).await;
@@ -345,8 +347,9 @@ fn whole(world: &World) -> bool {
     databases && caches
 }
 
-fn fold(plan: &Plan, events: &[Event]) -> World {
-    let mut world = World::new(plan);
+/// The world that a timeline tells of a stack that was planned so when it began.
+pub fn fold(first: &Plan, events: &[Event]) -> World {
+    let mut world = World::new(first);
     for event in events {
         world.apply(event);
     }
@@ -354,8 +357,9 @@ fn fold(plan: &Plan, events: &[Event]) -> World {
 }
 
 /// The roles of the moment, and who is down, as the timeline tells.
-pub fn presence(plan: &Plan, events: &[Event]) -> Presence {
-    Presence::of(plan, &fold(plan, events))
+pub fn presence(first: &Plan, events: &[Event]) -> Presence {
+    let world = fold(first, events);
+    Presence::of(&world.plan, &world)
 }
 
 /// Which resources had their redundancy when the clients began, and when they lost and regained it.

@@ -3,16 +3,19 @@
 //! Events are the only truth: the world is their fold, the timeline file their record, and the command line, the API and the
 //! reports read nothing else. The set is closed and flat, in the past tense, one sentence and one line of rendering each.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::edit::Edit;
 use crate::id::{
-    DbInstanceId, FaultId, HealthCheckId, InstanceId, LoadBalancerId, ReplicationGroupId, StackId,
-    TargetGroupId, ZoneId,
+    DbInstanceId, FaultId, HealthCheckId, InstanceId, LoadBalancerId, RegionId, ReplicationGroupId,
+    StackId, TargetGroupId, ZoneId,
 };
 use crate::runtime::RuntimeKind;
 use crate::time::Time;
+use crate::world::Wanted;
 
 /// The version of the timeline's format; it stands in every timeline's first event.
 pub const FORMAT: u32 = 1;
@@ -63,6 +66,43 @@ pub enum EventKind {
     /// The stack is being taken down.
     StackStopping,
 
+    /// The topology was changed while the stack runs.
+    TopologyEdited {
+        /// Whose doing it was: `rds:CreateDBInstance`.
+        by: String,
+        /// What came, changed or went.
+        edits: Vec<Edit>,
+    },
+    /// What the AWS API keeps of a resource beyond the topology: what it was made with and gives back.
+    ResourceRecorded {
+        /// Service and type, as in its ARN: `rds:db`.
+        resource: String,
+        /// Its region.
+        region: RegionId,
+        /// Its identifier.
+        id: String,
+        /// Its attributes, by the names of AWS's model.
+        attributes: serde_json::Value,
+    },
+    /// A resource that was recorded is gone, its tags with it.
+    ResourceForgotten {
+        /// Service and type.
+        resource: String,
+        /// Its region.
+        region: RegionId,
+        /// Its identifier.
+        id: String,
+        /// Its ARN.
+        arn: String,
+    },
+    /// A resource's tags are others.
+    TagsChanged {
+        /// The resource's ARN.
+        arn: String,
+        /// All of its tags from now on.
+        tags: BTreeMap<String, String>,
+    },
+
     /// An instance's host reported that its process runs.
     InstanceRunning {
         /// The instance.
@@ -76,6 +116,13 @@ pub enum EventKind {
         instance: InstanceId,
         /// How.
         how: String,
+    },
+    /// Something else is asked of an application instance from now on.
+    InstanceWanted {
+        /// The instance.
+        instance: InstanceId,
+        /// What.
+        wanted: Wanted,
     },
     /// A host answers the control plane's probes.
     HostReachable {
@@ -294,6 +341,16 @@ pub enum DbInstanceStatus {
     Available,
     /// Restarting, or failing over by request.
     Rebooting,
+    /// Settings are being changed.
+    Modifying,
+    /// Being stopped; its data stay.
+    Stopping,
+    /// Stopped.
+    Stopped,
+    /// Being started again.
+    Starting,
+    /// Being deleted, with its data.
+    Deleting,
     /// It can not be reached and nothing can be done about it for the moment.
     Failed,
 }
@@ -322,6 +379,8 @@ pub enum ReplicationGroupStatus {
     Available,
     /// A failover or a replacement goes on.
     Modifying,
+    /// Being deleted, with its data.
+    Deleting,
 }
 
 /// A target's health state, in Elastic Load Balancing's words (aws-behaviour §4.4).
@@ -354,14 +413,24 @@ macro_rules! words {
 }
 
 words! {
-    DbInstanceStatus { Creating => "creating", Available => "available", Rebooting => "rebooting", Failed => "failed", }
+    DbInstanceStatus {
+        Creating => "creating",
+        Available => "available",
+        Rebooting => "rebooting",
+        Modifying => "modifying",
+        Stopping => "stopping",
+        Stopped => "stopped",
+        Starting => "starting",
+        Deleting => "deleting",
+        Failed => "failed",
+    }
     ReplicationStatus {
         Creating => "creating",
         Replicating => "replicating",
         ReplicationDegraded => "replication degraded",
         Error => "error",
     }
-    ReplicationGroupStatus { Creating => "creating", Available => "available", Modifying => "modifying", }
+    ReplicationGroupStatus { Creating => "creating", Available => "available", Modifying => "modifying", Deleting => "deleting", }
     TargetHealth { Initial => "initial", Healthy => "healthy", Unhealthy => "unhealthy", }
 }
 
@@ -371,8 +440,12 @@ impl EventKind {
         match self {
             Self::TimelineStarted { stack, .. } => stack.to_string(),
             Self::ControlResumed | Self::StackAvailable | Self::StackStopping => "stack".to_owned(),
+            Self::TopologyEdited { .. } => "topology".to_owned(),
+            Self::ResourceRecorded { id, .. } | Self::ResourceForgotten { id, .. } => id.clone(),
+            Self::TagsChanged { arn, .. } => arn.clone(),
             Self::InstanceRunning { instance, .. }
             | Self::InstanceExited { instance, .. }
+            | Self::InstanceWanted { instance, .. }
             | Self::HostReachable { instance }
             | Self::HostUnreachable { instance, .. } => instance.to_string(),
             Self::DbInstanceStatusChanged { db_instance, .. }
@@ -419,8 +492,20 @@ impl fmt::Display for EventKind {
             Self::ControlResumed => f.write_str("control plane resumed"),
             Self::StackAvailable => f.write_str("every endpoint answers"),
             Self::StackStopping => f.write_str("stopping"),
+            Self::TopologyEdited { by, edits } => {
+                let edits: Vec<String> = edits.iter().map(ToString::to_string).collect();
+                write!(f, "{by}: {}", edits.join(", "))
+            }
+            Self::ResourceRecorded { resource, .. } => write!(f, "{resource} recorded"),
+            Self::ResourceForgotten { resource, .. } => write!(f, "{resource} forgotten"),
+            Self::TagsChanged { tags, .. } => write!(f, "{} tags", tags.len()),
             Self::InstanceRunning { handle, .. } => write!(f, "running ({handle})"),
             Self::InstanceExited { how, .. } => write!(f, "exited: {how}"),
+            Self::InstanceWanted { wanted, .. } => f.write_str(match wanted {
+                Wanted::Running => "to run",
+                Wanted::Stopped => "to stop",
+                Wanted::Terminated => "to be terminated",
+            }),
             Self::HostReachable { .. } => f.write_str("reachable"),
             Self::HostUnreachable { why, .. } => write!(f, "unreachable: {why}"),
             Self::DbInstanceStatusChanged { status, .. } => write!(f, "status {status}"),

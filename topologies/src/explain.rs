@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::check::usual_pace;
 use crate::defaults;
+use crate::id::InstanceId;
 use crate::names;
 use crate::topology::{
     DbInstance, FailoverRole, HealthCheck, HostedZone, Listener, LoadBalancer, LoadBalancerType,
@@ -46,7 +47,7 @@ pub fn explain(topology: &Topology) -> String {
         "timing": timing_fields(timing),
         "engines": { "postgres": engines.postgres, "redis": engines.redis },
         "instances": named(services, |service| (service.id.as_str(), instances(service))),
-        "target-groups": named(target_groups, |group| (group.id.as_str(), target_group(group, scale))),
+        "target-groups": named(target_groups, |group| (group.id.as_str(), target_group(group, services, scale))),
         "load-balancers": named(load_balancers, |balancer| (balancer.id.as_str(), load_balancer(balancer))),
         "db-instances": named(db_instances, |db| (db.id.as_str(), db_instance(db))),
         "replication-groups": named(replication_groups, |group| (group.id.as_str(), replication_group(group))),
@@ -118,7 +119,7 @@ fn timing_fields(timing: &Timing) -> Json {
 fn instances(service: &Service) -> Json {
     let Service {
         id: _,
-        placement,
+        instances,
         command,
         image,
         port,
@@ -128,7 +129,7 @@ fn instances(service: &Service) -> Json {
         "program": command,
         "image": image,
         "port": port,
-        "placement": placement,
+        "placement": instances.iter().map(|instance| &instance.zone).collect::<Vec<_>>(),
         "environment": environment,
     })
 }
@@ -140,12 +141,23 @@ fn protocol(protocol: Protocol) -> &'static str {
     }
 }
 
-fn target_group(group: &TargetGroup, scale: u32) -> Json {
+/// The name of the service whose instances are the targets, or a list of them.
+fn targets(targets: &[InstanceId], services: &[Service]) -> Json {
+    let is_all = |service: &&Service| {
+        !targets.is_empty() && service.instances.iter().map(|it| &it.id).eq(targets)
+    };
+    match services.iter().find(is_all) {
+        Some(service) => json!(service.id),
+        None => json!(targets),
+    }
+}
+
+fn target_group(group: &TargetGroup, services: &[Service], scale: u32) -> Json {
     let TargetGroup {
         id: _,
         protocol: own,
         port,
-        service,
+        targets: named,
         health_check,
         cross_zone,
         deregistration_delay,
@@ -154,7 +166,7 @@ fn target_group(group: &TargetGroup, scale: u32) -> Json {
     let http = health_check.protocol == Protocol::Http;
     let codes = StatusCodes(health_check.matcher.clone()).to_string();
     json!({
-        "targets": service.as_str(),
+        "targets": targets(named, services),
         "protocol": protocol(*own),
         "port": port,
         "health-check": {
@@ -238,8 +250,7 @@ fn db_instance(db: &DbInstance) -> Json {
         id: _,
         region: _,
         engine_version,
-        availability_zone,
-        secondary_availability_zone,
+        hosts,
         port,
         db_name,
         master_username,
@@ -250,9 +261,9 @@ fn db_instance(db: &DbInstance) -> Json {
     json!({
         "engine": "postgres",
         "engine-version": engine_version,
-        "multi-az": secondary_availability_zone.is_some(),
-        "availability-zone": availability_zone,
-        "secondary-availability-zone": secondary_availability_zone,
+        "multi-az": hosts.len() > 1,
+        "availability-zone": hosts.first().map(|host| &host.zone),
+        "secondary-availability-zone": hosts.get(1).map(|host| &host.zone),
         "port": port,
         "db-name": db_name,
         "master-username": master_username,

@@ -8,15 +8,18 @@
 //! - [`topology`]: the stack as meant, references resolved, AWS's defaults filled
 //! - [`defaults`]: AWS's defaults and limits; [`explain`]: a topology written out with all of them
 //! - [`mod@plan`]: what will run where, at which address, under which name; [`names`], [`mod@reference`]: those names and `${...}`
-//! - [`event`], [`world`]: the vocabulary of everything that happens, and its fold
+//! - [`edit`]: what of a running stack's topology comes, changes or goes
+//! - [`event`], [`world`]: the vocabulary of everything that happens, and its fold; [`account`]: what of it the AWS API alone reads
 //! - [`runtime`]: the trait that starts, stops and watches instances; [`affliction`]: what harm forbids and hides
 //! - [`network`]: the physical state of the emulated network
 
+pub mod account;
 pub mod address;
 pub mod affliction;
 pub mod check;
 pub mod defaults;
 pub mod duration;
+pub mod edit;
 pub mod event;
 pub mod explain;
 pub mod id;

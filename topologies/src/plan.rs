@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{HostAddress, Slot, ZoneNumber};
 use crate::id::{DbInstanceId, InstanceId, LoadBalancerId, ReplicationGroupId, ServiceId, ZoneId};
-use crate::topology::Topology;
+use crate::topology::{TargetGroup, Topology};
 
 pub use difference::difference;
 pub use environment::{OWN_VARIABLES, Secrets, environment};
 pub use layout::{
-    HOSTS_PER_ZONE, app_instance, cache_node, db_host, occupied, plan, reader_endpoint,
+    HOSTS_PER_ZONE, app_instance, cache_node, db_host, occupied, plan, reader_endpoint, revise,
 };
 
 /// A topology laid out on a slot of the loopback network.
@@ -139,6 +139,11 @@ impl Plan {
         self.instances
             .iter()
             .filter(move |i| matches!(&i.kind, InstanceKind::App(service) if service == id))
+    }
+
+    /// The targets of a target group that are there.
+    pub fn targets<'a>(&'a self, group: &'a TargetGroup) -> impl Iterator<Item = &'a Instance> {
+        group.targets.iter().filter_map(|id| self.instance(id))
     }
 
     /// The endpoint of this kind.

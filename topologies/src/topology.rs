@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::ZoneNumber;
 use crate::id::{
-    DbInstanceId, HealthCheckId, LoadBalancerId, RegionId, ReplicationGroupId, ServiceId, StackId,
-    TargetGroupId, ZoneId,
+    DbInstanceId, HealthCheckId, InstanceId, LoadBalancerId, RegionId, ReplicationGroupId,
+    ServiceId, StackId, TargetGroupId, ZoneId,
 };
 
 /// A whole stack.
@@ -85,10 +85,10 @@ pub struct Zone {
 /// A group of like application instances.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
-    /// Its name; instances are `<name>-1`, `<name>-2`, ...
+    /// Its name.
     pub id: ServiceId,
-    /// One zone per instance, in the order of the instances.
-    pub placement: Vec<ZoneId>,
+    /// Its instances: `<name>-1`, `<name>-2`, ... where a file says how many.
+    pub instances: Vec<Member>,
     /// The command; the first word is a path, or a name looked up beside our own binary and in `PATH`.
     pub command: Vec<String>,
     /// The container image under the docker runtime; none means the base image with the program mounted into it.
@@ -97,6 +97,15 @@ pub struct Service {
     pub port: u16,
     /// Environment, with `${...}` references still in it: they are resolved by the plan, which knows names.
     pub environment: BTreeMap<String, String>,
+}
+
+/// An instance, as a member of what it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its identifier, unique in the stack.
+    pub id: InstanceId,
+    /// Its zone.
+    pub zone: ZoneId,
 }
 
 /// A target group.
@@ -108,8 +117,8 @@ pub struct TargetGroup {
     pub protocol: Protocol,
     /// The port of the targets.
     pub port: u16,
-    /// The instances of this service are its targets.
-    pub service: ServiceId,
+    /// Its targets, application instances.
+    pub targets: Vec<InstanceId>,
     /// How targets are checked.
     pub health_check: TargetHealthCheck,
     /// Overrides the load balancer's choice.
@@ -228,10 +237,8 @@ pub struct DbInstance {
     pub region: RegionId,
     /// The major version asked for.
     pub engine_version: Option<u16>,
-    /// The zone of the primary at first.
-    pub availability_zone: ZoneId,
-    /// The zone of the standby at first; present with Multi-AZ.
-    pub secondary_availability_zone: Option<ZoneId>,
+    /// Its host, and with Multi-AZ a second one. The first is primary at first, the second standby.
+    pub hosts: Vec<Member>,
     /// The port.
     pub port: u16,
     /// The database created at first.

@@ -4,9 +4,12 @@
 //! the API and the machines' decisions read it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::Account;
+use crate::edit::Edit;
 use crate::event::{
     DbInstanceStatus, Event, EventKind, ReplicationGroupStatus, ReplicationStatus, TargetHealth,
 };
@@ -14,7 +17,7 @@ use crate::id::{
     DbInstanceId, FaultId, HealthCheckId, InstanceId, LoadBalancerId, ReplicationGroupId,
     TargetGroupId, ZoneId,
 };
-use crate::plan::{InstanceKind, Plan};
+use crate::plan::{InstanceKind, Plan, revise};
 use crate::time::Time;
 
 /// The state of a stack.
@@ -22,6 +25,8 @@ use crate::time::Time;
 pub struct World {
     /// The last event applied; 0 before the first.
     pub seq: u64,
+    /// What is planned: at first what the topology file says, then what edits have made of it.
+    pub plan: Arc<Plan>,
     /// Whether every endpoint has answered once.
     pub phase: StackPhase,
     /// Instances.
@@ -40,6 +45,8 @@ pub struct World {
     pub health_checks: BTreeMap<HealthCheckId, bool>,
     /// Faults in force, for the reader's eyes.
     pub faults: BTreeMap<FaultId, ActiveFault>,
+    /// What the AWS API keeps beyond all that.
+    pub account: Account,
 }
 
 /// How far the stack is.
@@ -63,6 +70,22 @@ pub struct InstanceState {
     pub process: ProcessState,
     /// Whether it answers probes; none before the first answer or silence.
     pub reachable: Option<bool>,
+    /// What was asked for, of an application instance.
+    #[serde(default)]
+    pub wanted: Wanted,
+}
+
+/// What was asked for of an application instance. With what its host reports it makes EC2's instance state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wanted {
+    /// That it runs.
+    #[default]
+    Running,
+    /// That it does not run; its data stay.
+    Stopped,
+    /// That it goes, with its data.
+    Terminated,
 }
 
 /// What an instance's host reported last.
@@ -168,6 +191,7 @@ impl World {
         let pending = InstanceState {
             process: ProcessState::Pending,
             reachable: None,
+            wanted: Wanted::Running,
         };
         let host = |db: &DbInstanceId, n: usize| plan.db_hosts(db).nth(n).map(|i| i.id.clone());
         let databases = topology.db_instances.iter().filter_map(|db| {
@@ -210,6 +234,7 @@ impl World {
             Some((group.id.clone(), cache))
         });
         Self {
+            plan: Arc::new(plan.clone()),
             seq: 0,
             phase: StackPhase::Creating,
             instances: plan
@@ -224,6 +249,7 @@ impl World {
             nodes: BTreeMap::new(),
             health_checks: BTreeMap::new(),
             faults: BTreeMap::new(),
+            account: Account::default(),
         }
     }
 
@@ -238,6 +264,10 @@ impl World {
             | EventKind::ActionFailed { .. }
             | EventKind::DrillStarted { .. }
             | EventKind::DrillEnded { .. } => {}
+            EventKind::TopologyEdited { edits, .. } => self.edited(edits),
+            EventKind::ResourceRecorded { .. }
+            | EventKind::ResourceForgotten { .. }
+            | EventKind::TagsChanged { .. } => self.account.apply(event),
             EventKind::ControlResumed => self.resumed(),
             EventKind::StackAvailable => self.phase = StackPhase::Available,
             EventKind::StackStopping => self.phase = StackPhase::Stopping,
@@ -251,6 +281,11 @@ impl World {
             }
             EventKind::InstanceExited { instance, how } => {
                 self.process(instance, ProcessState::Exited { how: how.clone() });
+            }
+            EventKind::InstanceWanted { instance, wanted } => {
+                if let Some(state) = self.instances.get_mut(instance) {
+                    state.wanted = *wanted;
+                }
             }
             EventKind::HostReachable { instance } => self.reachable(instance, true),
             EventKind::HostUnreachable { instance, .. } => self.reachable(instance, false),
@@ -366,6 +401,35 @@ impl World {
         self.health_checks.clear();
     }
 
+    /// What is new begins as everything does when a stack is made; what is gone is forgotten; what stays is as it was.
+    fn edited(&mut self, edits: &[Edit]) {
+        let plan = revise(&self.plan, &self.plan.topology.edited(edits));
+        let fresh = Self::new(&plan);
+        adopt(&mut self.instances, fresh.instances);
+        adopt(&mut self.databases, fresh.databases);
+        adopt(&mut self.replicas, fresh.replicas);
+        adopt(&mut self.caches, fresh.caches);
+        for cache in self.caches.iter_mut() {
+            cache
+                .1
+                .revise(plan.cache_nodes(cache.0).map(|node| &node.id));
+        }
+        let topology = &plan.topology;
+        self.targets.retain(|id, targets| {
+            let group = topology.target_groups.iter().find(|it| it.id == *id);
+            targets.retain(|target, _| group.is_some_and(|it| it.targets.contains(target)));
+            group.is_some()
+        });
+        let balancer = |id: &LoadBalancerId| topology.load_balancers.iter().find(|it| it.id == *id);
+        self.nodes.retain(|id, nodes| {
+            nodes.retain(|zone, _| balancer(id).is_some_and(|it| it.zones.contains(zone)));
+            balancer(id).is_some()
+        });
+        let asked = |id: &HealthCheckId| topology.health_checks.iter().any(|it| it.id == *id);
+        self.health_checks.retain(|id, _| asked(id));
+        self.plan = fresh.plan;
+    }
+
     fn process(&mut self, instance: &InstanceId, process: ProcessState) {
         if let Some(state) = self.instances.get_mut(instance) {
             state.process = process;
@@ -467,7 +531,27 @@ impl Database {
     }
 }
 
+/// Keeps of `known` what is in `fresh`, and takes what it did not have.
+fn adopt<K: Ord + Clone, V>(known: &mut BTreeMap<K, V>, fresh: BTreeMap<K, V>) {
+    known.retain(|key, _| fresh.contains_key(key));
+    for (key, value) in fresh {
+        known.entry(key).or_insert(value);
+    }
+}
+
 impl Cache {
+    /// Takes new nodes as replicas, and forgets those that are gone.
+    fn revise<'a>(&mut self, nodes: impl Iterator<Item = &'a InstanceId>) {
+        let nodes: BTreeSet<&InstanceId> = nodes.collect();
+        self.replicas.retain(|node, _| nodes.contains(node));
+        self.fenced.retain(|node| nodes.contains(node));
+        for node in nodes {
+            if *node != self.primary {
+                self.replicas.entry(node.clone()).or_insert(false);
+            }
+        }
+    }
+
     fn apply(&mut self, event: &EventKind) {
         if let EventKind::ReplicationGroupStatusChanged { status, .. } = event {
             self.status = *status;

@@ -41,7 +41,7 @@ fn up(plan: &Plan) -> World {
         apply(&mut world, EventKind::HostReachable { instance });
     }
     for group in &plan.topology.target_groups {
-        for instance in plan.service_instances(&group.service) {
+        for instance in plan.targets(group) {
             let health = EventKind::TargetHealthChanged {
                 target_group: group.id.clone(),
                 instance: instance.id.clone(),

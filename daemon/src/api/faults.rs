@@ -29,7 +29,7 @@ pub(super) struct InjectQuery {
 /// Faults in force.
 pub(super) async fn list(State(api): State<Api>) -> Json<views::FaultsView> {
     let world = api.stack.world.borrow().clone();
-    Json(views::faults(&api.stack, &world))
+    Json(views::faults(&world))
 }
 
 /// Injects a fault and answers when it is in force; with `preview` tells what it would hit.
@@ -43,10 +43,10 @@ pub(super) async fn inject(
     let world = api.stack.world.borrow().clone();
     let presence = api.stack.presence(&world);
     let fault = fault
-        .resolve(&api.stack.plan, &presence)
+        .resolve(&api.stack.plan(), &presence)
         .map_err(|errors| {
             if let [FaultError::UnknownInstance { instance, .. }] = errors.as_slice() {
-                let told = names::no_instance(&api.stack.plan, instance);
+                let told = names::no_instance(&api.stack.plan(), instance);
                 return ApiError {
                     code: Code::InvalidFault,
                     ..told
@@ -60,7 +60,7 @@ pub(super) async fn inject(
         fault: fault.to_string(),
         kind: fault.kind().to_owned(),
         target: fault.target(),
-        consequences: blast_radius(&fault, &api.stack.plan, &presence)
+        consequences: blast_radius(&fault, &api.stack.plan(), &presence)
             .iter()
             .map(ToString::to_string)
             .collect(),

@@ -280,9 +280,9 @@ async fn a_follower_misses_nothing_between_file_and_broadcast() {
 async fn an_application_that_answers_no_load_balancer_is_impaired() {
     use topologies::event::TargetHealth::{Healthy, Unhealthy};
     let fixture = fixture();
-    let plan = Arc::clone(&fixture.api.stack.plan);
+    let plan = Arc::clone(&fixture.api.stack.plan());
     let group = &plan.topology.target_groups[0];
-    let web = plan.service_instances(&group.service).next().unwrap();
+    let web = plan.targets(group).next().unwrap();
     let mut world = World::clone(&fixture.api.stack.world.borrow());
     let mut apply = |event| {
         let seq = world.seq + 1;

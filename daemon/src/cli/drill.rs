@@ -196,7 +196,11 @@ async fn place(target: &Target) -> Result<Place, Failure> {
             "the stack's record of `{shown}` is no topology of this version"
         ))
     })?;
-    let secrets = Secrets::open(directory.path(), &topology).map_err(|error| {
+    let first = plan(&topology, record.slot);
+    let events = Remote(target).events(0).await;
+    let events = events.map_err(|why| Failure::new(Exit::Unknown, why))?;
+    let plan = workload::fold(&first, &events).plan;
+    let secrets = Secrets::open(directory.path(), &plan.topology).map_err(|error| {
         Failure::machine(format!("failed to read the stack's secrets: {error}"))
     })?;
     let client = &target.client;
@@ -209,7 +213,6 @@ async fn place(target: &Target) -> Result<Place, Failure> {
         .await
         .map_err(|error| target.explain(error))?;
     let resolver = endpoints.resolver.parse();
-    let plan = plan(&topology, record.slot);
     let offset = |planned: &Endpoint| {
         let view = endpoints
             .endpoints
@@ -224,7 +227,8 @@ async fn place(target: &Target) -> Result<Place, Failure> {
         ports: Ports {
             offset: plan.endpoints.iter().filter_map(offset).max().unwrap_or(0),
         },
-        plan: Arc::new(plan),
+        plan,
+        first: Arc::new(first),
         secrets: Arc::new(secrets),
     })
 }

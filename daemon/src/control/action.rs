@@ -16,6 +16,16 @@ pub enum Action {
         /// The instance.
         instance: InstanceId,
     },
+    /// Stop an instance; its data stay.
+    Stop {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// End an instance for good, its data with it.
+    Remove {
+        /// The instance.
+        instance: InstanceId,
+    },
     /// Start a database host in a role; its data is a copy of the golden cluster if it has none.
     StartDatabase {
         /// The host.
@@ -137,6 +147,8 @@ impl Action {
     pub fn instance(&self) -> &InstanceId {
         match self {
             Self::StartApp { instance }
+            | Self::Stop { instance }
+            | Self::Remove { instance }
             | Self::StartDatabase { instance, .. }
             | Self::ConfigurePrimary { instance }
             | Self::SetSynchronousStandby {
@@ -169,6 +181,8 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::StartApp { instance } => write!(f, "start {instance}"),
+            Self::Stop { instance } => write!(f, "stop {instance}"),
+            Self::Remove { instance } => write!(f, "remove {instance}"),
             Self::StartDatabase {
                 instance,
                 role: DbRole::Primary { .. },

@@ -7,13 +7,13 @@
 //! ```
 //! That an order to start is done says nothing of how the program fares: what its host reported does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use topologies::id::InstanceId;
-use topologies::plan::InstanceKind;
 use topologies::runtime::InstanceStatus;
 use topologies::time::Time;
+use topologies::world::Wanted;
 
 use super::action::{Action, Outcome, Ticket};
 use super::bugs::Bug;
@@ -29,7 +29,7 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(5);
 /// How long a program that no health check looks at has run when it is taken for started.
 const PROOF: Duration = Duration::from_millis(500);
 /// Decides on every application instance of the stack.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct AppsMachine {
     apps: BTreeMap<InstanceId, App>,
 }
@@ -47,17 +47,12 @@ struct App {
 }
 
 impl AppsMachine {
-    /// None of them runs, as far as is known.
-    pub fn new(instances: impl Iterator<Item = InstanceId>) -> Self {
-        let app = App {
-            order: Order::default(),
-            wanted: true,
-            started: None,
-            short_lives: 0,
-            since: None,
-        };
-        Self {
-            apps: instances.map(|id| (id, app.clone())).collect(),
+    /// Goes on with these instances; none that is new runs, as far as is known.
+    pub fn follow(&mut self, instances: impl Iterator<Item = InstanceId>) {
+        let instances: BTreeSet<InstanceId> = instances.collect();
+        self.apps.retain(|id, _| instances.contains(id));
+        for id in instances {
+            self.apps.entry(id).or_insert_with(App::new);
         }
     }
 
@@ -86,7 +81,11 @@ impl AppsMachine {
     /// Takes in an order's outcome.
     pub fn handle_outcome(&mut self, desk: &mut Desk<'_>, ticket: Ticket, outcome: &Outcome) {
         for app in self.apps.values_mut() {
-            if let Some((_, outcome)) = app.order.settle(desk, ticket, outcome) {
+            if let Some((action, outcome)) = app.order.settle(desk, ticket, outcome) {
+                if let Action::Stop { .. } = action {
+                    app.stopped(&outcome);
+                    continue;
+                }
                 if outcome != Outcome::Done {
                     app.wanted = true;
                 } else if desk.planted(Bug::BelieveStarts) {
@@ -99,13 +98,20 @@ impl AppsMachine {
 
     /// Decides.
     pub fn decide(&mut self, desk: &mut Desk<'_>) {
-        for (instance, app) in &mut self.apps {
-            let action = Action::StartApp {
-                instance: instance.clone(),
-            };
-            if app.wanted && app.order.issue(desk, action) {
-                app.wanted = false;
-                app.started = Some(desk.now);
+        for (id, app) in &mut self.apps {
+            let asked = desk.world().instances.get(id).map(|state| state.wanted);
+            let instance = id.clone();
+            match asked {
+                Some(Wanted::Running) if app.wanted => {
+                    if app.order.issue(desk, Action::StartApp { instance }) {
+                        app.wanted = false;
+                        app.started = Some(desk.now);
+                    }
+                }
+                Some(Wanted::Stopped) if app.since.is_some() => {
+                    app.order.issue(desk, Action::Stop { instance });
+                }
+                Some(Wanted::Running | Wanted::Stopped | Wanted::Terminated) | None => {}
             }
         }
     }
@@ -125,14 +131,13 @@ impl AppsMachine {
     /// at once runs for a moment, too.
     pub fn all_run(&self, desk: &Desk<'_>) -> bool {
         let groups = &desk.plan.topology.target_groups;
-        let checked = |id: &InstanceId| {
-            let kind = desk.plan.instance(id).map(|instance| &instance.kind);
-            let Some(InstanceKind::App(service)) = kind else {
-                return false;
-            };
-            groups.iter().any(|group| group.service == *service)
-        };
-        self.apps.iter().all(|(id, app)| {
+        let checked = |id: &InstanceId| groups.iter().any(|group| group.targets.contains(id));
+        let asked = |id: &InstanceId| desk.world().instances.get(id).map(|state| state.wanted);
+        let mut wanted = self
+            .apps
+            .iter()
+            .filter(|(id, _)| asked(id) == Some(Wanted::Running));
+        wanted.all(|(id, app)| {
             let proven = |since: Time| checked(id) || desk.now.since(since) >= PROOF;
             app.since.is_some_and(proven)
         })
@@ -140,6 +145,23 @@ impl AppsMachine {
 }
 
 impl App {
+    fn new() -> Self {
+        Self {
+            order: Order::default(),
+            wanted: true,
+            started: None,
+            short_lives: 0,
+            since: None,
+        }
+    }
+
+    /// An instance that was stopped on purpose starts at once when that is asked for.
+    fn stopped(&mut self, outcome: &Outcome) {
+        if *outcome == Outcome::Done {
+            *self = Self::new();
+        }
+    }
+
     fn ended(&mut self, now: Time) {
         self.since = None;
         if std::mem::replace(&mut self.wanted, true) {

@@ -11,7 +11,7 @@
 
 mod election;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use topologies::event::{EventKind, ReplicationGroupStatus};
 use topologies::id::{InstanceId, ReplicationGroupId};
@@ -48,6 +48,18 @@ struct Node {
     accounts_from: Time,
 }
 
+impl Node {
+    fn new(threshold: u32) -> Self {
+        Self {
+            liveness: Liveness::new(threshold),
+            status: None,
+            order: Order::default(),
+            started: false,
+            accounts_from: Time::ZERO,
+        }
+    }
+}
+
 impl CacheMachine {
     /// A machine that knows nothing but the plan.
     pub fn new(
@@ -56,14 +68,7 @@ impl CacheMachine {
         automatic_failover: bool,
         threshold: u32,
     ) -> Self {
-        let node = || Node {
-            liveness: Liveness::new(threshold),
-            status: None,
-            order: Order::default(),
-            started: false,
-            accounts_from: Time::ZERO,
-        };
-        let nodes = nodes.map(|id| (id, node())).collect();
+        let nodes = nodes.map(|id| (id, Node::new(threshold))).collect();
         Self {
             id,
             nodes,
@@ -71,6 +76,26 @@ impl CacheMachine {
             promote: Order::default(),
             election: None,
         }
+    }
+
+    /// Whose machine it is.
+    pub fn id(&self) -> &ReplicationGroupId {
+        &self.id
+    }
+
+    /// Goes on with these nodes; it knows nothing of those that are new.
+    pub fn follow(
+        &mut self,
+        nodes: impl Iterator<Item = InstanceId>,
+        automatic_failover: bool,
+        threshold: u32,
+    ) {
+        let nodes: BTreeSet<InstanceId> = nodes.collect();
+        self.nodes.retain(|id, _| nodes.contains(id));
+        for id in nodes {
+            self.nodes.entry(id).or_insert_with(|| Node::new(threshold));
+        }
+        self.automatic_failover = automatic_failover;
     }
 
     /// Takes in what the node's runtime reported.
@@ -163,6 +188,9 @@ impl CacheMachine {
         let Some(cache) = desk.world().caches.get(&self.id).cloned() else {
             return;
         };
+        if cache.status == ReplicationGroupStatus::Deleting {
+            return;
+        }
         if cache.failing_over {
             return self.elect(desk, &cache);
         }

@@ -106,6 +106,11 @@ impl DatabaseMachine {
         }
     }
 
+    /// Whose machine it is.
+    pub fn id(&self) -> &DbInstanceId {
+        &self.id
+    }
+
     /// Takes in what the host's runtime reported.
     pub fn handle_observation(
         &mut self,
@@ -168,6 +173,9 @@ impl DatabaseMachine {
         let Some(database) = desk.world().databases.get(&self.id).cloned() else {
             return;
         };
+        if database.status == DbInstanceStatus::Deleting {
+            return;
+        }
         if let Some(to) = database.failover_to.clone() {
             return self.drive_failover(desk, &database, &to);
         }

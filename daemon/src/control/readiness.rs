@@ -35,7 +35,7 @@ fn is_whole(desk: &Desk<'_>) -> bool {
         cache.status == ReplicationGroupStatus::Available && cache.replicas.values().all(|up| *up)
     });
     let targets = desk.plan.topology.target_groups.iter().all(|group| {
-        desk.plan.service_instances(&group.service).all(|instance| {
+        desk.plan.targets(group).all(|instance| {
             let views = world
                 .targets
                 .get(&group.id)

@@ -19,6 +19,7 @@ use super::bugs::Bug;
 use super::desk::Desk;
 use super::host::DbHost;
 use super::probe::{DbProbe, Lsn};
+use super::removal;
 
 /// A replica that answers and does not stream for this long while its source accepts streams is made anew.
 const APART: Duration = Duration::from_secs(3);
@@ -52,6 +53,11 @@ impl ReplicaMachine {
             spoilt: false,
             reached: (0, Lsn(0)),
         }
+    }
+
+    /// Whether it is the machine of this replica of this DB instance.
+    pub fn replicates(&self, id: &DbInstanceId, of: &DbInstanceId) -> bool {
+        self.id == *id && self.of == *of
     }
 
     /// Whether the host is this replica's.
@@ -104,6 +110,9 @@ impl ReplicaMachine {
         let Some(database) = desk.world().databases.get(&self.of) else {
             return;
         };
+        if removal::leaves(desk.world(), desk.plan, &self.instance) {
+            return;
+        }
         let source = database.primary.clone();
         let failing_over = database.failover_to.is_some();
         let timeline = database.timeline;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use topologies::event::{EventKind, TargetHealth};
 use topologies::id::{HealthCheckId, InstanceId, LoadBalancerId, TargetGroupId, ZoneId};
+use topologies::topology::Topology;
 use topologies::world::ProcessState;
 
 use super::bugs::Bug;
@@ -57,6 +58,23 @@ pub struct TargetsMachine {
 }
 
 impl TargetsMachine {
+    /// Forgets what was counted of what is not there any more: it may come back, and is new then.
+    pub fn follow(&mut self, topology: &Topology) {
+        let groups = &topology.target_groups;
+        self.targets.retain(|(group, instance, _), _| {
+            let mut groups = groups.iter();
+            groups.any(|it| it.id == *group && it.targets.contains(instance))
+        });
+        let balancers = &topology.load_balancers;
+        self.nodes.retain(|(balancer, zone), _| {
+            let mut balancers = balancers.iter();
+            balancers.any(|it| it.id == *balancer && it.zones.contains(zone))
+        });
+        let checks = &topology.health_checks;
+        self.health_checks
+            .retain(|id, _| checks.iter().any(|it| it.id == *id));
+    }
+
     /// Takes in a target's check.
     pub fn handle_target(
         &mut self,
@@ -73,6 +91,10 @@ impl TargetsMachine {
         else {
             return;
         };
+        // A check that was under way when its target went tells of nobody.
+        if !target_group.targets.contains(instance) {
+            return;
+        }
         let key = (group.clone(), instance.clone(), node.clone());
         let views = desk
             .world()
@@ -122,6 +144,10 @@ impl TargetsMachine {
         zone: &ZoneId,
         check: &Check,
     ) {
+        let mut balancers = desk.plan.topology.load_balancers.iter();
+        if !balancers.any(|it| it.id == *load_balancer && it.zones.contains(zone)) {
+            return;
+        }
         let streak = self
             .nodes
             .entry((load_balancer.clone(), zone.clone()))

@@ -33,7 +33,7 @@ pub enum Purpose {
 impl Driver {
     /// Brings the runtime to what the faults in force say.
     pub(super) async fn reconcile_hosts(&self) {
-        let want = self.faults.conditions(&self.plan).afflictions;
+        let want = self.faults.conditions(&self.plan()).afflictions;
         let orders = reconciled(&self.runtime.afflictions(), &want);
         for (harm, cause) in perform(&*self.runtime, &orders).await {
             tracing::error!(?harm, cause, "hosts are not as the faults in force say");
@@ -64,7 +64,7 @@ impl Driver {
         answer: Answer<Injected>,
     ) -> Result<(), Refusal<Injected>> {
         let presence = self.presence(state);
-        let fault = match fault.resolve(&self.plan, &presence) {
+        let fault = match fault.resolve(&self.plan(), &presence) {
             Ok(fault) => fault,
             Err(mistakes) => {
                 let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
@@ -73,7 +73,7 @@ impl Driver {
         };
         let now = self.clock.now();
         let down = &presence.down;
-        let (id, change) = match self.faults.inject(fault.clone(), now, &self.plan, down) {
+        let (id, change) = match self.faults.inject(fault.clone(), now, &self.plan(), down) {
             Ok(injected) => injected,
             Err(cause) => return Err((answer, cause.to_string())),
         };
@@ -95,10 +95,10 @@ impl Driver {
         fault: Option<&FaultId>,
         answer: Answer<Vec<FaultId>>,
     ) -> Result<(), Refusal<Vec<FaultId>>> {
-        let (healed, change) = match fault.map(|id| self.faults.heal(id, &self.plan)) {
+        let (healed, change) = match fault.map(|id| self.faults.heal(id, &self.plan())) {
             Some(Ok((healed, change))) => (vec![healed], change),
             Some(Err(cause)) => return Err((answer, cause.to_string())),
-            None => self.faults.heal_all(&self.plan),
+            None => self.faults.heal_all(&self.plan()),
         };
         self.bring_about(state, change, Purpose::Heal(healed, answer));
         Ok(())
@@ -134,7 +134,7 @@ impl Driver {
                 }
                 let stays: Vec<String> = failed.iter().map(|it| format!("`{}`", it.id)).collect();
                 for active in failed {
-                    state.conditions = self.faults.reenter(active, &self.plan).network;
+                    state.conditions = self.faults.reenter(active, &self.plan()).network;
                 }
                 // Who asked is told that it failed.
                 let _applied = self.publish_network(state);
@@ -176,7 +176,7 @@ impl Driver {
         fault: &Fault,
         presence: &Presence,
     ) -> Vec<String> {
-        let hits = blast_radius(fault, &self.plan, presence);
+        let hits = blast_radius(fault, &self.plan(), presence);
         let consequences: Vec<String> = hits.iter().map(ToString::to_string).collect();
         let injected = EventKind::FaultInjected {
             fault: id.clone(),
@@ -193,6 +193,6 @@ impl Driver {
     }
 
     pub(super) fn presence(&self, state: &State) -> Presence {
-        presence(&self.plan, self.control.world(), &state.closed)
+        presence(&self.plan(), self.control.world(), &state.closed)
     }
 }

@@ -137,6 +137,11 @@ impl Postgres {
         })
     }
 
+    /// Whether it is the engine of a DB instance with these settings and passwords.
+    pub fn is_of(&self, settings: &DbSettings, secrets: &DbSecrets) -> bool {
+        self.settings == *settings && self.secrets == *secrets
+    }
+
     /// What the runtime is to start. Constant for a host: neither role nor source nor parameters are in it.
     pub fn plan(&self, host: &EngineHost) -> InstancePlan {
         let directory = self.directory(host);

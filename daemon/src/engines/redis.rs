@@ -67,6 +67,11 @@ pub struct Redis {
 }
 
 impl Redis {
+    /// Whether it is the engine of a replication group with these settings.
+    pub fn is_of(&self, settings: &CacheSettings) -> bool {
+        self.settings == *settings
+    }
+
     /// The servers of a replication group.
     pub fn new(
         runtime: Arc<dyn Runtime>,

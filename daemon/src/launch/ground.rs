@@ -1,6 +1,5 @@
 //! What a stack's parts stand on: plan, runtime, secrets, past, and how this machine lets ports be bound. Nothing of it runs.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proxies::Ports;
@@ -8,31 +7,29 @@ use topologies::address::{ZoneNumber, resolver};
 use topologies::event::Event;
 use topologies::plan::Plan;
 use topologies::runtime::{Runtime, RuntimeKind};
+use topologies::world::World;
 
 use super::{PORT_OFFSET, Tell, runtime};
-use crate::effects::Engines;
 use crate::engines::Directories;
 use crate::engines::files::FileWork;
-use crate::engines::postgres::{DbSettings, Postgres};
-use crate::engines::redis::{CacheSettings, Redis};
+use crate::estate::{self, EstateError, Estates};
 use crate::faults::FaultFile;
 use crate::log::{self, TimelineWriter};
 use crate::ports;
 use crate::runtime::namespaces;
-use crate::secrets::Secrets;
 use crate::up::{Progress, UpError, UpOptions};
 
 /// What a stack's parts stand on; nothing of it runs.
 pub struct Ground {
-    pub(super) plan: Arc<Plan>,
+    /// What the past made of the plan.
+    pub(super) world: World,
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) choice: String,
-    pub(super) secrets: Arc<Secrets>,
     pub(super) past: Vec<Event>,
     pub(super) log: TimelineWriter,
     pub(super) faults: FaultFile,
     pub(super) bindings: Bindings,
-    pub(super) engines: Engines,
+    pub(super) estates: Estates,
 }
 
 impl Ground {
@@ -54,36 +51,42 @@ pub(super) struct Bindings {
 /// # Errors
 /// When this machine lacks something, or the stack's directory can not be used.
 pub async fn lay(options: &UpOptions, tell: Tell<'_>) -> Result<Ground, UpError> {
-    let plan = Arc::new(topologies::plan::plan(&options.topology, options.plan_slot));
+    let plan = topologies::plan::plan(&options.topology, options.plan_slot);
     let (runtime, choice) = runtime::choose(options, &plan.topology.name, tell).await?;
+    let directory = &options.directory;
+    let timeline = directory.join("timeline.jsonl");
+    let past = if options.resume {
+        log::past(&timeline).map_err(|cause| unresumable(&plan, &cause))?
+    } else {
+        Vec::new()
+    };
+    let mut world = World::new(&plan);
+    for event in &past {
+        world.apply(event);
+    }
+    let plan = Arc::clone(&world.plan);
     let line = |text: &str| tell(Progress::Step(text.to_owned()));
-    let prepared = runtime.prepare(&runtime::software(&plan), &line).await;
+    let prepared = runtime.prepare(&estate::software(&plan), &line).await;
     prepared.map_err(|cause| runtime::machine(&cause))?;
     let kind = runtime.kind().as_str();
     tell(Progress::Line(format!("runtime {kind}: {choice}")));
     if runtime.kind() == RuntimeKind::Process && !plan.topology.services.is_empty() {
         warn_of_namespaces(tell).await;
     }
-    let directory = &options.directory;
-    let secrets = Secrets::open(directory, &plan.topology);
-    let secrets = Arc::new(secrets.map_err(|cause| failed("open secrets", &cause))?);
-    let timeline = directory.join("timeline.jsonl");
-    let (past, log) = if options.resume {
-        let past = log::past(&timeline).map_err(|cause| unresumable(&plan, &cause))?;
-        (past, TimelineWriter::open(&timeline))
+    let log = if options.resume {
+        TimelineWriter::open(&timeline)
     } else {
-        (Vec::new(), TimelineWriter::anew(&timeline))
+        TimelineWriter::anew(&timeline)
     };
     let log = log.map_err(|cause| failed("open the timeline", &cause))?;
     let faults = FaultFile::open(directory, !past.is_empty());
     let faults = faults.map_err(|cause| failed("read the faults in force", &cause))?;
     Ok(Ground {
         bindings: bindings(&plan),
-        engines: engines(&plan, &runtime, options, &secrets)?,
-        plan,
+        estates: estates(&plan, &runtime, options)?,
+        world,
         runtime,
         choice,
-        secrets,
         past,
         log,
         faults,
@@ -119,53 +122,22 @@ fn bindings(plan: &Plan) -> Bindings {
     }
 }
 
-fn engines(
-    plan: &Plan,
+fn estates(
+    plan: &Arc<Plan>,
     runtime: &Arc<dyn Runtime>,
     options: &UpOptions,
-    secrets: &Secrets,
-) -> Result<Engines, UpError> {
+) -> Result<Estates, UpError> {
     let directories = Directories {
         stack: options.directory.clone(),
         cache: options.cache.clone(),
         work: FileWork::default(),
     };
-    let mut postgres = BTreeMap::new();
-    for db in &plan.topology.db_instances {
-        let Some(passwords) = secrets.databases.get(&db.id).cloned() else {
-            continue;
-        };
-        let settings = DbSettings::of(db);
-        let engine = Postgres::new(
-            Arc::clone(runtime),
-            directories.clone(),
-            settings,
-            passwords,
-        )
-        .map_err(|cause| UpError::Topology {
-            message: format!("DB instance `{}`: {cause}", db.id),
+    Estates::open(plan, Arc::clone(runtime), directories).map_err(|cause| match cause {
+        EstateError::Secrets(cause) => failed("open secrets", &cause),
+        EstateError::Engine { db, cause } => UpError::Topology {
+            message: format!("DB instance `{db}`: {cause}"),
             hint: None,
-        })?;
-        let engine = Arc::new(engine);
-        let members = db
-            .read_replicas
-            .iter()
-            .map(|replica| &replica.id)
-            .chain([&db.id]);
-        postgres.extend(members.map(|id| (id.clone(), Arc::clone(&engine))));
-    }
-    let redis = plan.topology.replication_groups.iter().map(|group| {
-        let engine = Redis::new(
-            Arc::clone(runtime),
-            directories.clone(),
-            CacheSettings::of(group),
-        );
-        (group.id.clone(), Arc::new(engine))
-    });
-    Ok(Engines {
-        postgres,
-        redis: redis.collect(),
-        work: directories.work.clone(),
+        },
     })
 }
 

@@ -52,7 +52,7 @@ pub(super) async fn wait(stack: &Stack, since: u64, tell: Tell<'_>) -> Result<()
         }
         Err(_) => {
             let world = stack.world.borrow();
-            let missing = missing(&stack.plan, &world);
+            let missing = missing(&stack.plan(), &world);
             if !world.faults.is_empty() {
                 let faults: Vec<&str> = world.faults.keys().map(|id| id.as_str()).collect();
                 tell(Progress::Line(format!(
@@ -99,7 +99,7 @@ async fn until(stack: &Stack, since: u64, watch: &mut Watch, tell: Tell<'_>) -> 
         if now.seq > since && now.phase == StackPhase::Available {
             return None;
         }
-        let missing = missing(&stack.plan, &now);
+        let missing = missing(&stack.plan(), &now);
         if missing != told {
             tell(Progress::Step(format!("waiting for {missing}")));
             told = missing;
@@ -119,7 +119,7 @@ async fn until(stack: &Stack, since: u64, watch: &mut Watch, tell: Tell<'_>) -> 
             continue;
         };
         seen = event.seq;
-        if let Some(line) = watch.take(&event.event, &stack.plan, &now) {
+        if let Some(line) = watch.take(&event.event, &stack.plan(), &now) {
             tell(Progress::Line(line));
         }
         if let Some(hopeless) = watch.hopeless.take() {

@@ -4,8 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use topologies::id::StackId;
-use topologies::plan::Plan;
-use topologies::runtime::{Runtime, RuntimeError, Software};
+use topologies::runtime::{Runtime, RuntimeError};
 
 use super::Tell;
 use crate::runtime::{ProcessOptions, ProcessRuntime};
@@ -67,29 +66,6 @@ async fn process(
     }
     let runtime = ProcessRuntime::open(&options.directory, &options.cache, settings).await?;
     Ok((Arc::new(runtime), why))
-}
-
-/// Every software that the plan's instances need, once.
-pub(super) fn software(plan: &Plan) -> Vec<Software> {
-    let topology = &plan.topology;
-    let mut wanted = Vec::new();
-    wanted.extend(topology.db_instances.iter().map(|db| Software::Postgres {
-        version: db.engine_version,
-    }));
-    wanted.extend(
-        topology
-            .replication_groups
-            .iter()
-            .map(|group| Software::Redis {
-                version: group.engine_version,
-            }),
-    );
-    if !topology.services.is_empty() {
-        wanted.push(Software::Program);
-    }
-    wanted.sort();
-    wanted.dedup();
-    wanted
 }
 
 pub(super) fn machine(cause: &RuntimeError) -> UpError {

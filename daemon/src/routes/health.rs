@@ -52,7 +52,7 @@ fn load_balancer_healthy(plan: &Plan, world: &World, lb: &LoadBalancer) -> bool 
         return !answering.is_empty();
     }
     let mut with_targets = groups
-        .filter(|group| plan.service_instances(&group.service).next().is_some())
+        .filter(|group| plan.targets(group).next().is_some())
         .peekable();
     with_targets.peek().is_some() && with_targets.all(healthy)
 }
@@ -85,7 +85,7 @@ fn group_health(
 ) -> GroupHealth {
     let views = world.targets.get(&group.id);
     let mut health = GroupHealth::Empty;
-    for target in plan.service_instances(&group.service) {
+    for target in plan.targets(group) {
         if !cross_zone && target.zone != *zone {
             continue;
         }
@@ -178,7 +178,7 @@ hosted-zones:
     fn world(plan: &Plan, healthy: &[&str]) -> World {
         let mut world = World::new(plan);
         for group in &plan.topology.target_groups {
-            for target in plan.service_instances(&group.service) {
+            for target in plan.targets(group) {
                 let state = if healthy.contains(&target.id.as_str()) {
                     TargetHealth::Healthy
                 } else {

@@ -115,6 +115,11 @@ impl Ground {
                 self.runtime_obeys(host)?;
                 Ok(self.spawn(host, APP_STARTS_MICROS))
             }
+            Action::Stop { .. } | Action::Remove { .. } => {
+                self.runtime_obeys(host)?;
+                self.stop(host);
+                Ok(Course::Ends(self.draw(SPAWN_MICROS), Outcome::Done))
+            }
             Action::StartDatabase { role, .. } => self.start_database(host, role),
             Action::ConfigurePrimary { .. } => {
                 self.session_opens(host)?;

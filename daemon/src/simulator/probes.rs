@@ -68,7 +68,7 @@ pub(super) fn of_plan(plan: &Plan) -> Vec<ProbePlan> {
     }
     for group in &plan.topology.target_groups {
         for (host, instance) in plan.instances.iter().enumerate() {
-            if !matches!(&instance.kind, InstanceKind::App(service) if *service == group.service) {
+            if !group.targets.contains(&instance.id) {
                 continue;
             }
             for node in nodes_of(plan, &group.id, group.cross_zone, &instance.zone) {

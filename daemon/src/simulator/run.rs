@@ -108,7 +108,7 @@ pub fn simulate(plan: &Arc<Plan>, settings: Settings) -> Run {
 
 impl Simulation {
     fn new_control(&self, seed: u64) -> Control {
-        let control = Control::new(Arc::clone(&self.plan), self.world.clone(), seed);
+        let control = Control::new(self.world.clone(), seed);
         match self.settings.planted {
             Some(bug) => control.with_planted_bug(bug),
             None => control,

@@ -114,7 +114,7 @@ impl Ground {
         let Some(own) = plan.topology.target_groups.iter().find(|g| g.id == *group) else {
             return false;
         };
-        let targets = plan.service_instances(&own.service);
+        let targets = plan.targets(own);
         let targets: Vec<InstanceId> = targets
             .filter(|target| cross_zone || target.zone == *node)
             .map(|target| target.id.clone())

@@ -25,7 +25,7 @@ pub(super) fn traffic_to_the_dead(
         let checks = &group.health_check;
         let limit = (checks.interval + checks.timeout) * (checks.unhealthy_threshold + 1)
             + Duration::from_secs(1);
-        for instance in plan.service_instances(&group.service) {
+        for instance in plan.targets(group) {
             let host = &ground.hosts[ground.host(&instance.id)];
             if host.down_since.is_none_or(|since| {
                 ground.now - since.max(ground.killed_at) < limit + Duration::from_secs(2)

@@ -6,8 +6,9 @@ use std::time::Duration;
 use daemon::control::action::{Action, DbRole, Outcome, Ticket};
 use daemon::control::probe::{CacheProbe, DbProbe, PgStatus, Probe, RedisRole, RedisStatus};
 use daemon::control::{Control, Stimulus};
+use topologies::edit::Edit;
 use topologies::event::{DbInstanceStatus, Event, EventKind, ReplicationGroupStatus};
-use topologies::id::InstanceId;
+use topologies::id::{DbInstanceId, InstanceId};
 use topologies::plan::Plan;
 use topologies::runtime::{InstanceStatus, Observation};
 use topologies::time::Time;
@@ -54,7 +55,7 @@ impl Bench {
             world.apply(&Event { seq, at, event });
         }
         let mut bench = Self {
-            control: Control::new(plan, world, 1),
+            control: Control::new(world, 1),
             now: Time::from_millis(1_000),
             orders: Vec::new(),
             told: Vec::new(),
@@ -424,4 +425,48 @@ fn the_loss_of_the_primary_alone_is_told_as_shutdown_and_restart() {
     bench.settle(starts_primary, Outcome::Done);
     bench.database("orders-1", primary());
     assert_eq!(bench.rds_events(), [6]);
+}
+
+/// A database that is made while the stack runs is started, and one that is deleted ends, with all that it had, before it goes.
+#[test]
+fn a_plan_that_changes_is_followed() {
+    let mut bench = Bench::resumed(tier_10k::plan());
+    let plan = Arc::clone(&bench.control.world().plan);
+    let mut late = plan.topology.db_instances[0].clone();
+    late.id = "late".into();
+    late.read_replicas.clear();
+    late.hosts.truncate(1);
+    late.hosts[0].id = "late-1".into();
+    let edits = vec![Edit::PutDbInstance(Box::new(late))];
+    let by = "rds:CreateDBInstance".to_owned();
+    bench.take(Stimulus::Note(EventKind::TopologyEdited { by, edits }));
+    let is_late = |action: &Action| action.instance().as_str() == "late-1";
+    let started = bench.settle(is_late, Outcome::Done);
+    assert!(matches!(started, Action::StartDatabase { .. }), "{started}");
+    let status = |bench: &Bench| {
+        let id: DbInstanceId = "late".into();
+        let known = bench.control.world().databases.get(&id);
+        known.map(|database| database.status)
+    };
+    assert_eq!(status(&bench), Some(DbInstanceStatus::Creating));
+    assert_eq!(
+        bench.control.world().plan.instances.len(),
+        plan.instances.len() + 1
+    );
+
+    bench.take(Stimulus::Note(EventKind::DbInstanceStatusChanged {
+        db_instance: "late".into(),
+        status: DbInstanceStatus::Deleting,
+    }));
+    bench.exited("late-1");
+    assert!(!bench.ordered(|action| is_late(action) && action.is_start()));
+    let removed = bench.settle(is_late, Outcome::Done);
+    assert!(matches!(removed, Action::Remove { .. }), "{removed}");
+    assert_eq!(status(&bench), None);
+    assert_eq!(bench.control.world().plan.instances, plan.instances);
+    let told = bench.told.iter().rev().take(2).collect::<Vec<_>>();
+    assert!(
+        matches!(told[1], EventKind::RdsEvent { id: 3, .. }),
+        "{told:?}"
+    );
 }

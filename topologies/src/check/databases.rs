@@ -6,7 +6,7 @@ use crate::id::{DbInstanceId, RegionId, ZoneId};
 use crate::notes::Span;
 use crate::plan;
 use crate::spec::{At, DbInstanceSpec};
-use crate::topology::DbInstance;
+use crate::topology::{DbInstance, Member};
 use crate::yaml::values::Version;
 
 /// Master user names that RDS or the engine keeps for itself.
@@ -95,12 +95,16 @@ fn primary(
             .map_or(default, |at| at.value.as_str())
             .to_owned()
     };
+    let zones = std::iter::once(primary).chain(standby);
+    let hosts = zones.zip(1..).map(|(zone, number)| Member {
+        id: plan::db_host(&id, number),
+        zone,
+    });
     Some(DbInstance {
+        hosts: hosts.collect(),
         id,
         region,
         engine_version: version,
-        availability_zone: primary,
-        secondary_availability_zone: standby,
         port: db
             .port
             .as_ref()

@@ -5,7 +5,7 @@ use crate::address::{HostAddress, ZoneNumber};
 use crate::id::{ServiceId, ZoneId};
 use crate::plan;
 use crate::spec::{At, InstancesSpec};
-use crate::topology::Service;
+use crate::topology::{Member, Service};
 
 /// The most instances that any topology has addresses for.
 const INSTANCES_MAX: usize = ZoneNumber::MAX_ZONES * HostAddress::MAX_HOSTS;
@@ -25,17 +25,23 @@ pub(super) fn services(checker: &mut Checker<'_>) -> Vec<Service> {
             continue;
         };
         let id = ServiceId::from(name.value.as_str());
-        for number in 1..=placement.len() {
-            let instance = plan::app_instance(&id, number).to_string();
+        let numbered = placement.into_iter().zip(1..);
+        let instances: Vec<Member> = numbered
+            .map(|(zone, number)| Member {
+                id: plan::app_instance(&id, number),
+                zone,
+            })
+            .collect();
+        for instance in &instances {
             checker.take(
-                instance,
+                instance.id.to_string(),
                 &format!("the instances `{}`", name.value),
                 name.span,
             );
         }
         services.push(Service {
             id,
-            placement,
+            instances,
             command: group
                 .program
                 .value

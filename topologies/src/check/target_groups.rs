@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Checker, identifiers};
 use crate::defaults;
-use crate::id::{ServiceId, TargetGroupId};
+use crate::id::{InstanceId, TargetGroupId};
 use crate::notes::Span;
 use crate::spec::{At, ProtocolSpec, TargetGroupSpec, TargetHealthCheckSpec};
 use crate::topology::{Protocol, Service, TargetGroup, TargetHealthCheck};
@@ -24,22 +24,12 @@ pub(super) fn target_groups(checker: &mut Checker<'_>, services: &[Service]) -> 
     let mut groups = Vec::new();
     for (name, group) in spec.target_groups.iter() {
         identifiers::name(checker, &identifiers::TARGET_GROUP, name);
-        let declared: Vec<&str> = spec
-            .instances
-            .iter()
-            .map(|(name, _)| name.value.as_str())
-            .collect();
-        if !declared.contains(&group.targets.value.as_str()) {
-            checker.undeclared("group of instances", &group.targets, &declared);
-        }
         let protocol = group
             .protocol
             .as_ref()
             .map_or(Protocol::Http, |protocol| protocol.value.into());
-        let service = services
-            .iter()
-            .find(|service| service.id.as_str() == group.targets.value);
-        let port = port(checker, group, service);
+        let targets = targets(checker, group, services);
+        let port = port(checker, group, name.span, services, &targets);
         let health_check = health_check(checker, protocol, group.health_check.as_ref());
         let deregistration_delay = ranged(
             checker,
@@ -51,7 +41,7 @@ pub(super) fn target_groups(checker: &mut Checker<'_>, services: &[Service]) -> 
             id: TargetGroupId::from(name.value.as_str()),
             protocol,
             port,
-            service: ServiceId::from(group.targets.value.as_str()),
+            targets,
             health_check,
             cross_zone: group.cross_zone,
             deregistration_delay,
@@ -60,21 +50,78 @@ pub(super) fn target_groups(checker: &mut Checker<'_>, services: &[Service]) -> 
     groups
 }
 
-fn port(checker: &mut Checker<'_>, group: &TargetGroupSpec, service: Option<&Service>) -> u16 {
-    let listening = service.map(|service| service.port);
-    let Some(port) = &group.port else {
-        return listening.unwrap_or_default();
+fn names(group: &TargetGroupSpec) -> impl Iterator<Item = &At<String>> {
+    group.targets.iter().flat_map(|targets| &targets.value.0)
+}
+
+/// The instances that a group's targets name, once each, in the order of the names.
+fn targets(
+    checker: &mut Checker<'_>,
+    group: &TargetGroupSpec,
+    services: &[Service],
+) -> Vec<InstanceId> {
+    let spec = checker.spec;
+    let groups = spec.instances.iter().map(|(name, _)| name.value.as_str());
+    let declared: Vec<&str> = groups.collect();
+    let mut targets: Vec<InstanceId> = Vec::new();
+    for name in names(group) {
+        let named: Vec<InstanceId> = services
+            .iter()
+            .flat_map(|service| service.instances.iter().map(move |it| (service, it)))
+            .filter(|(service, instance)| {
+                service.id.as_str() == name.value || instance.id.as_str() == name.value
+            })
+            .map(|(_, instance)| instance.id.clone())
+            .collect();
+        if named.is_empty() && !declared.contains(&name.value.as_str()) {
+            checker.undeclared("group of instances", name, &declared);
+        }
+        for target in named {
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
+        }
+    }
+    targets
+}
+
+fn port(
+    checker: &mut Checker<'_>,
+    group: &TargetGroupSpec,
+    at: Span,
+    services: &[Service],
+    targets: &[InstanceId],
+) -> u16 {
+    let has_target = |service: &&Service| {
+        let mut instances = service.instances.iter();
+        instances.any(|instance| targets.contains(&instance.id))
     };
-    if let Some(listening) = listening
-        && listening != port.value
-    {
+    let listening: Vec<u16> = services
+        .iter()
+        .filter(has_target)
+        .map(|service| service.port)
+        .collect();
+    let names: Vec<&str> = names(group).map(|name| name.value.as_str()).collect();
+    let names = names.join("`, `");
+    let Some(port) = &group.port else {
+        if names.is_empty() {
+            checker.error_with(
+                at,
+                "a target group without targets needs a `port`",
+                "name the port on which its targets will listen",
+            );
+        }
+        let first = listening.first().copied().unwrap_or_default();
+        if listening.iter().any(|port| *port != first) {
+            checker.error(at, format!("`{names}` listen on different ports"));
+        }
+        return first;
+    };
+    if let Some(other) = listening.iter().find(|listening| **listening != port.value) {
         checker.error_with(
             port.span,
-            format!(
-                "nothing listens on port {} of `{}`",
-                port.value, group.targets.value
-            ),
-            format!("its instances listen on {listening}; leave out `port`"),
+            format!("nothing listens on port {} of `{names}`", port.value),
+            format!("its instances listen on {other}; leave out `port`"),
         );
     }
     port.value

@@ -2,13 +2,14 @@
 //!
 //! Nothing is drawn by chance, so that the same file gives the same addresses. A zone's hosts are numbered by themselves,
 //! databases first, then caches, load balancers, and applications last: what is added to one zone moves nothing in another,
-//! and a group of instances that grows at the end of the file moves nothing at all.
+//! and a group of instances that grows at the end of the file moves nothing at all. In a plan that is revised whatever stays
+//! where it was keeps its address; what comes takes the lowest that is free.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Endpoint, EndpointKind, Instance, InstanceKind, LoadBalancerNode, Plan};
 use crate::address::{HostAddress, Slot, ZoneNumber};
-use crate::id::{DbInstanceId, InstanceId, ReplicationGroupId, ServiceId, ZoneId};
+use crate::id::{DbInstanceId, InstanceId, LoadBalancerId, ReplicationGroupId, ServiceId, ZoneId};
 use crate::names;
 use crate::topology::{
     DbInstance, HostedZone, LoadBalancer, LoadBalancerType, Record, RecordValue, ReplicationGroup,
@@ -44,7 +45,7 @@ pub fn reader_endpoint(group: &ReplicationGroupId) -> String {
 /// The zone of every host that a topology needs: database hosts, cache nodes, load balancer nodes, application instances.
 pub fn occupied(topology: &Topology) -> impl Iterator<Item = &ZoneId> {
     let dbs = topology.db_instances.iter().flat_map(|db| {
-        let own = std::iter::once(&db.availability_zone).chain(&db.secondary_availability_zone);
+        let own = db.hosts.iter().map(|host| &host.zone);
         own.chain(
             db.read_replicas
                 .iter()
@@ -62,20 +63,53 @@ pub fn occupied(topology: &Topology) -> impl Iterator<Item = &ZoneId> {
     let services = topology
         .services
         .iter()
-        .flat_map(|service| &service.placement);
+        .flat_map(|service| service.instances.iter().map(|instance| &instance.zone));
     dbs.chain(caches).chain(balancers).chain(services)
 }
 
 /// Lays a checked topology out on a slot.
 ///
-/// A DB instance `orders` has the hosts `orders-1`, primary at first, and with Multi-AZ `orders-2`; a read replica has one host
-/// of its own name. The nodes of a replication group are `sessions-001` and so on, the instances of a service `web-1` and so on.
+/// A read replica has one host of its own name. The nodes of a replication group are `sessions-001` and so on.
 pub fn plan(topology: &Topology, slot: Slot) -> Plan {
-    let mut hosts = Hosts {
+    lay_out(Hosts {
         slot,
         topology,
-        next: BTreeMap::new(),
+        kept: BTreeMap::new(),
+        taken: BTreeSet::new(),
+    })
+}
+
+/// Lays out what a planned topology has become: who stays in a zone stays at the address.
+pub fn revise(before: &Plan, topology: &Topology) -> Plan {
+    let instances = before.instances.iter();
+    let instances = instances.map(|it| (Place::of_instance(&it.id, &it.zone), it.address));
+    let nodes = before.nodes.iter();
+    let nodes = nodes.map(|it| (Place::of_node(&it.load_balancer, &it.zone), it.address));
+    let former: BTreeMap<Place, HostAddress> = instances.chain(nodes).collect();
+    // First without a past, to learn who is there at all.
+    let bare = plan(topology, before.slot);
+    let stays = |place: &Place| {
+        let instances = bare.instances.iter();
+        let mut places = instances.map(|it| Place::of_instance(&it.id, &it.zone));
+        let nodes = bare.nodes.iter();
+        let mut others = nodes.map(|it| Place::of_node(&it.load_balancer, &it.zone));
+        places.any(|it| it == *place) || others.any(|it| it == *place)
     };
+    let kept: BTreeMap<Place, HostAddress> = former
+        .into_iter()
+        .filter(|(place, _)| stays(place))
+        .collect();
+    let taken = kept.values().copied().collect();
+    lay_out(Hosts {
+        slot: before.slot,
+        topology,
+        kept,
+        taken,
+    })
+}
+
+fn lay_out(mut hosts: Hosts<'_>) -> Plan {
+    let (topology, slot) = (hosts.topology, hosts.slot);
     let mut instances = Vec::new();
     for db in &topology.db_instances {
         db_hosts(&mut hosts, db, &mut instances);
@@ -96,18 +130,13 @@ pub fn plan(topology: &Topology, slot: Slot) -> Plan {
         nodes.extend(balancer.zones.iter().map(|zone| LoadBalancerNode {
             load_balancer: balancer.id.clone(),
             zone: zone.clone(),
-            address: hosts.take(zone),
+            address: hosts.take(&Place::of_node(&balancer.id, zone), zone),
         }));
     }
     for service in &topology.services {
-        for (index, zone) in service.placement.iter().enumerate() {
+        for instance in &service.instances {
             let kind = InstanceKind::App(service.id.clone());
-            instances.push(hosts.instance(
-                app_instance(&service.id, index + 1),
-                kind,
-                zone,
-                service.port,
-            ));
+            instances.push(hosts.instance(instance.id.clone(), kind, &instance.zone, service.port));
         }
     }
     Plan {
@@ -119,27 +148,46 @@ pub fn plan(topology: &Topology, slot: Slot) -> Plan {
     }
 }
 
+/// Who has an address, and in which zone: somebody who moves to another zone is somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place(String, ZoneId);
+
+impl Place {
+    fn of_instance(id: &InstanceId, zone: &ZoneId) -> Self {
+        Self(id.to_string(), zone.clone())
+    }
+
+    /// No instance has a name with a slash.
+    fn of_node(balancer: &LoadBalancerId, zone: &ZoneId) -> Self {
+        Self(format!("{balancer}/"), zone.clone())
+    }
+}
+
 /// Hands out host numbers.
 struct Hosts<'t> {
     slot: Slot,
     topology: &'t Topology,
-    next: BTreeMap<ZoneId, u8>,
+    kept: BTreeMap<Place, HostAddress>,
+    taken: BTreeSet<HostAddress>,
 }
 
 impl Hosts<'_> {
-    fn take(&mut self, zone: &ZoneId) -> HostAddress {
-        let next = self.next.entry(zone.clone()).or_insert(FIRST_HOST);
-        let host = *next;
-        // A checked topology never gets there: it has at most HOSTS_PER_ZONE hosts per zone.
-        *next = next.saturating_add(1);
-        HostAddress {
-            slot: self.slot,
-            zone: self
-                .topology
-                .zone_number(zone)
-                .unwrap_or(ZoneNumber::OUTSIDE),
-            host,
+    fn take(&mut self, place: &Place, zone: &ZoneId) -> HostAddress {
+        if let Some(address) = self.kept.get(place) {
+            return *address;
         }
+        let number = self.topology.zone_number(zone);
+        let at = |host| HostAddress {
+            slot: self.slot,
+            zone: number.unwrap_or(ZoneNumber::OUTSIDE),
+            host,
+        };
+        let mut free = (FIRST_HOST..).map(at);
+        let free = free.find(|address| !self.taken.contains(address));
+        // A sound topology never gets there: it has at most HOSTS_PER_ZONE hosts per zone.
+        let address = free.unwrap_or(at(u8::MAX));
+        self.taken.insert(address);
+        address
     }
 
     fn instance(
@@ -149,7 +197,7 @@ impl Hosts<'_> {
         zone: &ZoneId,
         port: u16,
     ) -> Instance {
-        let address = self.take(zone);
+        let address = self.take(&Place::of_instance(&id, zone), zone);
         Instance {
             id,
             kind,
@@ -161,10 +209,9 @@ impl Hosts<'_> {
 }
 
 fn db_hosts(hosts: &mut Hosts<'_>, db: &DbInstance, instances: &mut Vec<Instance>) {
-    let own = std::iter::once(&db.availability_zone).chain(&db.secondary_availability_zone);
-    for (index, zone) in own.enumerate() {
+    for host in &db.hosts {
         let kind = InstanceKind::DbHost(db.id.clone());
-        instances.push(hosts.instance(db_host(&db.id, index + 1), kind, zone, db.port));
+        instances.push(hosts.instance(host.id.clone(), kind, &host.zone, db.port));
     }
     for replica in &db.read_replicas {
         let (id, kind) = (

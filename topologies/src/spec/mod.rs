@@ -164,8 +164,9 @@ pub enum ProtocolSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TargetGroupSpec {
-    /// The group of instances that are its targets.
-    pub targets: At<String>,
+    /// Its targets: the name of a group of instances, which are all its targets then, or a list of such names and of single
+    /// instances (`web-1`).
+    pub targets: Option<At<Words>>,
     /// HTTP (the default) for an Application, TCP for a Network Load Balancer.
     pub protocol: Option<At<ProtocolSpec>>,
     /// The targets' port; that of the instances if absent.

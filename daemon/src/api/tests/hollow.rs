@@ -17,7 +17,9 @@ use topologies::world::World;
 
 use crate::api::{Api, Down};
 use crate::driver::Clock;
-use crate::secrets::Secrets;
+use crate::engines::Directories;
+use crate::engines::files::FileWork;
+use crate::estate::Estates;
 use crate::stack::{Request, Stack};
 
 /// Events that the channel holds: few, so that readers lag.
@@ -38,14 +40,20 @@ pub(super) fn fixture() -> Fixture {
     let plan = Arc::new(topologies::plan::plan(&topology, Slot::new(64).unwrap()));
     let directory = tempfile::tempdir().unwrap();
     let (world_sender, world) = watch::channel(Arc::new(World::new(&plan)));
+    let runtime: Arc<dyn Runtime> = Arc::new(Hollow);
+    let directories = Directories {
+        stack: directory.path().to_owned(),
+        cache: directory.path().to_owned(),
+        work: FileWork::default(),
+    };
+    let estates = Estates::open(&plan, Arc::clone(&runtime), directories).unwrap();
     let (requests, asked) = mpsc::channel(4);
     let (down, downs) = mpsc::channel(1);
     let stack = Stack {
-        plan,
-        runtime: Arc::new(Hollow),
+        runtime: Arc::clone(&runtime),
         runtime_choice: (RuntimeKind::Process, "a test".to_owned()),
         directory: directory.path().to_owned(),
-        secrets: Arc::new(Secrets::default()),
+        estate: estates.watch(),
         dns_port: 53,
         port_offset: 0,
         clock: Clock::starting_at(Time::ZERO),

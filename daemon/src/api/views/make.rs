@@ -20,7 +20,7 @@ const OUTSIDE: &str = "outside";
 
 /// What the stack is doing.
 pub fn status(stack: &Stack, world: &World) -> StatusView {
-    let plan = &*stack.plan;
+    let plan = &*world.plan;
     let state = match world.phase {
         StackPhase::Creating => "creating",
         StackPhase::Resuming => "resuming",
@@ -52,16 +52,16 @@ pub fn status(stack: &Stack, world: &World) -> StatusView {
 }
 
 /// Faults in force.
-pub fn faults(stack: &Stack, world: &World) -> FaultsView {
+pub fn faults(world: &World) -> FaultsView {
     FaultsView {
-        stack: stack.plan.topology.name.to_string(),
+        stack: world.plan.topology.name.to_string(),
         faults: fault_views(world),
     }
 }
 
 /// What to connect to.
 pub fn endpoints(stack: &Stack, world: &World) -> EndpointsView {
-    let plan = &*stack.plan;
+    let plan = &*world.plan;
     let resolver = address::resolver(plan.slot, ZoneNumber::OUTSIDE);
     let endpoints = plan.endpoints.iter().map(|endpoint| {
         let port = match endpoint.port {
@@ -282,7 +282,7 @@ fn endpoint_kind(kind: &EndpointKind) -> &'static str {
 
 /// How a client is told to connect.
 fn url(stack: &Stack, kind: &EndpointKind, name: &str, port: u16) -> String {
-    let topology = &stack.plan.topology;
+    let topology = &stack.plan().topology;
     match kind {
         EndpointKind::RdsWriter(db)
         | EndpointKind::RdsReader(db)
@@ -294,7 +294,8 @@ fn url(stack: &Stack, kind: &EndpointKind, name: &str, port: u16) -> String {
             let Some(owner) = owner else {
                 return format!("postgresql://{name}:{port}");
             };
-            let secrets = stack.secrets.databases.get(&owner.id);
+            let estate = stack.estate.borrow();
+            let secrets = estate.secrets.databases.get(&owner.id);
             let password = secrets.map_or("", |secrets| secrets.master.expose());
             let user = escaped(&owner.master_username);
             let database = escaped(&owner.db_name);
@@ -305,7 +306,8 @@ fn url(stack: &Stack, kind: &EndpointKind, name: &str, port: u16) -> String {
             redis_url(stack, Some(group), name, port)
         }
         EndpointKind::ElasticacheNode(node) => {
-            let group = match stack.plan.instance(node).map(|node| &node.kind) {
+            let plan = stack.plan();
+            let group = match plan.instance(node).map(|node| &node.kind) {
                 Some(InstanceKind::CacheNode(group)) => Some(group),
                 Some(InstanceKind::DbHost(_) | InstanceKind::App(_)) | None => None,
             };
@@ -313,7 +315,7 @@ fn url(stack: &Stack, kind: &EndpointKind, name: &str, port: u16) -> String {
         }
         EndpointKind::Alb(_) => http_url(name, port),
         EndpointKind::Nlb(_) => format!("tcp://{name}:{port}"),
-        EndpointKind::Record => match addresses::destination(&stack.plan, name) {
+        EndpointKind::Record => match addresses::destination(&stack.plan(), name) {
             Some(kind) => url(stack, &kind, name, port),
             None => format!("tcp://{name}:{port}"),
         },
@@ -321,7 +323,8 @@ fn url(stack: &Stack, kind: &EndpointKind, name: &str, port: u16) -> String {
 }
 
 fn redis_url(stack: &Stack, group: Option<&ReplicationGroupId>, name: &str, port: u16) -> String {
-    let mut groups = stack.plan.topology.replication_groups.iter();
+    let plan = stack.plan();
+    let mut groups = plan.topology.replication_groups.iter();
     let group = group.and_then(|id| groups.find(|group| group.id == *id));
     match group.and_then(|group| group.auth_token.as_ref()) {
         Some(token) => format!("redis://:{}@{name}:{port}", escaped(token)),

@@ -1,0 +1,101 @@
+//! What the AWS API keeps of an account beyond what the topology means and the world sees: attributes that are given back as they
+//! came, tags, and when things were made.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::event::{Event, EventKind};
+use crate::id::RegionId;
+use crate::time::Time;
+
+/// An account: a fold of events, as the rest of the world.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Records by service and type (`rds:db`), region and identifier.
+    resources: BTreeMap<String, BTreeMap<RegionId, BTreeMap<String, Resource>>>,
+    /// Tags by ARN.
+    tags: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// A recorded resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resource {
+    /// When it was recorded first.
+    pub created: Time,
+    /// Its attributes, by the names of AWS's model.
+    pub attributes: Value,
+}
+
+impl Account {
+    /// A resource's record.
+    pub fn resource(&self, resource: &str, region: &RegionId, id: &str) -> Option<&Resource> {
+        self.resources.get(resource)?.get(region)?.get(id)
+    }
+
+    /// The records of a type in a region, by identifier.
+    pub fn resources<'a>(
+        &'a self,
+        resource: &str,
+        region: &RegionId,
+    ) -> impl Iterator<Item = (&'a str, &'a Resource)> {
+        let regions = self.resources.get(resource);
+        let records = regions.and_then(|regions| regions.get(region));
+        let records = records.into_iter().flatten();
+        records.map(|(id, record)| (id.as_str(), record))
+    }
+
+    /// A resource's tags; empty if it has none.
+    pub fn tags(&self, arn: &str) -> impl Iterator<Item = (&str, &str)> {
+        let tags = self.tags.get(arn).into_iter().flatten();
+        tags.map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// Every ARN that has tags.
+    pub fn tagged(&self) -> impl Iterator<Item = &str> {
+        self.tags.keys().map(String::as_str)
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "few events are for the account alone"
+    )]
+    pub(crate) fn apply(&mut self, event: &Event) {
+        match &event.event {
+            EventKind::ResourceRecorded {
+                resource,
+                region,
+                id,
+                attributes,
+            } => {
+                let regions = self.resources.entry(resource.clone()).or_default();
+                let records = regions.entry(region.clone()).or_default();
+                let record = records.entry(id.clone()).or_insert_with(|| Resource {
+                    created: event.at,
+                    attributes: Value::Null,
+                });
+                record.attributes = attributes.clone();
+            }
+            EventKind::ResourceForgotten {
+                resource,
+                region,
+                id,
+                arn,
+            } => {
+                let regions = self.resources.get_mut(resource);
+                if let Some(records) = regions.and_then(|regions| regions.get_mut(region)) {
+                    records.remove(id);
+                }
+                self.tags.remove(arn);
+            }
+            EventKind::TagsChanged { arn, tags } if tags.is_empty() => {
+                self.tags.remove(arn);
+            }
+            EventKind::TagsChanged { arn, tags } => {
+                self.tags.insert(arn.clone(), tags.clone());
+            }
+            _ => {}
+        }
+    }
+}
