@@ -11,7 +11,7 @@ use crate::check::usual_pace;
 use crate::defaults;
 use crate::names;
 use crate::topology::{
-    DbInstance, FailoverRole, HealthCheck, HostedZone, Listener, LoadBalancer, LoadBalancerType,
+    Credential, DbInstance, FailoverRole, HealthCheck, HostedZone, Listener, LoadBalancer, LoadBalancerType,
     Protocol, Record, RecordValue, ReplicationGroup, RuleAction, Service, TargetGroup, Timing,
     Topology,
 };
@@ -23,6 +23,8 @@ pub fn explain(topology: &Topology) -> String {
         name,
         suffix,
         account: _,
+        account_id,
+        credentials,
         timing,
         regions,
         engines,
@@ -43,6 +45,8 @@ pub fn explain(topology: &Topology) -> String {
         "name": name.as_str(),
         "suffix": suffix,
         "regions": regions.iter().map(|region| (region.id.to_string(), zones(region))).collect::<Map<_, _>>(),
+        "account-id": account_id,
+        "credentials": credentials.iter().map(credential).collect::<Vec<_>>(),
         "timing": timing_fields(timing),
         "engines": { "postgres": engines.postgres, "redis": engines.redis },
         "instances": named(services, |service| (service.id.as_str(), instances(service))),
@@ -112,6 +116,19 @@ fn timing_fields(timing: &Timing) -> Json {
         "elasticache-ttl": period(*elasticache_ttl),
         "load-balancer-ttl": period(*load_balancer_ttl),
         "health-check-scale": health_check_scale,
+    })
+}
+
+fn credential(credential: &Credential) -> Json {
+    let Credential {
+        access_key_id,
+        secret_access_key,
+        session_token,
+    } = credential;
+    json!({
+        "access-key-id": access_key_id,
+        "secret-access-key": secret_access_key,
+        "session-token": session_token,
     })
 }
 
