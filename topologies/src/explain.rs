@@ -11,9 +11,9 @@ use crate::check::usual_pace;
 use crate::defaults;
 use crate::names;
 use crate::topology::{
-    Credential, DbInstance, FailoverRole, HealthCheck, HostedZone, Listener, LoadBalancer, LoadBalancerType,
-    Protocol, Record, RecordValue, ReplicationGroup, RuleAction, Service, TargetGroup, Timing,
-    Topology,
+    Credential, DbInstance, FailoverRole, HealthCheck, HostedZone, Listener, LoadBalancer,
+    LoadBalancerType, Protocol, Record, RecordValue, ReplicationGroup, RuleAction, Service,
+    TargetGroup, Timing, Topology,
 };
 use crate::yaml::values::{Period, PeriodRange, StatusCodes};
 
