@@ -142,6 +142,8 @@ fn topology() -> Topology {
                 })
                 .collect(),
         }],
+        account_id: topologies::defaults::ACCOUNT_ID.to_owned(),
+        credentials: Vec::new(),
         engines: EngineDirectories::default(),
         services: Vec::new(),
         target_groups: vec![TargetGroup {

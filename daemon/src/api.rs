@@ -11,7 +11,7 @@
 //! DELETE /_localaws/v1/faults/{id}             heals a fault; without {id} all of them
 //! POST   /_localaws/v1/down?purge=             takes the stack down
 //! ```
-//! An error is `{"error": {"code", "message", "hint"}}`. Everything else on the port belongs to the AWS API, which is not there yet.
+//! An error is `{"error": {"code", "message", "hint"}}`. Everything else on the port belongs to the AWS API ([`crate::aws`]).
 //! Nothing here decides: answers are views of the world, commands are requests to the driver.
 
 mod addresses;
@@ -25,9 +25,11 @@ mod names;
 pub mod serve;
 pub mod views;
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router, middleware};
@@ -38,6 +40,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use topologies::id::InstanceId;
 
+use crate::aws::Gateway;
 use crate::stack::Stack;
 use error::{ApiError, Code};
 
@@ -52,6 +55,8 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 pub struct Api {
     /// The stack.
     pub stack: Stack,
+    /// The AWS API of the stack.
+    pub aws: Arc<Gateway>,
     /// To who keeps the stack: take it down.
     pub down: mpsc::Sender<Down>,
     /// Ends streams when the API is to end.
@@ -98,7 +103,7 @@ pub fn router(api: Api, exposure: Exposure) -> Router {
         .method_not_allowed_fallback(wrong_method);
     let router = Router::new()
         .nest(BASE, ours)
-        .fallback(error::unknown_path)
+        .fallback(elsewhere)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(api);
     match exposure {
@@ -108,6 +113,14 @@ pub fn router(api: Api, exposure: Exposure) -> Router {
             guard::refuse_foreigners,
         )),
     }
+}
+
+/// What is not a path of ours belongs to AWS.
+async fn elsewhere(State(api): State<Api>, request: Request) -> Response {
+    if request.uri().path().starts_with("/_localaws") {
+        return error::unknown_path(request.uri().path()).into_response();
+    }
+    api.aws.serve(request).await
 }
 
 async fn wrong_method() -> ApiError {
@@ -202,4 +215,4 @@ async fn down(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

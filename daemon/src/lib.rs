@@ -7,10 +7,11 @@
 //! - [`prober`]: how control learns; [`faults`], [`harm`]: what chaos does beside it; [`hosts`]: names without a resolver
 //! - [`runtime`]: instances as local processes; [`shim`]: what starts one
 //! - [`up`]: what is asked of a bring-up; [`stack`]: the handle of a running stack; [`state`]: what is on disk of stacks
-//! - [`workload`]: a drill's clients; [`log`]: the timeline file; [`api`], [`cli`]: the ways in
+//! - [`workload`]: a drill's clients; [`log`]: the timeline file; [`api`], [`aws`], [`cli`]: the ways in
 
 pub mod api;
 pub mod apps;
+pub mod aws;
 pub mod cli;
 pub mod control;
 pub mod driver;

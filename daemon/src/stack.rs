@@ -16,6 +16,7 @@ use topologies::plan::Plan;
 use topologies::runtime::{Runtime, RuntimeKind};
 use topologies::world::World;
 
+use crate::aws::{Decide, Decided};
 use crate::driver::Clock;
 use crate::estate::Estate;
 
@@ -62,6 +63,13 @@ pub enum Request {
     ),
     /// Record that a drill began or ended.
     Note(topologies::event::EventKind),
+    /// Decide a call of the AWS API, and carry out what it changes. Of a call whose asker has gone, nothing is done.
+    Call {
+        /// Decides.
+        decide: Decide,
+        /// Told the output, or the error.
+        answer: oneshot::Sender<Decided>,
+    },
 }
 
 /// A fault that was injected.

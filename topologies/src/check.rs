@@ -3,6 +3,7 @@
 //! Mistakes of shape come first ([`spec::read`]); what has the right shape is then resolved part by part. A part with a
 //! mistake is left out, but its name stays known, so that one mistake is not told twice.
 
+mod account;
 mod balancers;
 mod caches;
 mod cnames;
@@ -131,6 +132,8 @@ impl<'s> Checker<'s> {
         let replication_groups = caches::replication_groups(self);
         let mut topology = Topology {
             account: names::account(name.as_str()),
+            account_id: account::account_id(self),
+            credentials: account::credentials(self),
             name,
             suffix,
             timing: self.timing.clone(),

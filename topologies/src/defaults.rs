@@ -17,6 +17,9 @@ const fn millis(number: u64) -> Duration {
 /// The suffix in place of `amazonaws.com`. `internal` is reserved for private use, so that no name can leave the machine.
 pub const SUFFIX: &str = "localaws.internal";
 
+/// The account's number, the one of AWS's own examples.
+pub const ACCOUNT_ID: &str = "123456789012";
+
 /// ALB: time between health checks (target-group-health-checks).
 pub const ALB_CHECK_INTERVAL: Duration = seconds(30);
 /// ALB: a health check fails after this time (target-group-health-checks).

@@ -12,9 +12,9 @@ use crate::defaults;
 use crate::id::InstanceId;
 use crate::names;
 use crate::topology::{
-    DbInstance, FailoverRole, HealthCheck, HostedZone, Listener, LoadBalancer, LoadBalancerType,
-    Protocol, Record, RecordValue, ReplicationGroup, RuleAction, Service, TargetGroup, Timing,
-    Topology,
+    Credential, DbInstance, FailoverRole, HealthCheck, HostedZone, Listener, LoadBalancer,
+    LoadBalancerType, Protocol, Record, RecordValue, ReplicationGroup, RuleAction, Service,
+    TargetGroup, Timing, Topology,
 };
 use crate::yaml::values::{Period, PeriodRange, StatusCodes};
 
@@ -24,6 +24,8 @@ pub fn explain(topology: &Topology) -> String {
         name,
         suffix,
         account: _,
+        account_id,
+        credentials,
         timing,
         regions,
         engines,
@@ -44,6 +46,8 @@ pub fn explain(topology: &Topology) -> String {
         "name": name.as_str(),
         "suffix": suffix,
         "regions": regions.iter().map(|region| (region.id.to_string(), zones(region))).collect::<Map<_, _>>(),
+        "account-id": account_id,
+        "credentials": credentials.iter().map(credential).collect::<Vec<_>>(),
         "timing": timing_fields(timing),
         "engines": { "postgres": engines.postgres, "redis": engines.redis },
         "instances": named(services, |service| (service.id.as_str(), instances(service))),
@@ -113,6 +117,19 @@ fn timing_fields(timing: &Timing) -> Json {
         "elasticache-ttl": period(*elasticache_ttl),
         "load-balancer-ttl": period(*load_balancer_ttl),
         "health-check-scale": health_check_scale,
+    })
+}
+
+fn credential(credential: &Credential) -> Json {
+    let Credential {
+        access_key_id,
+        secret_access_key,
+        session_token,
+    } = credential;
+    json!({
+        "access-key-id": access_key_id,
+        "secret-access-key": secret_access_key,
+        "session-token": session_token,
     })
 }
 

@@ -22,6 +22,12 @@ pub struct Topology {
     pub suffix: String,
     /// The account's part of RDS and ElastiCache names: 12 and 6 characters.
     pub account: AccountNames,
+    /// The account's number, 12 digits.
+    #[serde(default = "default_account_id")]
+    pub account_id: String,
+    /// Access keys that the AWS API knows; with none, any signature is taken.
+    #[serde(default)]
+    pub credentials: Vec<Credential>,
     /// How long things take.
     pub timing: Timing,
     /// Regions, in the file's order.
@@ -42,6 +48,28 @@ pub struct Topology {
     pub hosted_zones: Vec<HostedZone>,
     /// Route 53 health checks.
     pub health_checks: Vec<HealthCheck>,
+}
+
+fn default_account_id() -> String {
+    crate::defaults::ACCOUNT_ID.to_owned()
+}
+
+/// An access key of the account.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// The access key's id.
+    pub access_key_id: String,
+    /// What signs with it.
+    pub secret_access_key: String,
+    /// What has to come with temporary keys.
+    pub session_token: Option<String>,
+}
+
+/// Without the secrets.
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credential({})", self.access_key_id)
+    }
 }
 
 /// Directories with the programs of engines, as written; of an engine without one, the usual places are meant.

@@ -199,6 +199,41 @@ fn names() {
 }
 
 #[test]
+fn accounts() {
+    let account = |fields: &str| {
+        notes(&format!(
+            "region: us-east-1\navailability-zones: [a]\n{fields}\n"
+        ))
+    };
+    let key = "access-key-id: AKIAIOSFODNN7EXAMPLE, secret-access-key: s3cret";
+    told(
+        "accounts",
+        &[
+            ("short", account("account-id: 12345")),
+            ("no number", account("account-id: my-account")),
+            ("no text", account("account-id: []")),
+            ("no keys", account("credentials: []")),
+            (
+                "no secret",
+                account("credentials: [{ access-key-id: AKIAIOSFODNN7EXAMPLE }]"),
+            ),
+            (
+                "not a key",
+                account("credentials: [{ access-key-id: A B, secret-access-key: \"\" }]"),
+            ),
+            (
+                "a space",
+                account(&format!("credentials: [{{ {key}, session-token: a b }}]")),
+            ),
+            (
+                "twice",
+                account(&format!("credentials: [{{ {key} }}, {{ {key} }}]")),
+            ),
+        ],
+    );
+}
+
+#[test]
 fn instances_and_target_groups() {
     let web = |fields: &str| {
         notes(&format!(

@@ -150,6 +150,11 @@ impl<'a> Call<'a> {
         Convention::of(self.service).throttled()
     }
 
+    /// The answer while the service has a failure of its own that will pass.
+    pub fn unavailable(&self) -> Fault {
+        Convention::of(self.service).unavailable()
+    }
+
     pub(crate) fn row(&self) -> Operation<'a> {
         self.service.model().operation_at(self.operation)
     }

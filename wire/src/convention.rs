@@ -182,6 +182,16 @@ impl Convention {
             Self::Json => Fault::sender("ThrottlingException", "Rate exceeded"),
         }
     }
+
+    /// "Common errors" of the services' API references: what SDKs try again.
+    pub(crate) fn unavailable(self) -> Fault {
+        let code = match self {
+            Self::Ec2 | Self::Database | Self::Query | Self::Route53 => "ServiceUnavailable",
+            Self::Json => "ServiceUnavailableException",
+        };
+        let text = "The request has failed due to a temporary failure of the server.";
+        Fault::receiver(code, text).status(503)
+    }
 }
 
 fn ec2(violation: &Violation<'_>) -> Fault {

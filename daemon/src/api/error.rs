@@ -3,8 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, StatusCode, Uri};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 /// The stable codes of errors.
@@ -113,36 +112,8 @@ impl From<JsonRejection> for ApiError {
     }
 }
 
-/// A path that is nobody's: ours is answered in our manner, any other in AWS's, as SDKs expect there.
-pub(super) async fn unknown_path(uri: Uri, headers: HeaderMap) -> Response {
-    if uri.path().starts_with("/_localaws") {
-        return ApiError::new(Code::NotFound, format!("there is no path `{}`", uri.path()))
-            .hint(format!("paths begin with `{}/`", super::BASE))
-            .into_response();
-    }
-    let message = "this operation is not implemented: the AWS API is not served yet";
-    let form = headers.get(CONTENT_TYPE).is_some_and(|value| {
-        value
-            .as_bytes()
-            .starts_with(b"application/x-www-form-urlencoded")
-    });
-    if form {
-        let xml = format!(
-            "<ErrorResponse><Error><Type>Receiver</Type><Code>NotImplemented</Code>\
-             <Message>{message}</Message></Error></ErrorResponse>"
-        );
-        return (
-            StatusCode::NOT_IMPLEMENTED,
-            [(CONTENT_TYPE, "text/xml")],
-            xml,
-        )
-            .into_response();
-    }
-    let body = serde_json::json!({"__type": "NotImplemented", "message": message});
-    (
-        StatusCode::NOT_IMPLEMENTED,
-        [("x-amzn-errortype", "NotImplemented")],
-        Json(body),
-    )
-        .into_response()
+/// A path of ours that nothing has.
+pub(super) fn unknown_path(path: &str) -> ApiError {
+    ApiError::new(Code::NotFound, format!("there is no path `{path}`"))
+        .hint(format!("paths begin with `{}/`", super::BASE))
 }

@@ -7,6 +7,7 @@
 //! A stack that this bring-up made new is removed if it does not come up; one that was found is left with its data.
 
 use std::net::SocketAddrV4;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,7 @@ use super::clear::clear;
 use super::exit::{Exit, Failure};
 use crate::api::serve::{Listeners, serve, unix_listener};
 use crate::api::{Api, Down};
+use crate::aws::Gateway;
 use crate::launch::{RunningStack, lay, up};
 use crate::stack::Stack;
 use crate::state::{Claim, Home, Phase, Wanted, remove_socket};
@@ -111,8 +113,7 @@ impl Launch {
     }
 
     fn wanted(self) -> Result<Wanted, Failure> {
-        let fresh_seed = getrandom::u64()
-            .map_err(|error| Failure::machine(format!("no random numbers: {error}")))?;
+        let fresh_seed = getrandom::u64().map_err(no_random_numbers)?;
         Ok(Wanted {
             name: self.name,
             topology_path: self.topology_path,
@@ -124,6 +125,10 @@ impl Launch {
             now: jiff::Timestamp::now().to_string(),
         })
     }
+}
+
+fn no_random_numbers(error: getrandom::Error) -> Failure {
+    Failure::machine(format!("no random numbers: {error}"))
 }
 
 /// What the command line says in place of the file.
@@ -174,12 +179,15 @@ async fn live(
     claim.record.chose(ground.runtime());
     claim.directory.write_record(&claim.record)?;
     let listeners = listeners(claim).await?;
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(no_random_numbers)?;
     // Not given up half-way, for it is quick. From here on whatever happens goes through `take_down`.
     let running = up(options, ground).await?;
     let stack = running.stack.clone();
     let (down, mut downs) = mpsc::channel(1);
     let ending = CancellationToken::new();
     let api = Api {
+        aws: Arc::new(Gateway::new(stack.clone(), seed)),
         stack: stack.clone(),
         down,
         ending: ending.clone(),

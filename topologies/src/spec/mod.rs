@@ -43,6 +43,10 @@ pub struct Spec {
     /// Several regions, each with its Availability Zones, in place of `region` and `availability-zones`.
     #[serde(default)]
     pub regions: Named<Vec<At<String>>>,
+    /// The account's number, 12 digits in quotes; `"123456789012"` if absent.
+    pub account_id: Option<At<Literal>>,
+    /// Access keys of the account. With them the AWS API verifies signatures; without, it takes any, and none.
+    pub credentials: Option<At<Vec<At<CredentialSpec>>>>,
     /// How long things take: `fast`, `aws`, or a profile with numbers of one's own.
     pub timing: Option<At<TimingSpec>>,
     /// Where the programs of engines are on this machine, if not in a usual place.
@@ -68,6 +72,18 @@ pub struct Spec {
     /// Route 53 health checks, by name.
     #[serde(default)]
     pub health_checks: Named<HealthCheckSpec>,
+}
+
+/// An access key.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CredentialSpec {
+    /// The access key's id, 16 to 128 letters, digits and underscores: `AKIAIOSFODNN7EXAMPLE`.
+    pub access_key_id: At<String>,
+    /// The secret access key.
+    pub secret_access_key: At<String>,
+    /// The session token that has to come with it, if the key is a temporary one.
+    pub session_token: Option<At<String>>,
 }
 
 /// Directories with the programs of engines, for instances that run as local processes. An engine that is named here is taken

@@ -16,6 +16,7 @@ use topologies::time::Time;
 use topologies::world::World;
 
 use crate::api::{Api, Down};
+use crate::aws::Gateway;
 use crate::driver::Clock;
 use crate::engines::Directories;
 use crate::engines::files::FileWork;
@@ -25,16 +26,20 @@ use crate::stack::{Request, Stack};
 /// Events that the channel holds: few, so that readers lag.
 const BACKLOG: usize = 8;
 
-pub(super) struct Fixture {
-    pub(super) api: Api,
-    pub(super) requests: mpsc::Receiver<Request>,
-    pub(super) _downs: mpsc::Receiver<Down>,
-    pub(super) world: watch::Sender<Arc<World>>,
-    pub(super) _directory: tempfile::TempDir,
+pub(crate) struct Fixture {
+    pub(crate) api: Api,
+    pub(crate) requests: mpsc::Receiver<Request>,
+    pub(crate) _downs: mpsc::Receiver<Down>,
+    pub(crate) world: watch::Sender<Arc<World>>,
+    pub(crate) _directory: tempfile::TempDir,
 }
 
-pub(super) fn fixture() -> Fixture {
-    let text = include_str!("../../../../topologies/tier-1k.yaml");
+pub(crate) fn fixture() -> Fixture {
+    fixture_of(include_str!("../../../../topologies/tier-1k.yaml"))
+}
+
+/// The same of another topology.
+pub(crate) fn fixture_of(text: &str) -> Fixture {
     let (topology, notes) = topologies::check::check(text, "tier-1k.yaml");
     let topology = topology.unwrap_or_else(|| panic!("{notes:?}"));
     let plan = Arc::new(topologies::plan::plan(&topology, Slot::new(64).unwrap()));
@@ -64,6 +69,7 @@ pub(super) fn fixture() -> Fixture {
     };
     Fixture {
         api: Api {
+            aws: Arc::new(Gateway::new(stack.clone(), [7; 32])),
             stack,
             down,
             ending: CancellationToken::new(),

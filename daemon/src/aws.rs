@@ -1,0 +1,45 @@
+//! The AWS API: what clients of AWS ask, answered from the world and changed in the driver's order.
+//!
+//! ```text
+//! bytes ─gateway─► wire::identify ─► signature ─► handler ─Read───► View of the world ────────────► wire::respond ─► bytes
+//!                                                      └──Change─► driver: decide(World) ─► notes ─┘
+//! ```
+//! - `gateway`: the only part that acts: bodies in, answers out, request ids, the wait for the driver
+//! - `dispatch`: who calls, which handler that is, what it gets to see
+//! - `view`: what handlers see; `session`: temporary credentials; `change`: what handlers may change
+//! - `services`: which operations are built, the only place that names a service's module
+//! - one module per service, named as its model in `wire`, with a table of its operations
+//!
+//! A handler is a function of what it is shown. An operation that the model has and no table is answered `NotImplemented`.
+
+mod change;
+mod dispatch;
+mod ec2;
+mod gateway;
+mod services;
+mod session;
+mod sts;
+mod view;
+
+use serde_json::Value;
+use wire::{Call, Fault, Record};
+
+pub use change::{Change, Decide, Decided};
+pub use gateway::Gateway;
+pub use session::{Issuer, Principal, Session};
+pub use view::{Facts, View};
+
+/// How an operation is answered.
+#[derive(Clone, Copy, Debug)]
+pub enum Handler {
+    /// Answers from a snapshot of the world.
+    Read(fn(&View<'_>, &Call<'_>, &Value) -> Result<Record, Fault>),
+    /// Decides, in the driver's order, what is to change; nothing is changed on an error.
+    Change(fn(&View<'_>, &Value) -> Result<(Record, Vec<Change>), Fault>),
+}
+
+/// Operations by name.
+pub type Operations = &'static [(&'static str, Handler)];
+
+#[cfg(test)]
+mod tests;

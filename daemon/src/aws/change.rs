@@ -1,0 +1,20 @@
+//! What an operation may change. The driver, who owns the world, carries it out.
+
+use serde_json::Value;
+use topologies::event::EventKind;
+use topologies::time::Time;
+use topologies::world::World;
+use wire::Fault;
+
+/// One thing to be changed.
+#[derive(Debug)]
+pub enum Change {
+    /// Something has happened by being decided; the timeline records it.
+    Note(EventKind),
+}
+
+/// How a call ended: its output, or an error.
+pub type Decided = Result<Value, Fault>;
+
+/// A call that the driver decides against the world as it is then. On an error nothing is changed.
+pub type Decide = Box<dyn FnOnce(&World, Time) -> Result<(Value, Vec<Change>), Fault> + Send>;

@@ -1,0 +1,14 @@
+//! Which services have operations. Everything that goes through all of them (dispatch, coverage, tests) reads this list.
+
+use super::{Handler, Operations, ec2, sts};
+
+/// The tables, by the name of the service's model.
+pub(super) const SERVICES: &[(&str, Operations)] =
+    &[("ec2", ec2::OPERATIONS), ("sts", sts::OPERATIONS)];
+
+/// Who answers an operation, if it is built.
+pub(super) fn handler(service: &str, operation: &str) -> Option<Handler> {
+    let (_, table) = SERVICES.iter().find(|(name, _)| *name == service)?;
+    let (_, handler) = table.iter().find(|(name, _)| *name == operation)?;
+    Some(*handler)
+}
