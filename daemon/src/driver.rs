@@ -9,6 +9,7 @@
 //! ```
 //! One task; cancelled by its token, it leaves Control as the timeline tells it.
 
+mod calls;
 mod faults;
 
 use std::collections::BTreeSet;
@@ -19,7 +20,7 @@ use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 use proxies::plane::{Applied, DataPlane};
 use proxies::routes::Routes;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use topologies::event::{Event, EventKind};
 use topologies::id::InstanceId;
@@ -29,7 +30,6 @@ use topologies::runtime::{InstanceStatus, Observation, Runtime};
 use topologies::time::Time;
 use topologies::world::World;
 
-use crate::aws::{Change, Decide, Decided};
 use crate::control::{Control, Stimulus};
 use crate::effects::{Effects, Fence, chain};
 use crate::estate::Estates;
@@ -305,23 +305,6 @@ impl Driver {
             Request::Note(kind) => self.handle(state, Stimulus::Note(kind)),
             Request::Call { decide, answer } => self.call(state, decide, answer),
         }
-    }
-
-    fn call(&mut self, state: &mut State, decide: Decide, answer: oneshot::Sender<Decided>) {
-        if answer.is_closed() {
-            // Its client was told that the service is not available, and may have tried again.
-            return;
-        }
-        let decided = decide(self.control.world(), self.clock.now());
-        let output = decided.map(|(output, changes)| {
-            for change in changes {
-                match change {
-                    Change::Note(kind) => self.handle(state, Stimulus::Note(kind)),
-                }
-            }
-            output
-        });
-        let _gone = answer.send(output);
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde_json::Value;
-use topologies::plan::Plan;
 use topologies::topology::Topology;
 use topologies::world::World;
 use wire::sigv4::{self, Caller, Secret};
@@ -33,7 +32,6 @@ pub(super) struct Incoming {
 #[derive(Clone)]
 pub(super) struct Ground {
     pub(super) world: Arc<World>,
-    pub(super) plan: Arc<Plan>,
     pub(super) facts: Facts,
 }
 
@@ -186,7 +184,7 @@ fn answer(
     ground: &Ground,
     moment: Moment,
 ) -> Result<Outcome, Fault> {
-    let topology = &ground.plan.topology;
+    let topology = &ground.world.plan.topology;
     let region = match call.region() {
         Some(region) => region.to_owned(),
         None => topology
@@ -213,16 +211,13 @@ fn answer(
     };
     match handler {
         Handler::Read(read) => {
-            let view = context.view(&ground.world, &ground.plan);
+            let view = context.view(&ground.world);
             Ok(Outcome::Output(read(&view, call, &input)?.into()))
         }
-        Handler::Change(change) => {
-            let plan = Arc::clone(&ground.plan);
-            Ok(Outcome::Ask(Box::new(move |world, _| {
-                let (output, changes) = change(&context.view(world, &plan), &input)?;
-                Ok((output.into(), changes))
-            })))
-        }
+        Handler::Change(change) => Ok(Outcome::Ask(Box::new(move |world, _| {
+            let (output, changes) = change(&context.view(world), &input)?;
+            Ok((output.into(), changes))
+        }))),
     }
 }
 
@@ -243,7 +238,7 @@ fn caller(
     region: &str,
     now: i64,
 ) -> Result<Principal, Fault> {
-    let topology = &ground.plan.topology;
+    let topology = &ground.world.plan.topology;
     let issuer = &ground.facts.issuer;
     let token = token(request);
     let claims = token.and_then(|token| issuer.read(token));

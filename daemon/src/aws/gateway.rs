@@ -123,7 +123,6 @@ impl Gateway {
     fn ground(&self) -> Ground {
         Ground {
             world: self.stack.world.borrow().clone(),
-            plan: Arc::clone(&self.stack.plan),
             facts: self.facts.clone(),
         }
     }

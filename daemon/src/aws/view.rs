@@ -41,7 +41,7 @@ pub struct Facts {
 pub struct View<'a> {
     /// The world: what the control plane has seen and decided.
     pub world: &'a World,
-    /// What was planned.
+    /// What is planned.
     pub plan: &'a Plan,
     /// The moment, in milliseconds of the wall clock.
     pub now: i64,
@@ -60,7 +60,8 @@ pub struct View<'a> {
 
 impl Context {
     /// What a handler sees of a world.
-    pub(super) fn view<'a>(&'a self, world: &'a World, plan: &'a Plan) -> View<'a> {
+    pub(super) fn view<'a>(&'a self, world: &'a World) -> View<'a> {
+        let plan = &world.plan;
         View {
             world,
             plan,

@@ -1,0 +1,72 @@
+//! Calls of the AWS API that change something: decided against the world as it is, carried out whole or not at all.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokio::sync::oneshot;
+use topologies::edit::{Unsound, unsound};
+use topologies::event::EventKind;
+use topologies::world::World;
+use wire::Fault;
+
+use super::{Driver, State};
+use crate::aws::{Change, Decide, Decided};
+use crate::control::Stimulus;
+
+/// AWS's text for what is nobody's fault but the service's ("Common errors").
+const OUR_BUG: &str =
+    "The request processing has failed because of an unknown error, exception or failure.";
+
+impl Driver {
+    pub(super) fn call(
+        &mut self,
+        state: &mut State,
+        decide: Decide,
+        answer: oneshot::Sender<Decided>,
+    ) {
+        if answer.is_closed() {
+            // Its client was told that the service is not available, and may have tried again.
+            return;
+        }
+        let (world, now) = (self.control.world(), self.clock.now());
+        let decided = catch_unwind(AssertUnwindSafe(|| decide(world, now)));
+        let decided = decided.unwrap_or_else(|_| Err(Fault::receiver("InternalFailure", OUR_BUG)));
+        let sound = decided.and_then(|decided| match unsound_after(world, &decided.1) {
+            None => Ok(decided),
+            Some(why) => Err(refusal(&why)),
+        });
+        let output = sound.map(|(output, changes)| {
+            for change in changes {
+                match change {
+                    Change::Note(kind) => self.handle(state, Stimulus::Note(kind)),
+                }
+            }
+            output
+        });
+        let _gone = answer.send(output);
+    }
+}
+
+/// What would not hold together after these changes: handlers look at what they change, this at the whole.
+fn unsound_after(world: &World, changes: &[Change]) -> Option<Unsound> {
+    let mut edited = None;
+    for Change::Note(kind) in changes {
+        if let EventKind::TopologyEdited { edits, .. } = kind {
+            let before = edited.as_ref().unwrap_or(&world.plan.topology);
+            edited = Some(before.edited(edits));
+        }
+    }
+    edited.as_ref().and_then(unsound)
+}
+
+/// Codes after EC2's and the database services' common errors.
+fn refusal(why: &Unsound) -> Fault {
+    let code = match why {
+        Unsound::Full(_) => "InsufficientFreeAddressesInSubnet",
+        Unsound::Twice(_) => "InvalidParameterCombination",
+        Unsound::NoZone(_)
+        | Unsound::NoTarget(_)
+        | Unsound::NoTargetGroup(_)
+        | Unsound::NoHealthCheck(_) => "InvalidParameterValue",
+    };
+    Fault::sender(code, why.to_string())
+}
