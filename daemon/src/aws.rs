@@ -35,8 +35,11 @@ pub enum Handler {
     /// Answers from a snapshot of the world.
     Read(fn(&View<'_>, &Call<'_>, &Value) -> Result<Record, Fault>),
     /// Decides, in the driver's order, what is to change; nothing is changed on an error.
-    Change(fn(&View<'_>, &Value) -> Result<(Record, Vec<Change>), Fault>),
+    Change(fn(&View<'_>, &Value) -> Result<Decision, Fault>),
 }
+
+/// A call's output, and what is to change.
+pub type Decision = (Record, Vec<Change>);
 
 /// Operations by name.
 pub type Operations = &'static [(&'static str, Handler)];
