@@ -15,7 +15,7 @@ use topologies::runtime::{InstanceStatus, Runtime, Software, StopMode};
 
 use crate::apps::Apps;
 use crate::control::Stimulus;
-use crate::control::action::{Action, DbRole, Outcome, Ticket};
+use crate::control::action::{Action, DbRole, Means, Outcome, Ticket};
 use crate::engines::postgres::{self, DataState, Postgres};
 use crate::engines::redis::{self, Redis};
 use crate::engines::{Directories, EngineError, EngineHost, files};
@@ -248,7 +248,11 @@ impl Shared {
                     .follow(&host, &source.upstream_for(host.address.zone))
                     .await?;
             }
-            Action::Rejoin { instance, source } => self.rejoin(instance, source).await?,
+            Action::Rejoin {
+                instance,
+                source,
+                by,
+            } => self.rejoin(instance, source, *by).await?,
             Action::StartCache { .. }
             | Action::RejoinCache { .. }
             | Action::PromoteCache { .. }
@@ -322,13 +326,21 @@ impl Shared {
     }
 
     /// The mark goes first: whatever fails after it, the host never starts as a writer again.
-    async fn rejoin(&self, instance: &InstanceId, source: &InstanceId) -> Result<(), Failure> {
+    async fn rejoin(
+        &self,
+        instance: &InstanceId,
+        source: &InstanceId,
+        by: Means,
+    ) -> Result<(), Failure> {
         let (engine, host) = self.database(instance)?;
         let role = self.follower(instance, source)?;
         let source = self.host(source)?;
         engine.demote(&host).await?;
         engine.stop(instance, StopMode::Immediate).await?;
-        let rejoined = engine.rejoin(&host, &source, &role).await?;
+        let rejoined = match by {
+            Means::Rewind => engine.rejoin(&host, &source, &role).await?,
+            Means::Copy => engine.replace(&host, &role).await?,
+        };
         tracing::info!(%instance, ?rejoined, "rejoined");
         Ok(())
     }

@@ -62,12 +62,14 @@ pub enum Action {
         /// Its source.
         source: InstanceId,
     },
-    /// Stop a host, rewind its data to the source's history or copy it anew, and start it as a standby.
+    /// Stop a host, bring its data in line with the source's history, and start it as a standby.
     Rejoin {
         /// The host.
         instance: InstanceId,
         /// Its source.
         source: InstanceId,
+        /// How.
+        by: Means,
     },
     /// Start a cache node, as primary or replica.
     StartCache {
@@ -95,6 +97,15 @@ pub enum Action {
         /// Its source.
         source: InstanceId,
     },
+}
+
+/// How a host's data are brought in line with its source's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// By a rewind where they parted; a copy only if none is possible.
+    Rewind,
+    /// By a fresh copy, whatever is there.
+    Copy,
 }
 
 /// A database host's role.
@@ -217,7 +228,17 @@ impl fmt::Display for Action {
             Self::Follow { instance, source } | Self::FollowCache { instance, source } => {
                 write!(f, "point {instance} to {source}")
             }
-            Self::Rejoin { instance, source } | Self::RejoinCache { instance, source } => {
+            Self::Rejoin {
+                instance,
+                source,
+                by: Means::Copy,
+            } => write!(f, "make {instance} anew from {source}"),
+            Self::Rejoin {
+                instance,
+                source,
+                by: Means::Rewind,
+            }
+            | Self::RejoinCache { instance, source } => {
                 write!(f, "rejoin {instance} to {source}")
             }
             Self::StartCache {

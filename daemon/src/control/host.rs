@@ -7,7 +7,7 @@ use topologies::id::InstanceId;
 use topologies::runtime::InstanceStatus;
 use topologies::time::Time;
 
-use super::action::Action;
+use super::action::{Action, Means};
 use super::desk::{Desk, Order};
 use super::liveness::{Life, Liveness, Sign};
 use super::probe::{DbProbe, PgStatus};
@@ -24,6 +24,8 @@ pub(super) struct DbHost {
     pub(super) started: bool,
     /// Since when it has been there without accepting sessions.
     starting: Option<Time>,
+    /// Whether it was rejoined and has not streamed since.
+    rejoined: bool,
 }
 
 /// A follower that is there and accepts no sessions for this long waits for log that its source no longer has, or can not apply what
@@ -38,6 +40,7 @@ impl DbHost {
             order: Order::default(),
             started: false,
             starting: None,
+            rejoined: false,
         }
     }
 
@@ -49,6 +52,22 @@ impl DbHost {
         self.status = None;
         if let Action::Rejoin { .. } = action {
             self.starting = None;
+            self.rejoined = true;
+        }
+    }
+
+    /// It streams from its source: its data are in line.
+    pub(super) fn streams(&mut self) {
+        self.rejoined = false;
+    }
+
+    /// How to bring its data in line. To a rewind a follower of the source's own timeline has nothing amiss, even if the source
+    /// lacks log that it needs: what did not help once does not help the next time.
+    pub(super) fn means(&self, now: Time) -> Means {
+        if self.rejoined || self.stuck(now) {
+            Means::Copy
+        } else {
+            Means::Rewind
         }
     }
 

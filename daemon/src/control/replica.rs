@@ -122,7 +122,12 @@ impl ReplicaMachine {
             let instance = self.instance.clone();
             let spoilt = self.spoilt || self.host.stuck(desk.now);
             let action = if spoilt && self.source_answers(desk, &source) {
-                Action::Rejoin { instance, source }
+                let by = self.host.means(desk.now);
+                Action::Rejoin {
+                    instance,
+                    source,
+                    by,
+                }
             } else {
                 Action::StartDatabase {
                     instance,
@@ -150,6 +155,9 @@ impl ReplicaMachine {
         self.reached = self.reached.max(position);
         let streams =
             points_there && follows && receiver.is_some_and(|receiver| receiver.streaming);
+        if streams {
+            self.host.streams();
+        }
         if streams || failing_over {
             self.source = if streams {
                 Some(source)
@@ -171,6 +179,7 @@ impl ReplicaMachine {
             let action = Action::Rejoin {
                 instance: self.instance.clone(),
                 source,
+                by: self.host.means(desk.now),
             };
             self.host.start(desk, action);
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use daemon::control::action::{Action, DbRole, Outcome, Ticket};
+use daemon::control::action::{Action, DbRole, Means, Outcome, Ticket};
 use daemon::control::probe::{CacheProbe, DbProbe, PgStatus, Probe, RedisRole, RedisStatus};
 use daemon::control::{Control, Stimulus};
 use topologies::edit::Edit;
@@ -392,6 +392,69 @@ fn data_are_made_anew_only_if_the_engine_refused_them() {
     assert_eq!(outcome_then(Outcome::Failed(capacity)), (true, false));
     let torn = "its data is half rewound".to_owned();
     assert_eq!(outcome_then(Outcome::Refused(torn)), (false, true));
+}
+
+/// How the last order to bring this follower in line is to do it.
+fn means(bench: &Bench, follower: &str) -> Option<Means> {
+    let mut orders = bench.orders.iter().rev();
+    orders.find_map(|(_, action)| match action {
+        Action::Rejoin { instance, by, .. } if instance.as_str() == follower => Some(*by),
+        _ => None,
+    })
+}
+
+/// To a rewind a follower of its source's own timeline has nothing amiss, even if log that it needs is nowhere to be had.
+#[test]
+fn a_follower_that_a_rewind_did_not_help_is_made_anew() {
+    let rejoins = |action: &Action| matches!(action, Action::Rejoin { .. });
+    for follower in ["orders-2", "orders-replica-1"] {
+        let mut bench = Bench::resumed(tier_10k::plan());
+        let apart = |bench: &mut Bench| {
+            for _ in 0..12 {
+                bench.after(500);
+                let alone = PgStatus {
+                    timeline: 1,
+                    ..PgStatus::default()
+                };
+                bench.database("orders-1", DbProbe::Answered(alone));
+                bench.database(follower, standby());
+            }
+        };
+        let starts = |action: &Action| matches!(action, Action::StartDatabase { instance, .. } if instance.as_str() == follower);
+        bench.exited(follower);
+        bench.database("orders-1", primary());
+        bench.settle(starts, Outcome::Done);
+        apart(&mut bench);
+        assert_eq!(means(&bench, follower), Some(Means::Rewind), "{follower}");
+        bench.settle(rejoins, Outcome::Done);
+        apart(&mut bench);
+        assert_eq!(means(&bench, follower), Some(Means::Copy), "{follower}");
+    }
+}
+
+#[test]
+fn a_follower_that_never_accepts_sessions_is_made_anew() {
+    for follower in ["orders-2", "orders-replica-1"] {
+        let mut bench = Bench::resumed(tier_10k::plan());
+        let alone = PgStatus {
+            timeline: 1,
+            ..PgStatus::default()
+        };
+        let starts = |action: &Action| matches!(action, Action::StartDatabase { instance, .. } if instance.as_str() == follower);
+        bench.exited(follower);
+        bench.database("orders-1", primary());
+        bench.settle(starts, Outcome::Done);
+        for _ in 0..70 {
+            bench.after(500);
+            bench.database("orders-1", DbProbe::Answered(alone.clone()));
+            bench.database(follower, DbProbe::Starting);
+            if means(&bench, follower).is_none() && bench.ordered(starts) {
+                // A start finds a server that runs already.
+                bench.settle(starts, Outcome::Done);
+            }
+        }
+        assert_eq!(means(&bench, follower), Some(Means::Copy), "{follower}");
+    }
 }
 
 fn starts_primary(action: &Action) -> bool {

@@ -7,7 +7,7 @@ use topologies::id::InstanceId;
 use topologies::world::Database;
 
 use super::{DatabaseMachine, rds_event};
-use crate::control::action::{Action, DbRole};
+use crate::control::action::{Action, DbRole, Means};
 use crate::control::bugs::Bug;
 use crate::control::desk::Desk;
 use crate::control::probe::PgStatus;
@@ -37,6 +37,11 @@ impl DatabaseMachine {
         let Some(host) = self.hosts.get_mut(&instance) else {
             return;
         };
+        if streams {
+            host.streams();
+        }
+        let by = host.means(desk.now);
+        let rejoin = |desk: &Desk<'_>| rejoin(desk, &instance, &database.primary, by);
         if database.status == DbInstanceStatus::Creating && !host.started {
             let role = DbRole::Standby {
                 of: database.primary.clone(),
@@ -49,10 +54,10 @@ impl DatabaseMachine {
                 {
                     self.rds_event(desk, rds_event::STANDBY_RECOVERY_STARTED);
                 }
-                self.start(desk, rejoin(desk, &instance, &database.primary));
+                self.start(desk, rejoin(desk));
             }
         } else if (self.spoilt || host.stuck(desk.now)) && primary_answers && !standby.in_sync {
-            host.start(desk, rejoin(desk, &instance, &database.primary));
+            host.start(desk, rejoin(desk));
         } else if host.liveness.lost().is_some() {
             let role = DbRole::Standby {
                 of: database.primary.clone(),
@@ -60,7 +65,7 @@ impl DatabaseMachine {
             host.start(desk, Action::StartDatabase { instance, role });
         } else if apart_for_long && host.liveness.alive() && !standby.in_sync {
             self.apart = None;
-            host.start(desk, rejoin(desk, &instance, &database.primary));
+            host.start(desk, rejoin(desk));
         }
     }
 
@@ -83,7 +88,7 @@ impl DatabaseMachine {
     }
 }
 
-fn rejoin(desk: &Desk<'_>, instance: &InstanceId, source: &InstanceId) -> Action {
+fn rejoin(desk: &Desk<'_>, instance: &InstanceId, source: &InstanceId, by: Means) -> Action {
     if desk.planted(Bug::RestartOldPrimaryAsWriter) {
         return Action::StartDatabase {
             instance: instance.clone(),
@@ -95,5 +100,6 @@ fn rejoin(desk: &Desk<'_>, instance: &InstanceId, source: &InstanceId) -> Action
     Action::Rejoin {
         instance: instance.clone(),
         source: source.clone(),
+        by,
     }
 }

@@ -13,6 +13,8 @@ use super::{COMMAND_LIMIT, DataState, DbRole, Postgres, config, sql_error, withi
 use crate::engines::files;
 use crate::engines::{EngineError, EngineHost, Upstream};
 
+/// What this is called.
+const REJOIN: &str = "rejoin";
 /// How long a rewind may take. It reads the log since the fork and copies what changed.
 const REWIND_LIMIT: Duration = Duration::from_secs(120);
 /// How long a fresh copy may take.
@@ -50,25 +52,9 @@ impl Postgres {
         source: &EngineHost,
         role: &DbRole,
     ) -> Result<Rejoined, EngineError> {
-        let action = "rejoin";
-        let directory = self.directory(host);
-        let state = directory.state();
-        let refused = EngineError::Refused {
-            instance: host.instance.clone(),
-            action,
-            state,
-        };
-        let Some(upstream) = role.upstream() else {
-            return Err(refused);
-        };
-        if crate::engines::runs(&*self.runtime, &host.instance).await? {
-            return Err(EngineError::Running {
-                instance: host.instance.clone(),
-                action,
-            });
-        }
+        let (upstream, state) = self.admit_rejoin(host, role).await?;
         let rejoined = match state {
-            DataState::Writer => return Err(refused),
+            DataState::Writer => return Err(refused(host, state)),
             DataState::Empty => self.copy(host, upstream, "it had no data").await?,
             DataState::Fresh => self.copy(host, upstream, "it was never started").await?,
             DataState::Torn => {
@@ -82,6 +68,35 @@ impl Postgres {
         };
         self.start(host, role).await?;
         Ok(rejoined)
+    }
+
+    /// Gives a stopped host a fresh copy of what `role` follows, and starts it in that role: for data that a rewind can not mend.
+    ///
+    /// Refused for a writer that has not been demoted.
+    pub async fn replace(&self, host: &EngineHost, role: &DbRole) -> Result<Rejoined, EngineError> {
+        let (upstream, _) = self.admit_rejoin(host, role).await?;
+        let because = "its data did not let it follow";
+        let copied = self.copy(host, upstream, because).await?;
+        self.start(host, role).await?;
+        Ok(copied)
+    }
+
+    /// What the host is to follow, and what it has.
+    async fn admit_rejoin<'a>(
+        &self,
+        host: &EngineHost,
+        role: &'a DbRole,
+    ) -> Result<(&'a Upstream, DataState), EngineError> {
+        let state = self.directory(host).state();
+        let upstream = role.upstream().filter(|_| state != DataState::Writer);
+        let upstream = upstream.ok_or_else(|| refused(host, state))?;
+        if crate::engines::runs(&*self.runtime, &host.instance).await? {
+            return Err(EngineError::Running {
+                instance: host.instance.clone(),
+                action: REJOIN,
+            });
+        }
+        Ok((upstream, state))
     }
 
     async fn rewind_or_copy(
@@ -264,6 +279,14 @@ impl Postgres {
             environment: BTreeMap::new(),
             timeout,
         }
+    }
+}
+
+fn refused(host: &EngineHost, state: DataState) -> EngineError {
+    EngineError::Refused {
+        instance: host.instance.clone(),
+        action: REJOIN,
+        state,
     }
 }
 
