@@ -16,6 +16,11 @@ impl Record {
         Self::default()
     }
 
+    /// The structure that a value is; empty if it is none.
+    pub fn from_value(value: &Value) -> Self {
+        Self(value.as_object().cloned().unwrap_or_default())
+    }
+
     /// With a member.
     #[must_use]
     pub fn set(mut self, name: &str, value: impl Into<Value>) -> Self {

@@ -1,0 +1,132 @@
+//! The default VPC of a region, with one subnet for each zone ("Default VPCs"), and images: what instances can be made of.
+
+use serde_json::Value;
+use wire::{Call, Fault, Record, page};
+
+use super::filter::{self, Shown};
+use super::instances::texts;
+use crate::aws::{View, ids};
+
+pub(super) fn describe_vpcs(
+    view: &View<'_>,
+    call: &Call<'_>,
+    input: &Value,
+) -> Result<Record, Fault> {
+    let vpcs = view.here().map(|_| {
+        let id = ids::vpc(view.region);
+        let record = Record::new()
+            .set("VpcId", id.as_str())
+            .set("State", "available")
+            .set(
+                "CidrBlock",
+                format!("127.{}.0.0/16", view.plan.slot.number()),
+            )
+            .set("IsDefault", true)
+            .set("InstanceTenancy", "default")
+            .set("OwnerId", view.account);
+        shown(id, record)
+    });
+    let vpcs = vpcs.into_iter().collect();
+    list(
+        call,
+        input,
+        "VpcIds",
+        ("InvalidVpcID.NotFound", "vpc"),
+        "Vpcs",
+        vpcs,
+    )
+}
+
+pub(super) fn describe_subnets(
+    view: &View<'_>,
+    call: &Call<'_>,
+    input: &Value,
+) -> Result<Record, Fault> {
+    let zones = view.here().into_iter().flat_map(|region| &region.zones);
+    let subnets = zones.map(|zone| {
+        let id = ids::subnet(&zone.id);
+        let hosts = topologies::plan::occupied(view.topology()).filter(|it| **it == zone.id);
+        let free = topologies::plan::HOSTS_PER_ZONE.saturating_sub(hosts.count());
+        let block = zone.number.get();
+        let record = Record::new()
+            .set("SubnetId", id.as_str())
+            .set("SubnetArn", view.arn("ec2", &format!("subnet/{id}")))
+            .set("VpcId", ids::vpc(view.region))
+            .set("State", "available")
+            .set("AvailabilityZone", zone.id.as_str())
+            .set(
+                "CidrBlock",
+                format!("127.{}.{block}.0/24", view.plan.slot.number()),
+            )
+            .set("AvailableIpAddressCount", free)
+            .set("DefaultForAz", true)
+            .set("MapPublicIpOnLaunch", false)
+            .set("OwnerId", view.account);
+        shown(id, record)
+    });
+    let subnets = subnets.collect();
+    let lost = ("InvalidSubnetID.NotFound", "subnet");
+    list(call, input, "SubnetIds", lost, "Subnets", subnets)
+}
+
+/// One image for each program that some group of instances runs.
+pub(super) fn describe_images(
+    view: &View<'_>,
+    call: &Call<'_>,
+    input: &Value,
+) -> Result<Record, Fault> {
+    let mut images: Vec<Shown> = Vec::new();
+    let services = view.here().map(|_| &view.topology().services);
+    for service in services.into_iter().flatten() {
+        let id = ids::image(service);
+        if images.iter().any(|it| it.id == id) {
+            continue;
+        }
+        let record = Record::new()
+            .set("ImageId", id.as_str())
+            .set("Name", service.id.as_str())
+            .set("Description", service.command.join(" "))
+            .set("State", "available")
+            .set("OwnerId", view.account)
+            .set("Public", false)
+            .set("Architecture", "x86_64")
+            .set("ImageType", "machine")
+            .set("RootDeviceType", "ebs")
+            .set("VirtualizationType", "hvm");
+        images.push(shown(id, record));
+    }
+    let lost = ("InvalidAMIID.NotFound", "image");
+    list(call, input, "ImageIds", lost, "Images", images)
+}
+
+fn shown(id: String, record: Record) -> Shown {
+    Shown {
+        group: id.clone(),
+        id,
+        record,
+    }
+}
+
+fn list(
+    call: &Call<'_>,
+    input: &Value,
+    asked: &str,
+    (code, what): (&'static str, &str),
+    member: &str,
+    mut all: Vec<Shown>,
+) -> Result<Record, Fault> {
+    let asked = texts(&input[asked]);
+    let there = |id: &&&str| all.iter().any(|it| it.id == **id);
+    if let Some(lost) = asked.iter().find(|id| !there(id)) {
+        let text = format!("The {what} ID '{lost}' does not exist");
+        return Err(Fault::sender(code, text));
+    }
+    all.retain(|it| asked.is_empty() || asked.contains(&it.id.as_str()));
+    all.sort_by(|one, other| one.id.cmp(&other.id));
+    let kept = filter::keep(input, all)?;
+    let page = page(call, input, &kept, |it| it.id.as_str())?;
+    let records = page.items.iter().map(|it| it.record.clone());
+    let mut output = Record::new().list(member, records);
+    page.write(&mut output);
+    Ok(output)
+}
