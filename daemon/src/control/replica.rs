@@ -119,22 +119,7 @@ impl ReplicaMachine {
         self.announce(desk, &source);
         if self.host.liveness.lost().is_some() || !self.host.started && !self.host.liveness.alive()
         {
-            let instance = self.instance.clone();
-            let spoilt = self.spoilt || self.host.stuck(desk.now);
-            let action = if spoilt && self.source_answers(desk, &source) {
-                let by = self.host.means(desk.now);
-                Action::Rejoin {
-                    instance,
-                    source,
-                    by,
-                }
-            } else {
-                Action::StartDatabase {
-                    instance,
-                    role: DbRole::Standby { of: source },
-                }
-            };
-            return self.host.start(desk, action);
+            return self.start(desk, source);
         }
         let Some((_, status)) = self
             .host
@@ -183,6 +168,26 @@ impl ReplicaMachine {
             };
             self.host.start(desk, action);
         }
+    }
+
+    /// Starts it, from what its data are or, where they serve no more, anew.
+    fn start(&mut self, desk: &mut Desk<'_>, source: InstanceId) {
+        let instance = self.instance.clone();
+        let spoilt = self.spoilt || self.host.stuck(desk.now);
+        let action = if spoilt && self.source_answers(desk, &source) {
+            let by = self.host.means(desk.now);
+            Action::Rejoin {
+                instance,
+                source,
+                by,
+            }
+        } else {
+            Action::StartDatabase {
+                instance,
+                role: DbRole::Standby { of: source },
+            }
+        };
+        self.host.start(desk, action);
     }
 
     /// When to decide anew without a stimulus, and why.
