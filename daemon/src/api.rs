@@ -4,6 +4,7 @@
 //! GET    /_localaws/v1/status                  what the stack is doing
 //! GET    /_localaws/v1/endpoints               what to connect to, with passwords
 //! GET    /_localaws/v1/plan                    what was planned, at which addresses
+//! GET    /_localaws/v1/topology                a topology file that means what the stack has become
 //! GET    /_localaws/v1/events?since=N&follow=  the timeline after event N, one JSON object a line
 //! GET    /_localaws/v1/logs/{instance}?follow= an instance's log as text
 //! GET    /_localaws/v1/faults                  faults in force
@@ -88,6 +89,7 @@ pub fn router(api: Api, exposure: Exposure) -> Router {
         .route("/status", get(status))
         .route("/endpoints", get(endpoints))
         .route("/plan", get(plan))
+        .route("/topology", get(topology))
         .route("/events", get(events))
         .route("/logs/{instance}", get(logs))
         .route(
@@ -139,6 +141,11 @@ async fn endpoints(State(api): State<Api>) -> Json<views::EndpointsView> {
 
 async fn plan(State(api): State<Api>) -> Json<views::PlanView> {
     Json(views::plan(&api.stack.plan()))
+}
+
+async fn topology(State(api): State<Api>) -> Json<views::TopologyView> {
+    let yaml = topologies::explain::explain(&api.stack.plan().topology);
+    Json(views::TopologyView { yaml })
 }
 
 #[derive(Debug, Deserialize)]

@@ -125,9 +125,29 @@ fn an_instance_that_was_run_outlives_its_daemon() {
     rig.up("tests/tests/stack/small.yaml").ends(0, "");
     assert_eq!(rig.instance(&id, "address"), address);
     assert_eq!(pid(&rig, &id), process, "adopted, not started anew");
+    // What it has become is a file that means the same.
+    let exported = rig.file("exported.yaml", &rig.done(&["export"]));
+    let explained = rig.done(&["explain", &exported]);
+    assert_eq!(
+        explained,
+        std::fs::read_to_string(&exported).expect("it is ours")
+    );
     rig.done(&["down"]);
     rig.up("tests/tests/stack/small.yaml").ends(0, "");
     assert!(until(|| serves(&rig, &id, "ap-northeast-2a")));
+    rig.done(&["down", "--purge"]);
+}
+
+#[test]
+fn an_empty_account_comes_up_and_has_its_zones() {
+    let rig = Rig::new("process");
+    let up = ["up", "--name", rig.name(), "--runtime", "process", "-d"];
+    rig.run(&up).ends(0, "");
+    let subnets = ec2(&rig, "DescribeSubnets", "");
+    for zone in ["us-east-1a", "us-east-1b", "us-east-1c"] {
+        assert!(subnets.contains(zone), "{subnets}");
+    }
+    assert!(!ec2(&rig, "DescribeInstances", "").contains("instanceId"));
     rig.done(&["down", "--purge"]);
 }
 

@@ -11,6 +11,7 @@ use crate::check::usual_pace;
 use crate::defaults;
 use crate::id::InstanceId;
 use crate::names;
+use crate::plan::app_instance;
 use crate::topology::{
     Credential, DbInstance, FailoverRole, HealthCheck, HostedZone, Listener, LoadBalancer,
     LoadBalancerType, Protocol, Record, RecordValue, ReplicationGroup, RuleAction, Service,
@@ -163,10 +164,19 @@ fn targets(targets: &[InstanceId], services: &[Service]) -> Json {
     let is_all = |service: &&Service| {
         !targets.is_empty() && service.instances.iter().map(|it| &it.id).eq(targets)
     };
-    match services.iter().find(is_all) {
-        Some(service) => json!(service.id),
-        None => json!(targets),
+    if let Some(service) = services.iter().find(is_all) {
+        return json!(service.id);
     }
+    // As they will be called where the file says how many a service has.
+    let named = services.iter().flat_map(|service| {
+        let numbered = service.instances.iter().zip(1..);
+        numbered.map(|(it, number)| (&it.id, app_instance(&service.id, number)))
+    });
+    let named: Vec<InstanceId> = named
+        .filter(|(id, _)| targets.contains(id))
+        .map(|(_, name)| name)
+        .collect();
+    json!(named)
 }
 
 fn target_group(group: &TargetGroup, services: &[Service], scale: u32) -> Json {

@@ -73,12 +73,6 @@ impl Client {
         self.whole(Method::GET, path, None, ANSWER_WITHIN).await
     }
 
-    /// Reads a view as the stack wrote it.
-    pub async fn get_text(&self, path: &str) -> Result<String, ClientError> {
-        let value: serde_json::Value = self.get(path).await?;
-        Ok(format!("{value:#}"))
-    }
-
     /// Sends a fault.
     pub async fn post<T: DeserializeOwned>(
         &self,

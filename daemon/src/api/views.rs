@@ -104,6 +104,13 @@ pub struct HealedView {
     pub healed: Vec<FaultId>,
 }
 
+/// What the stack has become.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopologyView {
+    /// A topology file that means it.
+    pub yaml: String,
+}
+
 /// A stack that was taken down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DownView {

@@ -86,6 +86,7 @@ pub(super) enum Command {
     Up(Up),
     Down(Down),
     Status(Status),
+    Export(Export),
     Endpoints(Endpoints),
     Events(Events),
     Logs(Logs),
@@ -110,6 +111,7 @@ impl Command {
             Self::Up(Up { which, .. })
             | Self::Down(Down { which, .. })
             | Self::Status(Status { which, .. })
+            | Self::Export(Export { which })
             | Self::Endpoints(Endpoints { which, .. })
             | Self::Events(Events { which, .. })
             | Self::Logs(Logs { which, .. })
@@ -138,9 +140,9 @@ impl Command {
 pub(super) struct Up {
     #[command(flatten)]
     pub(super) which: Which,
-    /// The topology file
+    /// The topology file; without one the account is empty, to be filled through the AWS API, in the region of AWS_REGION
     #[arg(value_hint = ValueHint::FilePath)]
-    pub(super) file: PathBuf,
+    pub(super) file: Option<PathBuf>,
     /// The stack's name, instead of the one in the file
     #[arg(long, value_parser = stack)]
     pub(super) name: Option<StackId>,
@@ -225,6 +227,15 @@ pub(super) struct Status {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Print a topology file that means what the stack has become
+///
+/// What was created, changed or deleted through the AWS API since the stack came up is in it.
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    #[command(flatten)]
+    pub(super) which: Which,
 }
 
 /// Show what to connect to

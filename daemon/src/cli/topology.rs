@@ -4,6 +4,7 @@ use serde::Serialize;
 use topologies::address::Slot;
 use topologies::check::{Overrides, check_with};
 use topologies::explain::explain as explained;
+use topologies::id::StackId;
 use topologies::notes::Severity;
 use topologies::plan::plan as planned;
 use topologies::spec;
@@ -11,7 +12,7 @@ use topologies::spec;
 use super::args::{Check, Explain, Plan};
 use super::exit::{Exit, Failure};
 use super::topology_file::TopologyFile;
-use super::{output, programs, tables};
+use super::{block_on, output, programs, tables, target};
 use crate::api::views;
 
 pub(super) fn check(arguments: &Check) -> Result<Exit, Failure> {
@@ -98,6 +99,16 @@ pub(super) fn explain(arguments: &Explain) -> Result<Exit, Failure> {
     let file = TopologyFile::read(&arguments.file)?;
     let topology = file.topology(&Overrides::default())?;
     output::print(&explained(&topology))?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn export(stack: Option<StackId>) -> Result<Exit, Failure> {
+    let target = target::find(stack)?;
+    let view: views::TopologyView = block_on(async {
+        let answer = target.client.get("/topology").await;
+        answer.map_err(|error| target.explain(error))
+    })?;
+    output::print(&view.yaml)?;
     Ok(Exit::Done)
 }
 

@@ -14,6 +14,11 @@ use super::output;
 /// Where a process finds what it was started with.
 const DESCRIPTORS: [&str; 3] = ["/dev/stdin", "/dev/fd", "/proc/self/fd"];
 
+/// The region of an empty account where the environment names none: the first that AWS had.
+const DEFAULT_REGION: &str = "us-east-1";
+/// What a stack without a file has in the place of its name.
+const EMPTY: &str = "(no file)";
+
 /// A topology file that was read.
 pub(super) struct TopologyFile {
     /// As the user wrote it.
@@ -30,6 +35,24 @@ impl TopologyFile {
             shown: path.display().to_string(),
             path: std::path::absolute(path).map_err(|error| unreadable(path, &error))?,
             text: text(path, MAX_BYTES, "a topology")?,
+        })
+    }
+
+    /// An account with a region, its zones and nothing in it. The region is the one that AWS's own tools would take.
+    pub(super) fn empty() -> Result<Self, Failure> {
+        let here = std::env::current_dir()
+            .map_err(|error| Failure::machine(format!("failed to find this directory: {error}")))?;
+        let named = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+        let mut named = named.iter().filter_map(|it| std::env::var(it).ok());
+        let region = named.find(|region| !region.is_empty());
+        let region = region.unwrap_or_else(|| DEFAULT_REGION.to_owned());
+        Ok(Self {
+            shown: EMPTY.to_owned(),
+            path: here.join(EMPTY),
+            text: format!(
+                "name: account\nregion: {}\navailability-zones: [a, b, c]\ntiming: fast\n",
+                serde_json::Value::from(region)
+            ),
         })
     }
 

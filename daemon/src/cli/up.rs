@@ -20,7 +20,10 @@ use crate::state::Home;
 const THREADS: usize = 2;
 
 pub(super) fn run(arguments: Up, stack: Option<StackId>) -> Result<Exit, Failure> {
-    let file = TopologyFile::read(&arguments.file)?;
+    let file = match &arguments.file {
+        Some(file) => TopologyFile::read(file)?,
+        None => TopologyFile::empty()?,
+    };
     let asked = overrides(arguments.name.or(stack), arguments.timing);
     let topology = file.topology(&asked)?;
     // What the file may call a stack, a directory can be called; this holds it.

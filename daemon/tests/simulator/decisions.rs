@@ -397,9 +397,11 @@ fn data_are_made_anew_only_if_the_engine_refused_them() {
 /// How the last order to bring this follower in line is to do it.
 fn means(bench: &Bench, follower: &str) -> Option<Means> {
     let mut orders = bench.orders.iter().rev();
-    orders.find_map(|(_, action)| match action {
-        Action::Rejoin { instance, by, .. } if instance.as_str() == follower => Some(*by),
-        _ => None,
+    orders.find_map(|(_, action)| {
+        let Action::Rejoin { instance, by, .. } = action else {
+            return None;
+        };
+        (instance.as_str() == follower).then_some(*by)
     })
 }
 
