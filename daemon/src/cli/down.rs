@@ -43,7 +43,8 @@ pub(super) fn run(arguments: Down, stack: Option<StackId>) -> Result<Exit, Failu
         Some(_) | None => return Err(target::no_such(&stacks, &name)),
     }
     drop(display);
-    output::eprintln(&if arguments.purge {
+    // Seen, not supposed: a stack that never came up goes with its data whatever was asked for.
+    output::eprintln(&if !home.stack(&name).path().exists() {
         format!("{name} is down and removed")
     } else {
         format!(

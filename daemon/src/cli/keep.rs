@@ -47,7 +47,7 @@ pub(super) struct Launch {
     pub(super) wish: RuntimeWish,
     pub(super) timing: Option<TimingProfile>,
     pub(super) seed: Option<u64>,
-    /// Whether a stack that is new goes with its data when it ends.
+    /// Whether a stack that is new goes with its data when a signal ends it. Whoever asks for `down` says what becomes of the data.
     pub(super) ephemeral: bool,
 }
 
@@ -86,8 +86,12 @@ pub(super) async fn keep(
     let mut claim = home.claim(launch.wanted()?)?;
     let fresh = !claim.resume;
     match Box::pin(live(home, &mut claim, topology, tell, stops)).await {
-        Ok(Ended { purge }) => {
-            finish(claim, purge || (ephemeral && fresh))?;
+        Ok(ended) => {
+            let purge = match ended {
+                Ended::Asked { purge } => purge,
+                Ended::Stopped => ephemeral && fresh,
+            };
+            finish(claim, purge)?;
             Ok(Exit::Done)
         }
         Err(failure) => {
@@ -143,9 +147,11 @@ pub(super) fn overrides(name: Option<StackId>, timing: Option<TimingProfile>) ->
 }
 
 /// How a stack that had come up ended: every instance is gone.
-struct Ended {
-    /// Whether its data is to go too.
-    purge: bool,
+enum Ended {
+    /// Somebody asked for it, and said whether its data is to go too.
+    Asked { purge: bool },
+    /// By a signal, or by who started it.
+    Stopped,
 }
 
 async fn live(
@@ -196,7 +202,10 @@ async fn live(
     tasks.spawn(serve(api, listeners));
     let (cause, asked) = attend(&running, claim, tell, stops, &mut downs).await;
     tell(step("ending instances"));
-    let purge = asked.as_ref().is_some_and(|asked| asked.purge);
+    let ended = match &asked {
+        Some(Down { purge, .. }) => Ended::Asked { purge: *purge },
+        None => Ended::Stopped,
+    };
     let down = Box::pin(take_down(home, claim, running, stops)).await;
     if let Some(asked) = asked {
         // Who asked may have gone; that keeps nothing alive.
@@ -208,7 +217,7 @@ async fn live(
     // What does not end in time ends with this process.
     let _ = tokio::time::timeout(END_WITHIN, tasks.join_next()).await;
     down?;
-    cause.map(|()| Ended { purge })
+    cause.map(|()| ended)
 }
 
 /// Waits until the stack is up, then until it is to end: why it is to end too early, if so, and who asked.

@@ -317,6 +317,37 @@ fn ctrl_c_leaves_nothing_of_a_stack_in_the_foreground() {
     assert_eq!(traces.anything(), Vec::<String>::new());
 }
 
+/// Who asks for `down` says what becomes of the data, also where Ctrl-C would take it along.
+#[test]
+fn down_keeps_the_data_of_a_stack_in_the_foreground() {
+    let place = Place::new();
+    let stack = Stack::new(&place, "asked");
+    for purge in [false, true] {
+        let mut child = place
+            .command(&["up", &stack.file, "--runtime", "process"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut lines = lines.map_while(Result::ok);
+        assert!(
+            lines.any(|line| line.contains("Ctrl-C")),
+            "it did not come up"
+        );
+        let (more, said): (&[&str], _) = if purge {
+            (&["--purge"], "is down and removed")
+        } else {
+            (&[], "its data stays")
+        };
+        stack.down(more).ends(0).says(said);
+        let rest: Vec<String> = lines.collect();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{rest:?}");
+        let kept = stack.directory().join("timeline.jsonl").exists();
+        assert_eq!(kept, !purge, "with {more:?}");
+    }
+}
+
 /// What can never run is told, and leaves nothing behind.
 #[test]
 fn a_program_that_ends_again_and_again_ends_the_bring_up() {
