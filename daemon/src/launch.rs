@@ -104,6 +104,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
     let (world, world_reader) = watch::channel(Arc::new(control.world().clone()));
     let (network, network_reader) = watch::channel(Arc::new(Network::default()));
     let stack_network = network_reader.clone();
+    let (hurry, hurried) = watch::channel(());
     let (events, _) = broadcast::channel::<Arc<Event>>(BACKLOG);
     let prober = Prober {
         plan: Arc::clone(&plan),
@@ -116,7 +117,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         world: world_reader.clone(),
         inbox: inbox.clone(),
         witness: Arc::default(),
-        hurry: Arc::default(),
+        hurry: hurried,
     };
     let ends = (Arc::clone(&plan), Arc::clone(&runtime));
     let driver = Driver {
@@ -133,7 +134,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         world,
         events: events.clone(),
         network,
-        hurry: Arc::clone(&prober.hurry),
+        hurry,
         faults,
         cancelled: cancelled.clone(),
     };

@@ -1,29 +1,35 @@
 //! Probes: one loop for each database host, cache node, target as a load balancer node sees it, load balancer node and health
 //! check. Results go to Control's inbox with the moment they were sent.
 //!
+//! All loops are one task and tick on one grid: what is due at the same moment costs one wake-up, whoever is asked.
+//!
 //! Probes take the emulated network: those of hosts come from outside of the zones, those of targets from the node's zone. A node
 //! without power or cut off reports nothing. A probe that timed out while this process itself was held up proves nothing and is
 //! dropped.
 
+mod hosts;
 mod sightings;
 mod targets;
 
-use std::future::Future;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use proxies::dns::client::lookup;
 use proxies::probe::{self, ProbeOutcome};
 use proxies::{DataPlane, Ports};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use topologies::address::ZoneNumber;
 use topologies::network::Network;
-use topologies::plan::{InstanceKind, LoadBalancerNode, Plan};
+use topologies::plan::{LoadBalancerNode, Plan};
 use topologies::time::Time;
 use topologies::topology::{HealthCheck, Protocol, TargetGroup};
 use topologies::world::World;
@@ -32,14 +38,20 @@ use crate::control::Stimulus;
 use crate::control::probe::{CacheProbe, Check, DbProbe, Probe};
 use crate::driver::Clock;
 use crate::effects::Engines;
-use crate::engines::EngineHost;
 
-use targets::{Rounds, Target};
+use hosts::Host;
+use targets::{Questions, Rounds, Target};
 
 /// How often a load balancer's node is connected to.
 const NODE_INTERVAL: Duration = Duration::from_millis(250);
+/// A node that was reached this many times in a row rests between connections, while nothing stands between it and who asks.
+const NODE_STEADY: u32 = 4;
+/// How many intervals a rest takes.
+const NODE_REST: u32 = 4;
 /// A connection to a load balancer's node that takes longer has failed.
 const NODE_TIMEOUT: Duration = Duration::from_millis(200);
+/// Probes that are due at the same moment are sent one after the other, the last of them within this time.
+const TOGETHER: Duration = Duration::from_millis(10);
 /// AWS's reason code for a check that failed otherwise than by its answer or by silence.
 const CHECKER_REASON: &str = "Target.FailedHealthChecks";
 
@@ -66,8 +78,9 @@ pub struct Prober {
     pub inbox: mpsc::Sender<Stimulus>,
     /// Shared by all probes.
     pub witness: Arc<Witness>,
-    /// Told when hosts are to be asked at once: an election waits for what they say.
-    pub hurry: Arc<Notify>,
+    /// Changes when cache nodes are to be asked at once: an election waits for what they say. One that is being asked at that
+    /// moment is asked again.
+    pub hurry: watch::Receiver<()>,
 }
 
 /// The last answer that any probe got: while nobody at all answers, it is this machine that does not run, and a time-out
@@ -80,46 +93,60 @@ impl Witness {
         self.0.fetch_max(sent.as_micros(), Ordering::Relaxed);
     }
 
-    /// Whether somebody answered a probe sent at `since` or later.
-    fn since(&self, since: Time) -> bool {
-        self.0.load(Ordering::Relaxed) >= since.as_micros()
+    /// Whether somebody answered a probe sent with one that was sent at `sent`, or later.
+    fn since(&self, sent: Time) -> bool {
+        let answered = Time::from_micros(self.0.load(Ordering::Relaxed));
+        sent - answered <= TOGETHER
     }
 }
 
 impl Prober {
     /// Starts every probe; they end with `cancelled`.
     pub fn start(&self, tasks: &TaskTracker, cancelled: &CancellationToken) {
-        let spawn = |work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
-            let cancelled = cancelled.clone();
-            tasks.spawn(async move { cancelled.run_until_cancelled(work).await });
-        };
-        for instance in &self.plan.instances {
-            let host = EngineHost::of(instance);
-            match &instance.kind {
-                InstanceKind::DbHost(_) => spawn(Box::pin(
-                    self.clone().databases(host, instance.kind.clone()),
-                )),
-                InstanceKind::CacheNode(_) => {
-                    spawn(Box::pin(self.clone().caches(host, instance.kind.clone())))
-                }
-                InstanceKind::App(_) => {}
-            }
+        let (mut probes, cancelled) = (self.probes(), cancelled.clone());
+        let work = async move { while probes.next().await.is_some() {} };
+        tasks.spawn(async move { cancelled.run_until_cancelled(work).await });
+    }
+
+    /// Every probe, each of which goes on until nobody wants to know.
+    fn probes(&self) -> FuturesUnordered<BoxFuture<'static, ()>> {
+        let begun = Instant::now();
+        let probes = FuturesUnordered::new();
+        let mut questions = BTreeMap::<_, Arc<Questions>>::new();
+        for host in self
+            .plan
+            .instances
+            .iter()
+            .filter_map(|it| Host::of(it, self))
+        {
+            probes.push(host.run(self.clone(), begun).boxed());
         }
         for node in &self.plan.nodes {
-            spawn(Box::pin(self.clone().nodes(node.clone())));
+            probes.push(self.clone().nodes(node.clone(), begun).boxed());
             for group in crate::routes::forwards(&self.plan, &node.load_balancer) {
-                let rounds = self.rounds(node, group);
-                spawn(Box::pin(rounds.run(self.clone())));
+                let questions = questions
+                    .entry((&node.load_balancer, &group.id))
+                    .or_default();
+                let rounds = self.rounds(node, group, Arc::clone(questions), begun);
+                probes.push(rounds.run(self.clone(), begun).boxed());
             }
         }
         for health_check in &self.plan.topology.health_checks {
-            spawn(Box::pin(self.clone().health_checks(health_check.clone())));
+            let checks = self.clone().health_checks(health_check.clone(), begun);
+            probes.push(checks.boxed());
         }
+        probes
     }
 
     /// A node's checks of a group's targets.
-    fn rounds(&self, node: &LoadBalancerNode, group: &TargetGroup) -> Rounds {
-        let (view, now) = (node.address.zone, Instant::now());
+    fn rounds(
+        &self,
+        node: &LoadBalancerNode,
+        group: &TargetGroup,
+        questions: Arc<Questions>,
+        begun: Instant,
+    ) -> Rounds {
+        let view = node.address.zone;
         let targets = self.plan.service_instances(&group.service);
         let targets = targets.map(|target| {
             let address = self.ports.dial(target.address, view, group.port);
@@ -127,12 +154,13 @@ impl Prober {
                 instance: target.id.clone(),
                 address,
                 host: address.ip().to_string(),
-                due: now,
-                next_failure: now,
+                due: begun,
+                next_failure: begun,
             }
         });
         Rounds {
             data_plane: Arc::clone(&self.data_plane),
+            questions,
             from: node.address.seen_from(ZoneNumber::OUTSIDE),
             targets: targets.collect(),
             group: group.clone(),
@@ -141,68 +169,7 @@ impl Prober {
         }
     }
 
-    async fn databases(self, host: EngineHost, kind: InstanceKind) {
-        let InstanceKind::DbHost(db) = kind else {
-            return;
-        };
-        let Some(engine) = self.engines.postgres.get(&db).cloned() else {
-            return;
-        };
-        let hosts: Vec<_> = self
-            .plan
-            .instances
-            .iter()
-            .map(|instance| instance.id.clone())
-            .collect();
-        let timing = &self.plan.topology.timing;
-        let (interval, timeout) = (timing.probe_interval, timing.probe_timeout);
-        let mut ticks = ticks(interval);
-        loop {
-            ticks.tick().await;
-            let (sent, begun) = (self.clock.now(), Instant::now());
-            let result = sightings::database(engine.probe(&host, timeout).await, &hosts);
-            if result == DbProbe::TimedOut && self.proves_nothing(sent, begun, timeout) {
-                continue;
-            }
-            if !self
-                .report(sent, Probe::Database(host.instance.clone(), result))
-                .await
-            {
-                return;
-            }
-        }
-    }
-
-    async fn caches(self, node: EngineHost, kind: InstanceKind) {
-        let InstanceKind::CacheNode(group) = kind else {
-            return;
-        };
-        let Some(engine) = self.engines.redis.get(&group).cloned() else {
-            return;
-        };
-        let timing = &self.plan.topology.timing;
-        let (interval, timeout) = (timing.probe_interval, timing.probe_timeout);
-        let mut ticks = ticks(interval);
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                () = self.hurry.notified() => {}
-            }
-            let (sent, begun) = (self.clock.now(), Instant::now());
-            let result = sightings::cache(engine.probe(&node, timeout).await);
-            if result == CacheProbe::TimedOut && self.proves_nothing(sent, begun, timeout) {
-                continue;
-            }
-            if !self
-                .report(sent, Probe::Cache(node.instance.clone(), result))
-                .await
-            {
-                return;
-            }
-        }
-    }
-
-    async fn nodes(self, node: LoadBalancerNode) {
+    async fn nodes(self, node: LoadBalancerNode, begun: Instant) {
         let balancer = self
             .plan
             .topology
@@ -216,9 +183,15 @@ impl Prober {
             return;
         };
         let address = self.ports.dial(node.address, ZoneNumber::OUTSIDE, port);
-        let mut ticks = ticks(NODE_INTERVAL);
+        let (mut ticks, mut rounds, mut reached) = (ticks(begun, NODE_INTERVAL), 0_u32, 0_u32);
         loop {
             ticks.tick().await;
+            rounds = rounds.wrapping_add(1);
+            let rests = reached >= NODE_STEADY && !rounds.is_multiple_of(NODE_REST);
+            let zone = node.address.zone;
+            if rests && self.data_plane.sound(ZoneNumber::OUTSIDE, zone) {
+                continue;
+            }
             let (sent, begun) = (self.clock.now(), Instant::now());
             let outcome = probe::knock(self.outside(), address, NODE_TIMEOUT).await;
             if matches!(outcome, ProbeOutcome::Timeout) && held_up(begun, NODE_TIMEOUT) {
@@ -232,6 +205,10 @@ impl Prober {
                 | ProbeOutcome::Timeout
                 | ProbeOutcome::Refused
                 | ProbeOutcome::Malformed => judge(&outcome, &[]),
+            };
+            reached = match &check {
+                Check::Passed(_) => reached.saturating_add(1),
+                Check::Failed { .. } => 0,
             };
             let (load_balancer, zone) = (node.load_balancer.clone(), node.zone.clone());
             if !self
@@ -250,8 +227,8 @@ impl Prober {
         }
     }
 
-    async fn health_checks(self, health_check: HealthCheck) {
-        let mut ticks = ticks(health_check.request_interval);
+    async fn health_checks(self, health_check: HealthCheck, begun: Instant) {
+        let mut ticks = ticks(begun, health_check.request_interval);
         // Connect within 4 s, answer within 2 s more for HTTP (aws-behaviour §6.4), never longer than the interval.
         let limit = health_check.request_interval.min(Duration::from_secs(6));
         loop {
@@ -302,13 +279,6 @@ impl Prober {
         !network.dark.contains(&view) && !network.isolated.contains(&view)
     }
 
-    /// Whether a time-out says more of this machine than of the host.
-    fn proves_nothing(&self, sent: Time, begun: Instant, limit: Duration) -> bool {
-        held_up(begun, limit)
-            || self.data_plane.held_up(begun.into_std())
-            || !self.witness.since(sent)
-    }
-
     /// Whether somebody still listens.
     async fn report(&self, sent: Time, probe: Probe) -> bool {
         if answered(&probe) {
@@ -318,9 +288,10 @@ impl Prober {
     }
 }
 
-fn ticks(interval: Duration) -> tokio::time::Interval {
-    let mut ticks = interval_at(Instant::now(), interval.max(Duration::from_millis(1)));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// Ticks that are whole intervals after `begun`: a probe that took too long does not leave the grid.
+fn ticks(begun: Instant, interval: Duration) -> tokio::time::Interval {
+    let mut ticks = interval_at(begun, interval.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks
 }
 
