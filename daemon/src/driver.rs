@@ -20,7 +20,7 @@ use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 use proxies::plane::{Applied, DataPlane};
 use proxies::routes::Routes;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use topologies::event::{Event, EventKind};
 use topologies::id::InstanceId;
@@ -95,17 +95,20 @@ pub struct Driver {
     pub events: tokio::sync::broadcast::Sender<Arc<Event>>,
     /// The network's state, published for whoever acts physically.
     pub network: watch::Sender<Arc<Network>>,
-    /// Has probes ask at once.
-    pub hurry: Arc<Notify>,
+    /// Has probes of cache nodes ask at once.
+    pub hurry: watch::Sender<()>,
     /// Faults in force.
     pub faults: FaultFile,
     /// Ends the driver.
     pub cancelled: CancellationToken,
 }
 
+/// Stimuli that are taken in with one wait, before anything else gets its turn again.
+const BATCH: usize = 32;
+
 /// The branches of the driver's wait.
 enum Wake {
-    Stimulus(Stimulus),
+    Stimuli,
     Request(Request),
     Harmed(Purpose, Failures),
     Host(Observation),
@@ -116,6 +119,8 @@ enum Wake {
 
 /// What changes only in the loop.
 struct State {
+    /// Taken from the inbox, and handled before the next wait.
+    stimuli: Vec<Stimulus>,
     published: Option<Arc<Routes>>,
     /// In force once every core serves what was published; a core takes snapshots in order, so the last one stands for all.
     fence: Fence,
@@ -130,6 +135,7 @@ impl Driver {
     /// orders may not have ended yet.
     pub async fn run(mut self, first: Vec<Stimulus>) -> Effects {
         let mut state = State {
+            stimuli: Vec::new(),
             published: None,
             fence: std::future::ready(()).boxed().shared(),
             conditions: self.faults.conditions(&self.plan()).network,
@@ -155,7 +161,13 @@ impl Driver {
         }
         loop {
             match self.wait(&mut state).await {
-                Wake::Stimulus(stimulus) => self.handle(&mut state, stimulus),
+                Wake::Stimuli => {
+                    let mut stimuli = std::mem::take(&mut state.stimuli);
+                    for stimulus in stimuli.drain(..) {
+                        self.handle(&mut state, stimulus);
+                    }
+                    state.stimuli = stimuli;
+                }
                 Wake::Host(observation) => {
                     self.handle(&mut state, Stimulus::Observation(observation))
                 }
@@ -194,7 +206,7 @@ impl Driver {
             Some((purpose, failures)) = self.harm.next() => Wake::Harmed(purpose, failures),
             Some(request) = self.requests.recv() => Wake::Request(request),
             Some(observation) = state.hosts.next() => Wake::Host(observation),
-            Some(stimulus) = self.inbox.recv() => Wake::Stimulus(stimulus),
+            1.. = self.inbox.recv_many(&mut state.stimuli, BATCH) => Wake::Stimuli,
             () = tick => Wake::Deadline,
         }
     }
@@ -206,7 +218,7 @@ impl Driver {
         while let Some(event) = self.control.poll_event() {
             changed = true;
             if let EventKind::CacheFailoverStarted { .. } = event.event {
-                self.hurry.notify_waiters();
+                self.hurry.send_replace(());
             }
             self.log.write(&event);
             tracing::info!(

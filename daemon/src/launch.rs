@@ -104,6 +104,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
     let (world, world_reader) = watch::channel(Arc::new(control.world().clone()));
     let (network, network_reader) = watch::channel(Arc::new(Network::default()));
     let stack_network = network_reader.clone();
+    let (hurry, hurried) = watch::channel(());
     let (events, _) = broadcast::channel::<Arc<Event>>(BACKLOG);
     let prober = Prober {
         clock,
@@ -115,7 +116,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         world: world_reader.clone(),
         inbox: inbox.clone(),
         witness: Arc::default(),
-        hurry: Arc::default(),
+        hurry: hurried,
     };
     let (estate, until) = (estates.watch(), effects_cancelled.clone());
     let driver = Driver {
@@ -132,7 +133,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         world,
         events: events.clone(),
         network,
-        hurry: Arc::clone(&prober.hurry),
+        hurry,
         faults,
         cancelled: cancelled.clone(),
     };
@@ -144,7 +145,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         }
     }
     let driver = tasks.spawn(async move { driver.run(first).await });
-    prober.start(&tasks, &cancelled);
+    prober.start(&tasks, cancelled.clone());
     let stack = Stack {
         runtime_choice: (kind, choice),
         runtime,

@@ -1,31 +1,36 @@
 //! Probes: one loop for each database host, cache node, load balancer node, its checks of a target group, and health check. Loops
 //! come and go with the plan. Results go to Control's inbox with the moment they were sent.
 //!
+//! All loops are one task and tick on one grid: what is due at the same moment costs one wake-up, whoever is asked.
+//!
 //! Probes take the emulated network: those of hosts come from outside of the zones, those of targets from the node's zone. A node
 //! without power or cut off reports nothing. A probe that timed out while this process itself was held up proves nothing and is
 //! dropped.
 
+mod hosts;
 mod sightings;
 mod targets;
 
-use std::future::Future;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use proxies::dns::client::lookup;
 use proxies::probe::{self, ProbeOutcome};
 use proxies::{DataPlane, Ports};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use topologies::address::ZoneNumber;
-use topologies::id::{DbInstanceId, ReplicationGroupId};
+use topologies::id::{LoadBalancerId, TargetGroupId};
 use topologies::network::Network;
-use topologies::plan::{Instance, InstanceKind, LoadBalancerNode, Plan};
+use topologies::plan::{Instance, LoadBalancerNode};
 use topologies::time::Time;
 use topologies::topology::{HealthCheck, Protocol, TargetGroup, Timing};
 use topologies::world::World;
@@ -33,15 +38,21 @@ use topologies::world::World;
 use crate::control::Stimulus;
 use crate::control::probe::{CacheProbe, Check, DbProbe, Probe};
 use crate::driver::Clock;
-use crate::engines::EngineHost;
 use crate::estate::Estate;
 
-use targets::{Rounds, Target};
+use hosts::Host;
+use targets::{Questions, Rounds, Target};
 
 /// How often a load balancer's node is connected to.
 const NODE_INTERVAL: Duration = Duration::from_millis(250);
+/// A node that was reached this many times in a row rests between connections, while nothing stands between it and who asks.
+const NODE_STEADY: u32 = 4;
+/// How many intervals a rest takes.
+const NODE_REST: u32 = 4;
 /// A connection to a load balancer's node that takes longer has failed.
 const NODE_TIMEOUT: Duration = Duration::from_millis(200);
+/// Probes that are due at the same moment are sent one after the other, the last of them within this time.
+const TOGETHER: Duration = Duration::from_millis(10);
 /// AWS's reason code for a check that failed otherwise than by its answer or by silence.
 const CHECKER_REASON: &str = "Target.FailedHealthChecks";
 
@@ -66,8 +77,9 @@ pub struct Prober {
     pub inbox: mpsc::Sender<Stimulus>,
     /// Shared by all probes.
     pub witness: Arc<Witness>,
-    /// Told when hosts are to be asked at once: an election waits for what they say.
-    pub hurry: Arc<Notify>,
+    /// Changes when cache nodes are to be asked at once: an election waits for what they say. One that is being asked at that
+    /// moment is asked again.
+    pub hurry: watch::Receiver<()>,
 }
 
 /// The last answer that any probe got: while nobody at all answers, it is this machine that does not run, and a time-out
@@ -80,24 +92,27 @@ impl Witness {
         self.0.fetch_max(sent.as_micros(), Ordering::Relaxed);
     }
 
-    /// Whether somebody answered a probe sent at `since` or later.
-    fn since(&self, since: Time) -> bool {
-        self.0.load(Ordering::Relaxed) >= since.as_micros()
+    /// Whether somebody answered a probe sent with one that was sent at `sent`, or later.
+    fn since(&self, sent: Time) -> bool {
+        let answered = Time::from_micros(self.0.load(Ordering::Relaxed));
+        sent - answered <= TOGETHER
     }
 }
 
 impl Prober {
     /// Keeps a loop going for each subject of the plan; all end with `cancelled`.
-    pub fn start(self, tasks: &TaskTracker, cancelled: &CancellationToken) {
-        let (own, until) = (tasks.clone(), cancelled.clone());
-        tasks.spawn(async move { self.keep(&own, &until).await });
+    pub fn start(self, tasks: &TaskTracker, cancelled: CancellationToken) {
+        tasks.spawn(async move { cancelled.run_until_cancelled(self.keep()).await });
     }
 
-    async fn keep(mut self, tasks: &TaskTracker, cancelled: &CancellationToken) {
+    async fn keep(mut self) {
+        let begun = Instant::now();
         let mut loops: Vec<(Subject, CancellationToken)> = Vec::new();
+        let mut probes = FuturesUnordered::new();
+        let mut questions = BTreeMap::<_, Arc<Questions>>::new();
         loop {
             let estate = Arc::clone(&self.estate.borrow_and_update());
-            let wanted = subjects(&estate.plan);
+            let wanted = subjects(&estate);
             loops.retain(|(subject, token)| {
                 let stays = wanted.contains(subject);
                 if !stays {
@@ -107,47 +122,66 @@ impl Prober {
             });
             for subject in wanted {
                 if !loops.iter().any(|(known, _)| *known == subject) {
-                    let token = cancelled.child_token();
-                    let (until, work) = (token.clone(), self.clone().probe(subject.clone()));
-                    tasks.spawn(async move { until.run_until_cancelled(work).await });
+                    let token = CancellationToken::new();
+                    let work = self.clone().probe(subject.clone(), &mut questions, begun);
+                    let until = token.clone();
+                    probes.push(async move { until.run_until_cancelled(work).await }.boxed());
                     loops.push((subject, token));
                 }
             }
-            let changed = cancelled.run_until_cancelled(self.estate.changed()).await;
-            if !matches!(changed, Some(Ok(()))) {
-                return;
+            loop {
+                // Both are cancel-safe: a loop that ended is taken out, and a change is seen until it is looked at.
+                tokio::select! {
+                    changed = self.estate.changed() => match changed {
+                        Ok(()) => break,
+                        Err(_) => return,
+                    },
+                    Some(_) = probes.next() => {}
+                }
             }
         }
     }
 
-    fn probe(self, subject: Subject) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn probe(
+        self,
+        subject: Subject,
+        questions: &mut BTreeMap<(LoadBalancerId, TargetGroupId), Arc<Questions>>,
+        begun: Instant,
+    ) -> BoxFuture<'static, ()> {
         match subject {
-            Subject::Database(db, host) => Box::pin(self.databases(db, host)),
-            Subject::Cache(group, node) => Box::pin(self.caches(group, node)),
-            Subject::Node(node, port) => Box::pin(self.nodes(node, port)),
+            Subject::Host(host) => host.run(self, begun).boxed(),
+            Subject::Node(node, port) => self.nodes(node, port, begun).boxed(),
             Subject::Targets(node, group, targets) => {
-                let rounds = self.rounds(&node, &group, &targets);
-                Box::pin(rounds.run(self))
+                let key = (node.load_balancer.clone(), group.id.clone());
+                let shared = Arc::clone(questions.entry(key).or_default());
+                let rounds = self.rounds((&node, &group, &targets), shared, begun);
+                rounds.run(self, begun).boxed()
             }
-            Subject::HealthCheck(check) => Box::pin(self.health_checks(check)),
+            Subject::HealthCheck(check) => self.health_checks(check, begun).boxed(),
         }
     }
 
     /// A node's checks of a group's targets.
-    fn rounds(&self, node: &LoadBalancerNode, group: &TargetGroup, targets: &[Instance]) -> Rounds {
-        let (view, now) = (node.address.zone, Instant::now());
+    fn rounds(
+        &self,
+        (node, group, targets): (&LoadBalancerNode, &TargetGroup, &[Instance]),
+        questions: Arc<Questions>,
+        begun: Instant,
+    ) -> Rounds {
+        let view = node.address.zone;
         let targets = targets.iter().map(|target| {
             let address = self.ports.dial(target.address, view, group.port);
             Target {
                 instance: target.id.clone(),
                 address,
                 host: address.ip().to_string(),
-                due: now,
-                next_failure: now,
+                due: begun,
+                next_failure: begun,
             }
         });
         Rounds {
             data_plane: Arc::clone(&self.data_plane),
+            questions,
             from: node.address.seen_from(ZoneNumber::OUTSIDE),
             targets: targets.collect(),
             group: group.clone(),
@@ -157,77 +191,21 @@ impl Prober {
         }
     }
 
-    async fn databases(mut self, db: DbInstanceId, host: EngineHost) {
-        let timing = self.timing();
-        let (interval, timeout) = (timing.probe_interval, timing.probe_timeout);
-        let mut ticks = ticks(interval);
-        let mut peers = None;
-        loop {
-            ticks.tick().await;
-            // Made anew when the plan changes only: names are compared at every probe.
-            let changed = self.estate.has_changed().unwrap_or(false);
-            let (engine, hosts) = match peers.take().filter(|_| !changed) {
-                Some(known) => known,
-                None => {
-                    let estate = Arc::clone(&self.estate.borrow_and_update());
-                    let Some(engine) = estate.postgres.get(&db).cloned() else {
-                        continue;
-                    };
-                    let hosts = estate.plan.instances.iter().map(|it| it.id.clone());
-                    (engine, hosts.collect::<Vec<_>>())
-                }
-            };
-            let (sent, begun) = (self.clock.now(), Instant::now());
-            let result = sightings::database(engine.probe(&host, timeout).await, &hosts);
-            peers = Some((engine, hosts));
-            if result == DbProbe::TimedOut && self.proves_nothing(sent, begun, timeout) {
-                continue;
-            }
-            if !self
-                .report(sent, Probe::Database(host.instance.clone(), result))
-                .await
-            {
-                return;
-            }
-        }
-    }
-
-    async fn caches(self, group: ReplicationGroupId, node: EngineHost) {
-        let timing = self.timing();
-        let (interval, timeout) = (timing.probe_interval, timing.probe_timeout);
-        let mut ticks = ticks(interval);
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                () = self.hurry.notified() => {}
-            }
-            let engine = self.estate.borrow().redis.get(&group).cloned();
-            let Some(engine) = engine else {
-                continue;
-            };
-            let (sent, begun) = (self.clock.now(), Instant::now());
-            let result = sightings::cache(engine.probe(&node, timeout).await);
-            if result == CacheProbe::TimedOut && self.proves_nothing(sent, begun, timeout) {
-                continue;
-            }
-            if !self
-                .report(sent, Probe::Cache(node.instance.clone(), result))
-                .await
-            {
-                return;
-            }
-        }
-    }
-
     fn timing(&self) -> Timing {
         self.estate.borrow().plan.topology.timing.clone()
     }
 
-    async fn nodes(self, node: LoadBalancerNode, port: u16) {
+    async fn nodes(self, node: LoadBalancerNode, port: u16, begun: Instant) {
         let address = self.ports.dial(node.address, ZoneNumber::OUTSIDE, port);
-        let mut ticks = ticks(NODE_INTERVAL);
+        let (mut ticks, mut rounds, mut reached) = (ticks(begun, NODE_INTERVAL), 0_u32, 0_u32);
         loop {
             ticks.tick().await;
+            rounds = rounds.wrapping_add(1);
+            let rests = reached >= NODE_STEADY && !rounds.is_multiple_of(NODE_REST);
+            let zone = node.address.zone;
+            if rests && self.data_plane.sound(ZoneNumber::OUTSIDE, zone) {
+                continue;
+            }
             let (sent, begun) = (self.clock.now(), Instant::now());
             let outcome = probe::knock(self.outside(), address, NODE_TIMEOUT).await;
             if matches!(outcome, ProbeOutcome::Timeout) && held_up(begun, NODE_TIMEOUT) {
@@ -241,6 +219,10 @@ impl Prober {
                 | ProbeOutcome::Timeout
                 | ProbeOutcome::Refused
                 | ProbeOutcome::Malformed => judge(&outcome, &[]),
+            };
+            reached = match &check {
+                Check::Passed(_) => reached.saturating_add(1),
+                Check::Failed { .. } => 0,
             };
             let (load_balancer, zone) = (node.load_balancer.clone(), node.zone.clone());
             if !self
@@ -259,8 +241,8 @@ impl Prober {
         }
     }
 
-    async fn health_checks(self, health_check: HealthCheck) {
-        let mut ticks = ticks(health_check.request_interval);
+    async fn health_checks(self, health_check: HealthCheck, begun: Instant) {
+        let mut ticks = ticks(begun, health_check.request_interval);
         // Connect within 4 s, answer within 2 s more for HTTP (aws-behaviour §6.4), never longer than the interval.
         let limit = health_check.request_interval.min(Duration::from_secs(6));
         loop {
@@ -311,13 +293,6 @@ impl Prober {
         !network.dark.contains(&view) && !network.isolated.contains(&view)
     }
 
-    /// Whether a time-out says more of this machine than of the host.
-    fn proves_nothing(&self, sent: Time, begun: Instant, limit: Duration) -> bool {
-        held_up(begun, limit)
-            || self.data_plane.held_up(begun.into_std())
-            || !self.witness.since(sent)
-    }
-
     /// Whether somebody still listens.
     async fn report(&self, sent: Time, probe: Probe) -> bool {
         if answered(&probe) {
@@ -328,10 +303,9 @@ impl Prober {
 }
 
 /// What a loop probes, with all that it needs to know of it: when that changes, another loop takes its place.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 enum Subject {
-    Database(DbInstanceId, EngineHost),
-    Cache(ReplicationGroupId, EngineHost),
+    Host(Host),
     /// A load balancer's node, and the port of its first listener.
     Node(LoadBalancerNode, u16),
     /// A node's checks of a target group.
@@ -339,15 +313,10 @@ enum Subject {
     HealthCheck(HealthCheck),
 }
 
-fn subjects(plan: &Plan) -> Vec<Subject> {
-    let hosts = plan.instances.iter().filter_map(|instance| {
-        let host = EngineHost::of(instance);
-        match &instance.kind {
-            InstanceKind::DbHost(db) => Some(Subject::Database(db.clone(), host)),
-            InstanceKind::CacheNode(group) => Some(Subject::Cache(group.clone(), host)),
-            InstanceKind::App(_) => None,
-        }
-    });
+fn subjects(estate: &Estate) -> Vec<Subject> {
+    let plan = &*estate.plan;
+    let hosts = plan.instances.iter();
+    let hosts = hosts.filter_map(|it| Host::of(it, estate).map(Subject::Host));
     let balancers = &plan.topology.load_balancers;
     let nodes = plan.nodes.iter().flat_map(|node| {
         let balancer = balancers.iter().find(|it| it.id == node.load_balancer);
@@ -365,9 +334,10 @@ fn subjects(plan: &Plan) -> Vec<Subject> {
     hosts.chain(nodes).chain(checks).collect()
 }
 
-fn ticks(interval: Duration) -> tokio::time::Interval {
-    let mut ticks = interval_at(Instant::now(), interval.max(Duration::from_millis(1)));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// Ticks that are whole intervals after `begun`: a probe that took too long does not leave the grid.
+fn ticks(begun: Instant, interval: Duration) -> tokio::time::Interval {
+    let mut ticks = interval_at(begun, interval.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks
 }
 

@@ -41,10 +41,9 @@ pub(crate) enum DoorState {
 
 /// Binds `address` without listening yet.
 pub(crate) fn bind(address: SocketAddrV4) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
     // Else the address could not be taken again while old connections are in TIME_WAIT.
     socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }
@@ -113,8 +112,7 @@ impl Door {
 
     /// Puts one connection into the accept queue. If it does not get in, the queue was full.
     fn fill(&self) -> io::Result<()> {
-        let filler = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        filler.set_nonblocking(true)?;
+        let filler = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
         match filler.connect(&self.address.into()) {
             Ok(()) => {}
             Err(error)

@@ -33,4 +33,4 @@ mod relay;
 mod targets;
 
 pub use entrance::Ports;
-pub use plane::{Applied, BindError, BindErrors, Config, DataPlane};
+pub use plane::{Applied, BindError, BindErrors, Config, DataPlane, Watch};

@@ -18,7 +18,7 @@ use crate::core::{Command, Parts, Post, Posts, Snapshot, run};
 use crate::door::{DoorState, bind};
 use crate::entrance::{Entrance, Ports, Service, door_state, entrances, resolver_entrance};
 use crate::flow::Weather;
-use crate::pulse::Pulse;
+use crate::pulse::{Pulse, Watcher};
 use crate::routes::Routes;
 use crate::traffic::{Ledger, Subject, Traffic};
 
@@ -117,6 +117,18 @@ struct CoreHandle {
     thread: JoinHandle<()>,
 }
 
+/// A look at whether the cores run, for as long as it lives: they tell only while somebody wants to know.
+#[derive(Debug)]
+pub struct Watch(Vec<Watcher>);
+
+impl Watch {
+    /// Whether a core was held up at some time since this began.
+    pub fn held_up(&self) -> bool {
+        let now = Instant::now();
+        self.0.iter().any(|core| core.held_up(now))
+    }
+}
+
 impl DataPlane {
     /// Starts the cores and the resolvers; everything else follows from [`DataPlane::set_routes`].
     ///
@@ -207,10 +219,31 @@ impl DataPlane {
         direct(&snapshot, self.ports, from, instance, port)
     }
 
-    /// Whether a core was held up at some time since `since`: what should have passed through it then may not have.
-    pub fn held_up(&self, since: Instant) -> bool {
+    /// Where the server behind `instance` listens, if whoever manages it from outside reaches it through the open door of its
+    /// management interface over a sound link. As with [`DataPlane::direct`], the door must be dialled else.
+    pub fn direct_management(&self, instance: &InstanceId) -> Option<SocketAddrV4> {
+        let snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        let eni = snapshot.routes.enis.get(instance)?;
+        let engine = SocketAddrV4::new(eni.address.engine(), self.ports.real(eni.port));
+        let instance = instance.clone();
+        let entrance = Entrance {
+            from: ZoneNumber::OUTSIDE,
+            to: eni.address.zone,
+            service: Service::Management { instance, engine },
+        };
+        sound(&snapshot, &entrance).then_some(engine)
+    }
+
+    /// Whether packets between two zones meet nothing on their way.
+    pub fn sound(&self, from: ZoneNumber, to: ZoneNumber) -> bool {
+        let snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        Weather::between(&snapshot.network, from, to) == Weather::default()
+    }
+
+    /// Watches from now on whether the cores run: what should pass through one that is held up does not.
+    pub fn watch(&self) -> Watch {
         let now = Instant::now();
-        self.cores.iter().any(|core| core.pulse.held_up(since, now))
+        Watch(self.cores.iter().map(|it| it.pulse.watch(now)).collect())
     }
 
     /// What has passed so far.
@@ -288,9 +321,14 @@ fn direct(
             engine,
         },
     };
-    let open = door_state(&entrance, &snapshot.routes, &snapshot.network) == DoorState::Open;
-    let sound = Weather::between(&snapshot.network, from, eni.address.zone) == Weather::default();
-    (open && sound && eni.port == port).then_some(engine)
+    (eni.port == port && sound(snapshot, &entrance)).then_some(engine)
+}
+
+/// Whether a connection to `entrance` gets in, and meets nothing on its way.
+fn sound(snapshot: &Snapshot, entrance: &Entrance) -> bool {
+    let Snapshot { routes, network } = snapshot;
+    door_state(entrance, routes, network) == DoorState::Open
+        && Weather::between(network, entrance.from, entrance.to) == Weather::default()
 }
 
 fn subject(entrance: &Entrance) -> Subject {

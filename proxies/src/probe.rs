@@ -80,8 +80,7 @@ async fn within(
 /// A connection that is being set up. On the loopback network it is set up as a rule when this returns, so whoever tries
 /// first needs not be woken for it.
 fn begin(from: Ipv4Addr, target: SocketAddrV4) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
+    let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
     if !from.is_unspecified() {
         socket.bind(&SocketAddrV4::new(from, 0).into())?;
     }

@@ -1,13 +1,16 @@
 //! Health checks of a target group's targets as one load balancer node sends them: in rounds, one after each interval.
 //!
 //! A round asks every target that is due at the same instant, so that the answers of all come with few wake-ups. Over a sound
-//! link to an open door, a check speaks to the target's server itself; on any other it dials the door and meets what is there.
+//! link to an open door, a check speaks to the target's server itself, once for all nodes of the load balancer that would at that
+//! moment: they ask the same and would hear the same. On any other link a node dials the door and meets what is there.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared, join_all};
 use proxies::DataPlane;
 use proxies::probe::{self, ProbeOutcome};
 use tokio::time::Instant;
@@ -16,7 +19,7 @@ use topologies::event::TargetHealth;
 use topologies::id::{InstanceId, ZoneId};
 use topologies::topology::{Protocol, TargetGroup, TargetHealthCheck};
 
-use super::{Prober, held_up, judge};
+use super::{Prober, TOGETHER, held_up, judge};
 use crate::control::probe::{Check, Probe};
 
 /// A target that has not passed a check yet is checked at least this often with intervals below AWS's: bring-up should not
@@ -26,6 +29,8 @@ const FIRST_CHECKS: Duration = Duration::from_millis(100);
 /// One node's checks of one group.
 pub(super) struct Rounds {
     pub(super) data_plane: Arc<DataPlane>,
+    /// Shared by the load balancer's nodes.
+    pub(super) questions: Arc<Questions>,
     pub(super) group: TargetGroup,
     pub(super) node: ZoneId,
     pub(super) view: ZoneNumber,
@@ -34,6 +39,27 @@ pub(super) struct Rounds {
     pub(super) targets: Vec<Target>,
     /// Whether health checks are paced faster than AWS's.
     pub(super) quick: bool,
+}
+
+/// The latest question to each server of a group, and when it was asked. Nodes whose rounds come together share it.
+#[derive(Default)]
+pub(super) struct Questions(Mutex<BTreeMap<SocketAddrV4, (Instant, Shared<Answer>)>>);
+
+/// What a question will have met.
+type Answer = BoxFuture<'static, ProbeOutcome>;
+
+impl Questions {
+    /// The answer to the question that was just put to `server`, or to this one.
+    fn put(&self, server: SocketAddrV4, question: impl FnOnce() -> Answer) -> Shared<Answer> {
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = latest.get(&server);
+        if let Some((_, answer)) = asked.filter(|(at, _)| at.elapsed() <= TOGETHER) {
+            return answer.clone();
+        }
+        let answer = question().shared();
+        latest.insert(server, (Instant::now(), answer.clone()));
+        answer
+    }
 }
 
 /// A target and when it is checked.
@@ -49,8 +75,7 @@ pub(super) struct Target {
 
 impl Rounds {
     /// Checks until nobody wants to know.
-    pub(super) async fn run(mut self, prober: Prober) {
-        let begun = Instant::now();
+    pub(super) async fn run(mut self, prober: Prober, begun: Instant) {
         let mut targets = std::mem::take(&mut self.targets);
         while let Some(next) = targets.iter().map(|target| target.due).min() {
             tokio::time::sleep_until(next).await;
@@ -95,15 +120,19 @@ impl Rounds {
     async fn ask(&self, checks: &TargetHealthCheck, target: &Target) -> ProbeOutcome {
         let begun = Instant::now();
         if let Some(server) = self.direct(target) {
-            let from = Ipv4Addr::UNSPECIFIED;
-            let outcome = question(checks, from, server, target, checks.timeout).await;
+            let question = || {
+                let (checks, host) = (checks.clone(), target.host.clone());
+                let from = Ipv4Addr::UNSPECIFIED;
+                async move { question(&checks, from, server, &host, checks.timeout).await }.boxed()
+            };
+            let outcome = self.questions.put(server, question).await;
             // A link that has failed meanwhile carried no answer: what its door does then is the answer.
             if self.direct(target) == Some(server) {
                 return outcome;
             }
         }
         let left = checks.timeout.saturating_sub(begun.elapsed());
-        question(checks, self.from, target.address, target, left).await
+        question(checks, self.from, target.address, &target.host, left).await
     }
 
     fn direct(&self, target: &Target) -> Option<SocketAddrV4> {
@@ -127,11 +156,11 @@ async fn question(
     checks: &TargetHealthCheck,
     from: Ipv4Addr,
     address: SocketAddrV4,
-    target: &Target,
+    host: &str,
     limit: Duration,
 ) -> ProbeOutcome {
     match checks.protocol {
-        Protocol::Http => probe::http(from, address, &checks.path, &target.host, limit).await,
+        Protocol::Http => probe::http(from, address, &checks.path, host, limit).await,
         Protocol::Tcp => probe::tcp(from, address, limit).await,
     }
 }
@@ -147,6 +176,31 @@ fn after(first: Instant, interval: Duration, now: Instant) -> Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn nodes_whose_rounds_come_together_ask_once() {
+        let (questions, asked) = (Questions::default(), std::cell::Cell::new(0));
+        let put = |last| {
+            questions.put(
+                SocketAddrV4::new(Ipv4Addr::new(127, 64, 241, last), 80),
+                || {
+                    asked.set(asked.get() + 1);
+                    std::future::ready(ProbeOutcome::Status(200)).boxed()
+                },
+            )
+        };
+        let answers = [put(1), put(1), put(2), put(1)];
+        assert_eq!(asked.get(), 2, "one for each server");
+        for answer in answers {
+            assert_eq!(answer.await, ProbeOutcome::Status(200));
+        }
+        let long_ago = Instant::now().checked_sub(TOGETHER * 2);
+        for (at, _) in questions.0.lock().expect("no panic").values_mut() {
+            *at = long_ago.expect("this machine has run for so long");
+        }
+        put(1).await;
+        assert_eq!(asked.get(), 3, "the next round asks anew");
+    }
 
     #[test]
     fn rounds_are_whole_intervals_apart_whenever_the_last_one_was() {

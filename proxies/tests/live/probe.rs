@@ -186,5 +186,21 @@ async fn only_an_open_door_and_a_sound_link_are_passed_by() {
     stack.routes.enis.get_mut(&web).unwrap().fenced = true;
     stack.apply().await;
     assert_eq!(direct(&stack), None, "fenced");
+    let managed = |stack: &Stack| stack.plane.direct_management(&web);
+    assert_eq!(managed(&stack), server, "no fence closes this interface");
+    for network in [
+        Network {
+            closed: BTreeSet::from([web.clone()]),
+            ..Network::default()
+        },
+        Network {
+            dark: BTreeSet::from([zone(1)]),
+            ..Network::default()
+        },
+    ] {
+        stack.network = network;
+        stack.apply().await;
+        assert_eq!(managed(&stack), None, "{:?}", stack.network);
+    }
     stack.shutdown().await;
 }
