@@ -15,6 +15,8 @@
 mod change;
 mod dispatch;
 mod ec2;
+mod ec2_ids;
+mod elbv2;
 mod gateway;
 mod services;
 mod session;
