@@ -16,6 +16,8 @@
 mod change;
 mod dispatch;
 mod ec2;
+mod ec2_ids;
+mod elbv2;
 mod gateway;
 mod ids;
 mod services;

@@ -1,10 +1,13 @@
 //! Which services have operations. Everything that goes through all of them (dispatch, coverage, tests) reads this list.
 
-use super::{Handler, Operations, ec2, sts};
+use super::{Handler, Operations, ec2, elbv2, sts};
 
 /// The tables, by the name of the service's model.
-pub(super) const SERVICES: &[(&str, Operations)] =
-    &[("ec2", ec2::OPERATIONS), ("sts", sts::OPERATIONS)];
+pub(super) const SERVICES: &[(&str, Operations)] = &[
+    ("ec2", ec2::OPERATIONS),
+    ("elbv2", elbv2::OPERATIONS),
+    ("sts", sts::OPERATIONS),
+];
 
 /// Who answers an operation, if it is built.
 pub(super) fn handler(service: &str, operation: &str) -> Option<Handler> {

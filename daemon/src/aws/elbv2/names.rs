@@ -1,0 +1,153 @@
+//! ARNs in AWS's shapes, and what they lead to.
+//!
+//! The 16 digits at the end follow from the name, a listener's from its port and a rule's from its priority.
+
+use topologies::id::RegionId;
+use topologies::topology::{
+    Listener, LoadBalancer, LoadBalancerType, Rule, RuleAction, TargetGroup,
+};
+use wire::Fault;
+
+use crate::aws::View;
+use crate::aws::ec2_ids::derived;
+
+const SERVICE: &str = "elasticloadbalancing";
+
+/// `app/site/0123456789abcdef`.
+fn path(lb: &LoadBalancer) -> String {
+    let kind = match lb.kind {
+        LoadBalancerType::Application => "app",
+        LoadBalancerType::Network => "net",
+    };
+    let digits = derived("loadbalancer", lb.id.as_str(), 16);
+    format!("{kind}/{}/{digits}", lb.id)
+}
+
+fn listener_path(lb: &LoadBalancer, listener: &Listener) -> String {
+    let lb = path(lb);
+    let digits = derived("listener", &format!("{lb}/{}", listener.port), 16);
+    format!("{lb}/{digits}")
+}
+
+pub(super) fn load_balancer(view: &View<'_>, lb: &LoadBalancer) -> String {
+    view.arn(SERVICE, &format!("loadbalancer/{}", path(lb)))
+}
+
+pub(super) fn listener(view: &View<'_>, lb: &LoadBalancer, listener: &Listener) -> String {
+    view.arn(
+        SERVICE,
+        &format!("listener/{}", listener_path(lb, listener)),
+    )
+}
+
+/// A rule's; the default rule has the priority 0 in it.
+pub(super) fn rule(
+    view: &View<'_>,
+    lb: &LoadBalancer,
+    listener: &Listener,
+    priority: u32,
+) -> String {
+    let listener = listener_path(lb, listener);
+    let digits = derived("rule", &format!("{listener}/{priority}"), 16);
+    view.arn(SERVICE, &format!("listener-rule/{listener}/{digits}"))
+}
+
+pub(super) fn target_group(view: &View<'_>, group: &TargetGroup) -> String {
+    let digits = derived("targetgroup", group.id.as_str(), 16);
+    view.arn(SERVICE, &format!("targetgroup/{}/{digits}", group.id))
+}
+
+/// The load balancers of the region that was called.
+pub(super) fn load_balancers<'a>(view: &View<'a>) -> impl Iterator<Item = &'a LoadBalancer> {
+    let region = RegionId::from(view.region);
+    let all = view.topology().load_balancers.iter();
+    all.filter(move |lb| lb.region == region)
+}
+
+/// The load balancers that forward to a target group. AWS allows an ALB only one of them.
+pub(super) fn users<'a>(view: &View<'a>, group: &'a TargetGroup) -> Vec<&'a LoadBalancer> {
+    let forwards =
+        |action: &RuleAction| matches!(action, RuleAction::Forward(id) if *id == group.id);
+    let all = view.topology().load_balancers.iter();
+    let uses = |lb: &&LoadBalancer| {
+        lb.listeners.iter().any(|listener| {
+            let mut rules = listener.rules.iter();
+            forwards(&listener.default_action) || rules.any(|rule| forwards(&rule.action))
+        })
+    };
+    all.filter(uses).collect()
+}
+
+/// The target groups of the region that was called: that of their load balancer, else of their targets, else the one in
+/// which they were made.
+pub(super) fn target_groups<'a>(view: &View<'a>) -> impl Iterator<Item = &'a TargetGroup> {
+    let all = view.topology().target_groups.iter();
+    all.filter(|group| region_of(view, group).is_some_and(|region| region.as_str() == view.region))
+}
+
+fn region_of(view: &View<'_>, group: &TargetGroup) -> Option<RegionId> {
+    if let Some(lb) = users(view, group).first() {
+        return Some(lb.region.clone());
+    }
+    let topology = view.topology();
+    if let Some(target) = view.plan.targets(group).next() {
+        return topology.region_of(&target.zone).map(|it| it.id.clone());
+    }
+    let made = topology.regions.iter().find(|region| {
+        let account = &view.world.account;
+        let id = group.id.as_str();
+        account.resource(GROUP_RECORD, &region.id, id).is_some()
+    });
+    made.or(topology.regions.first()).map(|it| it.id.clone())
+}
+
+/// Under which target groups are recorded.
+pub(super) const GROUP_RECORD: &str = "elbv2:targetgroup";
+/// Under which load balancers are recorded.
+pub(super) const BALANCER_RECORD: &str = "elbv2:loadbalancer";
+
+pub(super) fn find_balancer<'a>(view: &View<'a>, arn: &str) -> Result<&'a LoadBalancer, Fault> {
+    let mut all = load_balancers(view);
+    let found = all.find(|lb| load_balancer(view, lb) == arn);
+    found.ok_or_else(|| {
+        let text = format!("Load balancer '{arn}' not found");
+        view.fault("LoadBalancerNotFound", text)
+    })
+}
+
+pub(super) fn find_group<'a>(view: &View<'a>, arn: &str) -> Result<&'a TargetGroup, Fault> {
+    let mut all = target_groups(view);
+    let found = all.find(|group| target_group(view, group) == arn);
+    found.ok_or_else(|| {
+        let text = format!("Target groups '{arn}' not found");
+        view.fault("TargetGroupNotFound", text)
+    })
+}
+
+pub(super) fn find_listener<'a>(
+    view: &View<'a>,
+    arn: &str,
+) -> Result<(&'a LoadBalancer, &'a Listener), Fault> {
+    let mut all = load_balancers(view).flat_map(|lb| lb.listeners.iter().map(move |it| (lb, it)));
+    let found = all.find(|(lb, it)| listener(view, lb, it) == arn);
+    found.ok_or_else(|| view.fault("ListenerNotFound", "One or more listeners not found"))
+}
+
+/// A rule, with what it is of; no rule for a listener's default one.
+pub(super) type Found<'a> = (&'a LoadBalancer, &'a Listener, Option<&'a Rule>);
+
+pub(super) fn all_rules<'a>(
+    lb: &'a LoadBalancer,
+    listener: &'a Listener,
+) -> impl Iterator<Item = Found<'a>> {
+    let rules = listener.rules.iter().map(Some).chain([None]);
+    rules.map(move |rule| (lb, listener, rule))
+}
+
+pub(super) fn find_rule<'a>(view: &View<'a>, arn: &str) -> Result<Found<'a>, Fault> {
+    let all = load_balancers(view).flat_map(|lb| lb.listeners.iter().map(move |it| (lb, it)));
+    let mut rules = all.flat_map(|(lb, listener)| all_rules(lb, listener));
+    let found = rules
+        .find(|(lb, listener, it)| rule(view, lb, listener, it.map_or(0, |it| it.priority)) == arn);
+    found.ok_or_else(|| view.fault("RuleNotFound", "One or more rules not found"))
+}
