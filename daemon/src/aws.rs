@@ -16,7 +16,6 @@
 mod change;
 mod dispatch;
 mod ec2;
-mod ec2_ids;
 mod elbv2;
 mod gateway;
 mod ids;

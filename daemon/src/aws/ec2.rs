@@ -11,11 +11,11 @@ use super::{Handler, Operations, View};
 
 pub(super) const OPERATIONS: Operations = &[
     ("DescribeImages", Handler::Read(network::describe_images)),
-    ("DescribeInstances", Handler::Read(instances::describe)),
     (
         "DescribeInstanceStatus",
         Handler::Read(instances::describe_status),
     ),
+    ("DescribeInstances", Handler::Read(instances::describe)),
     ("DescribeRegions", Handler::Read(describe_regions)),
     ("DescribeSubnets", Handler::Read(network::describe_subnets)),
     ("DescribeVpcs", Handler::Read(network::describe_vpcs)),

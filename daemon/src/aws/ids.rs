@@ -10,9 +10,14 @@ const DIGITS: usize = 17;
 
 /// `prefix-` and 17 digits that depend on `name` alone.
 pub(super) fn derived(prefix: &str, name: &str) -> String {
-    let mut digits = hex::encode(Sha256::digest(format!("{prefix}/{name}")));
-    digits.truncate(DIGITS);
-    format!("{prefix}-{digits}")
+    format!("{prefix}-{}", digits(prefix, name, DIGITS))
+}
+
+/// So many hexadecimal digits, at most 64, that depend on what kind of thing it is and its name alone.
+pub(super) fn digits(kind: &str, name: &str, count: usize) -> String {
+    let mut digits = hex::encode(Sha256::digest(format!("{kind}/{name}")));
+    digits.truncate(count);
+    digits
 }
 
 /// The instance id of an application instance. One that EC2 was asked to run is named by it.

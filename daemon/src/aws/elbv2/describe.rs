@@ -13,7 +13,7 @@ use topologies::topology::{
 use wire::{Call, Fault, Record, page};
 
 use super::names::{self, Found};
-use crate::aws::{View, ec2_ids};
+use crate::aws::{View, ids};
 
 /// The hosted zone of all load balancers' names, as Seoul's ALBs have it (General Reference, "Elastic Load Balancing endpoints").
 pub(in crate::aws) const CANONICAL_ZONE: &str = "ZWKZPGTI48KDX";
@@ -154,7 +154,7 @@ pub(super) fn load_balancer(view: &View<'_>, lb: &LoadBalancer) -> Record {
     let zones = lb.zones.iter().map(|zone| {
         Record::new()
             .set("ZoneName", zone.as_str())
-            .set("SubnetId", ec2_ids::subnet(zone))
+            .set("SubnetId", ids::subnet(zone))
             .list("LoadBalancerAddresses", Vec::<Value>::new())
     });
     let name = endpoints::load_balancer(view.topology(), &lb.id, lb.kind, &lb.region);
@@ -168,7 +168,7 @@ pub(super) fn load_balancer(view: &View<'_>, lb: &LoadBalancer) -> Record {
         )
         .set("LoadBalancerName", lb.id.as_str())
         .set("Scheme", scheme)
-        .set("VpcId", ec2_ids::vpc(view.region))
+        .set("VpcId", ids::vpc(view.region))
         .set("State", Record::new().set("Code", "active"))
         .set("Type", kind)
         .list("AvailabilityZones", zones)
@@ -193,7 +193,7 @@ pub(super) fn target_group(view: &View<'_>, group: &TargetGroup) -> Record {
     };
     let written = |wanted: Duration, usual| defaults::unpaced(wanted, scale, usual).as_secs();
     let users = names::users(view, group).into_iter();
-    let http = (checks.protocol == Protocol::Http).then(|| checks.path.as_str());
+    let http = (checks.protocol == Protocol::Http).then_some(checks.path.as_str());
     let matcher = http.map(|_| Record::new().set("HttpCode", matcher(&checks.matcher)));
     let version = (group.protocol == Protocol::Http).then_some("HTTP1");
     Record::new()
@@ -201,7 +201,7 @@ pub(super) fn target_group(view: &View<'_>, group: &TargetGroup) -> Record {
         .set("TargetGroupName", group.id.as_str())
         .set("Protocol", word(group.protocol))
         .set("Port", group.port)
-        .set("VpcId", ec2_ids::vpc(view.region))
+        .set("VpcId", ids::vpc(view.region))
         .set("HealthCheckProtocol", word(checks.protocol))
         .set("HealthCheckPort", "traffic-port")
         .set("HealthCheckEnabled", true)

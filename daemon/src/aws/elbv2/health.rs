@@ -8,7 +8,7 @@ use topologies::world::{TargetView, Wanted};
 use wire::{Call, Fault, Record};
 
 use super::{names, targets};
-use crate::aws::{View, ec2_ids};
+use crate::aws::{View, ids};
 
 pub(super) fn describe(view: &View<'_>, _: &Call<'_>, input: &Value) -> Result<Record, Fault> {
     let group = names::find_group(view, input["TargetGroupArn"].as_str().unwrap_or_default())?;
@@ -29,7 +29,7 @@ pub(super) fn describe(view: &View<'_>, _: &Call<'_>, input: &Value) -> Result<R
         }
     } else {
         for instance in view.plan.targets(group) {
-            let id = ec2_ids::instance(&instance.id);
+            let id = ids::instance(&instance.id);
             shown.push(described(group, &id, state(view, group, instance)));
         }
     }

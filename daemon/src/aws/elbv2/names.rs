@@ -9,7 +9,7 @@ use topologies::topology::{
 use wire::Fault;
 
 use crate::aws::View;
-use crate::aws::ec2_ids::derived;
+use crate::aws::ids::digits;
 
 const SERVICE: &str = "elasticloadbalancing";
 
@@ -19,13 +19,13 @@ fn path(lb: &LoadBalancer) -> String {
         LoadBalancerType::Application => "app",
         LoadBalancerType::Network => "net",
     };
-    let digits = derived("loadbalancer", lb.id.as_str(), 16);
+    let digits = digits("loadbalancer", lb.id.as_str(), 16);
     format!("{kind}/{}/{digits}", lb.id)
 }
 
 fn listener_path(lb: &LoadBalancer, listener: &Listener) -> String {
     let lb = path(lb);
-    let digits = derived("listener", &format!("{lb}/{}", listener.port), 16);
+    let digits = digits("listener", &format!("{lb}/{}", listener.port), 16);
     format!("{lb}/{digits}")
 }
 
@@ -48,12 +48,12 @@ pub(super) fn rule(
     priority: u32,
 ) -> String {
     let listener = listener_path(lb, listener);
-    let digits = derived("rule", &format!("{listener}/{priority}"), 16);
+    let digits = digits("rule", &format!("{listener}/{priority}"), 16);
     view.arn(SERVICE, &format!("listener-rule/{listener}/{digits}"))
 }
 
 pub(super) fn target_group(view: &View<'_>, group: &TargetGroup) -> String {
-    let digits = derived("targetgroup", group.id.as_str(), 16);
+    let digits = digits("targetgroup", group.id.as_str(), 16);
     view.arn(SERVICE, &format!("targetgroup/{}/{digits}", group.id))
 }
 

@@ -8,7 +8,7 @@ use topologies::topology::TargetGroup;
 use wire::{Fault, Record};
 
 use super::names;
-use crate::aws::{Change, Decision, View, ec2_ids};
+use crate::aws::{Change, Decision, View, ids};
 
 pub(super) fn register(view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
     let (mut group, named) = read(view, input)?;
@@ -54,7 +54,7 @@ pub(super) fn target<'a, 'i>(
 ) -> Result<(&'a InstanceId, &'i str), Fault> {
     let written = target["Id"].as_str().unwrap_or_default();
     let invalid = |text| view.fault("InvalidTarget", text);
-    let found = ec2_ids::find_instance(view.topology(), written);
+    let found = ids::find_instance(view.plan, written).map(|it| &it.id);
     let id = found.ok_or_else(|| invalid(format!("Instance ID '{written}' is not valid")))?;
     match target["Port"].as_u64() {
         Some(port) if port != u64::from(group.port) => Err(invalid(format!(
