@@ -20,8 +20,9 @@ use topologies::world::World;
 
 use health::{record_healthy, zone_healthy};
 
-/// TTL of negative answers with AWS's timing: the minimum of Route 53's SOA records (aws-behaviour §6.1).
-const NEGATIVE_TTL: Duration = Duration::from_secs(900);
+/// With AWS's timing: the minimum of Route 53's SOA records. Negative answers last no longer than the record itself, 900 s
+/// (aws-behaviour §6.1).
+const SOA_MINIMUM: Duration = Duration::from_secs(86_400);
 
 /// The routes of a stack in this state.
 pub fn routes(plan: &Plan, world: &World) -> Routes {
@@ -304,8 +305,8 @@ fn state(health: TargetHealth) -> TargetState {
 
 fn apexes(plan: &Plan) -> Vec<Apex> {
     let timing = &plan.topology.timing;
-    let negative_ttl = if timing.profile == "aws" {
-        NEGATIVE_TTL
+    let soa_minimum = if timing.profile == "aws" {
+        SOA_MINIMUM
     } else {
         timing.load_balancer_ttl
     };
@@ -316,6 +317,6 @@ fn apexes(plan: &Plan) -> Vec<Apex> {
         .map(|zone| zone.name.clone());
     hosted
         .chain([plan.topology.suffix.clone()])
-        .map(|name| Apex { name, negative_ttl })
+        .map(|name| Apex { name, soa_minimum })
         .collect()
 }

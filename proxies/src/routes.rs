@@ -116,8 +116,8 @@ pub enum TargetState {
 pub struct Apex {
     /// The apex.
     pub name: String,
-    /// TTL of negative answers (the SOA's minimum).
-    pub negative_ttl: Duration,
+    /// The SOA record's minimum: how long negative answers last, at most the record's own TTL.
+    pub soa_minimum: Duration,
 }
 
 /// The records of one name and type.

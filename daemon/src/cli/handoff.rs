@@ -60,6 +60,8 @@ pub(super) fn start(home: &Home, launch: &Launch, display: &Display) -> Result<(
     let program = std::env::current_exe().map_err(failed)?;
     let mut child = Command::new(program)
         .arg(super::DAEMON)
+        // For whoever looks at the list of processes.
+        .arg(launch.name.as_str())
         // The allocator gives memory back at once: a daemon rests most of its life, and what
         // bringing a stack up took would stay resident: nearly half of the whole.
         .env("MIMALLOC_PURGE_DELAY", "0")

@@ -125,7 +125,10 @@ pub(super) fn record_healthy(
             name,
             evaluate_target_health: true,
         } if depth < zone.records.len() => {
-            let mut targets = zone.records.iter().filter(|target| target.name == *name);
+            let aliased = |target: &&Record| {
+                target.name == *name && !matches!(target.value, RecordValue::Txt(_))
+            };
+            let mut targets = zone.records.iter().filter(aliased);
             targets.any(|target| record_healthy(plan, world, zone, target, depth + 1))
         }
         RecordValue::AliasLoadBalancer { .. }
@@ -168,8 +171,11 @@ hosted-zones:
 ";
 
     fn stack(cross_zone: bool) -> Plan {
-        let text = STACK.replace("CROSS", &cross_zone.to_string());
-        let (topology, notes) = topologies::check::check(&text, "stack.yaml");
+        planned(&STACK.replace("CROSS", &cross_zone.to_string()))
+    }
+
+    fn planned(text: &str) -> Plan {
+        let (topology, notes) = topologies::check::check(text, "stack.yaml");
         let topology = topology.unwrap_or_else(|| panic!("{notes:?}"));
         topologies::plan::plan(&topology, Slot::new(64).expect("a slot"))
     }
@@ -233,6 +239,24 @@ hosted-zones:
         let plan = stack(true);
         assert!(alias_healthy(&plan, &world(&plan, &["web-1", "api-1"])));
         assert!(!alias_healthy(&plan, &world(&plan, &["web-1", "web-2"])));
+    }
+
+    #[test]
+    fn s6_3_an_alias_of_a_name_is_as_healthy_as_the_records_that_it_can_answer_with() {
+        let records = "    records:
+      - { name: www, alias: origin, evaluate-target-health: true }
+      - { name: origin, type: A, values: 192.0.2.1, health-check: origin }
+      - { name: origin, type: TXT, values: owned by the shop }
+health-checks:
+  origin: { type: TCP, fully-qualified-domain-name: origin.shop.internal, port: 80 }
+";
+        let site = "    records: [{ name: www, alias: site, evaluate-target-health: true }]\n";
+        let plan = planned(&STACK.replace("CROSS", "true").replace(site, records));
+        let mut world = World::new(&plan);
+        for healthy in [true, false] {
+            world.health_checks.insert("origin".into(), healthy);
+            assert_eq!(alias_healthy(&plan, &world), healthy);
+        }
     }
 
     #[test]

@@ -9,3 +9,4 @@ pub(crate) mod headers;
 pub(crate) mod pool;
 pub(crate) mod rules;
 pub(crate) mod serve;
+pub(crate) mod upgrade;

@@ -29,7 +29,7 @@ use crate::alb::headers::{
     upgrades,
 };
 use crate::alb::pool::{Lease, Unreachable, open};
-use crate::alb::{errors, rules};
+use crate::alb::{errors, rules, upgrade};
 use crate::core::Visit;
 use crate::entrance::NodePort;
 use crate::linked::Linked;
@@ -42,8 +42,6 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const HEADERS_MAX: usize = 256;
 /// Room for the largest request line and headers that AWS takes, so that it is us who turn down larger ones.
 const HEAD_MAX: usize = 2 * REQUEST_HEADERS_MAX;
-/// The buffer for each side of an upgraded connection.
-const UPGRADED_BUFFER: usize = 16 << 10;
 
 /// Serves one connection.
 pub(crate) async fn serve(visit: Visit, client: TcpStream, node: NodePort) {
@@ -312,34 +310,14 @@ fn returned(
     if switched && let Some(client) = upgrade {
         let target = hyper::upgrade::on(&mut response);
         let tasks = &served.0.core.tasks;
-        tasks.spawn_local(upgraded(Rc::clone(served), client, target));
+        let served = Rc::clone(served);
+        tasks.spawn_local(async move {
+            upgrade::relay(&served.0.flow, client, target, idle_timeout).await;
+        });
         return response.map(|_| ResponseBody::Own(None));
     }
     let pool = Rc::clone(&served.0.core.pool);
     response.map(|body| ResponseBody::Target(TargetBody::new(body, lease, pool, idle_timeout)))
-}
-
-/// Relays what follows an upgrade; no rule applies any more.
-async fn upgraded(served: Rc<(Visit, NodePort)>, client: OnUpgrade, target: OnUpgrade) {
-    let flow = &served.0.flow;
-    let relay = async {
-        let (client, target) = tokio::try_join!(client, target)?;
-        let (mut client, mut target) = (TokioIo::new(client), TokioIo::new(target));
-        // Its end is all that there is to know.
-        let _ended = tokio::io::copy_bidirectional_with_sizes(
-            &mut client,
-            &mut target,
-            UPGRADED_BUFFER,
-            UPGRADED_BUFFER,
-        )
-        .await;
-        Ok::<_, hyper::Error>(())
-    };
-    let mut relay = pin!(relay);
-    if flow.unless_doomed(relay.as_mut()).await.is_err() {
-        // A reset does not pass a dark link.
-        flow.passable().await;
-    }
 }
 
 /// A fresh trace identifier.

@@ -154,7 +154,7 @@ fn fill(
     }
     if let Some((code, apex)) = negative {
         response.metadata.response_code = code;
-        let ttl = seconds(apex.negative_ttl).min(SOA_TTL);
+        let ttl = seconds(apex.soa_minimum).min(SOA_TTL);
         response.add_authority(soa(apex, parsed(&apex.name)?, ttl)?);
     }
     Some(())
@@ -185,7 +185,7 @@ fn of_apex(routes: &Routes, name: &str, question: &Query) -> Option<Option<Vec<R
         .then(|| NAME_SERVERS.iter().map(name_server).collect())
 }
 
-/// The SOA record of a private hosted zone; the last number is the TTL of negative answers.
+/// The SOA record of a private hosted zone; the last number bounds the TTL of negative answers.
 fn soa(apex: &Apex, owner: Name, ttl: u32) -> Option<Record> {
     let soa = SOA::new(
         Name::from_ascii(NAME_SERVERS[3]).ok()?,
@@ -194,7 +194,7 @@ fn soa(apex: &Apex, owner: Name, ttl: u32) -> Option<Record> {
         7200,
         900,
         1_209_600,
-        seconds(apex.negative_ttl),
+        seconds(apex.soa_minimum),
     );
     Some(Record::from_rdata(owner, ttl, RData::SOA(soa)))
 }
@@ -252,7 +252,7 @@ mod tests {
         Routes {
             apexes: vec![Apex {
                 name: "shop.internal".into(),
-                negative_ttl: Duration::from_secs(7),
+                soa_minimum: Duration::from_secs(7),
             }],
             names: BTreeMap::from([("www.shop.internal".into(), vec![set])]),
             ..Routes::default()
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn negative_answers_have_the_apexs_ttl() {
+    fn negative_answers_have_the_soas_minimum() {
         let response = ask(
             &routes(1),
             &query("no.shop.internal.", RecordType::A),
@@ -326,6 +326,17 @@ mod tests {
             (7, "shop.internal.")
         );
         assert!(matches!(&soa.data, RData::SOA(soa) if soa.minimum == 7));
+    }
+
+    #[test]
+    fn s6_1_negative_answers_last_no_longer_than_the_soa_itself() {
+        let mut routes = routes(1);
+        routes.apexes[0].soa_minimum = Duration::from_secs(86_400);
+        let question = query("no.shop.internal.", RecordType::A);
+        let response = ask(&routes, &question, Transport::Udp);
+        let soa = &response.authorities[0];
+        assert_eq!(soa.ttl, 900);
+        assert!(matches!(&soa.data, RData::SOA(soa) if soa.minimum == 86_400));
     }
 
     #[test]

@@ -61,7 +61,7 @@ mod tests {
         Routes {
             apexes: vec![Apex {
                 name: "shop.internal".to_owned(),
-                negative_ttl: Duration::from_secs(60),
+                soa_minimum: Duration::from_secs(60),
             }],
             names: BTreeMap::from([
                 (

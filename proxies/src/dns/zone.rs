@@ -289,7 +289,7 @@ mod tests {
         let alias = |name: &str| vec![set(vec![Value::Alias(name.into())])];
         let apex = |name: &str| Apex {
             name: name.into(),
-            negative_ttl: Duration::from_secs(9),
+            soa_minimum: Duration::from_secs(9),
         };
         Routes {
             apexes: vec![apex("internal"), apex("shop.internal")],

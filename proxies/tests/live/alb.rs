@@ -360,6 +360,34 @@ async fn upgrades_pass_through() {
 }
 
 #[tokio::test]
+async fn an_upgraded_connection_without_data_is_closed_after_the_idle_timeout() {
+    let (mut stack, _engines) = with_targets(108).await;
+    let idle = Duration::from_millis(400);
+    stack
+        .routes
+        .load_balancers
+        .get_mut("lb")
+        .unwrap()
+        .idle_timeout = idle;
+    stack.apply().await;
+    let mut client = Client::connect(&stack, 2).await;
+    client
+        .send("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        .await;
+    assert_eq!(client.reply().await.status, 101);
+    let mut client = client.0.into_inner();
+    let begun = Instant::now();
+    // Data keep it: longer in all than the timeout.
+    for _ in 0..3 {
+        tokio::time::sleep(idle / 2).await;
+        ping(&mut client, "frames").await;
+    }
+    assert!(begun.elapsed() > idle);
+    assert_eq!(next(&mut client, idle * 10).await, Ok(0));
+    stack.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_node_without_power_stalls_and_then_resets() {
     let (mut stack, _engines) = with_targets(102).await;
     let mut client = Client::connect(&stack, 1).await;

@@ -26,7 +26,7 @@ async fn with_name(slot: u8) -> Stack {
     stack.routes.names = BTreeMap::from([("db.internal".into(), vec![set])]);
     stack.routes.apexes = vec![Apex {
         name: "internal".into(),
-        negative_ttl: Duration::from_secs(5),
+        soa_minimum: Duration::from_secs(5),
     }];
     stack.apply().await;
     stack
