@@ -7,7 +7,7 @@
 //! - `gateway`: the only part that acts: bodies in, answers out, request ids, the wait for the driver
 //! - `dispatch`: who calls, which handler that is, what it gets to see
 //! - `view`: what handlers see; `session`: temporary credentials; `change`: what handlers may change
-//! - `ids`: identifiers that are derived from ours; `input`, `tags`, `published`: what several services read and show alike
+//! - `ids`: identifiers that are derived from ours; `input`, `tags`, `published`, `subnet_groups`: what several services have alike
 //! - `services`: which operations are built, the only place that names a service's module
 //! - one module per service, named as its model in `wire`, with a table of its operations
 //!
@@ -16,6 +16,7 @@
 mod change;
 mod dispatch;
 mod ec2;
+mod elasticache;
 mod elbv2;
 mod gateway;
 mod ids;
@@ -25,6 +26,7 @@ mod rds;
 mod services;
 mod session;
 mod sts;
+mod subnet_groups;
 mod tags;
 mod view;
 

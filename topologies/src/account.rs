@@ -35,6 +35,8 @@ pub enum Publisher {
 /// An event that a service published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Published {
+    /// Its place in the timeline.
+    pub seq: u64,
     /// When.
     pub at: Time,
     /// RDS's number of it: 49 for RDS-EVENT-0049.
@@ -143,6 +145,7 @@ impl Account {
                 message,
             } => {
                 let published = Published {
+                    seq: event.seq,
                     at: event.at,
                     id: Some(*id),
                     message: message.clone(),
@@ -151,6 +154,7 @@ impl Account {
             }
             EventKind::ElasticacheEvent { source, message } => {
                 let published = Published {
+                    seq: event.seq,
                     at: event.at,
                     id: None,
                     message: message.clone(),

@@ -1,7 +1,6 @@
 //! DescribeEvents of RDS and ElastiCache: which time is asked for, and pages of what was published in it.
 
 use serde_json::Value;
-use topologies::time::Time;
 use wire::{Call, Fault, Record, page};
 
 use super::View;
@@ -52,17 +51,16 @@ impl Span {
     }
 }
 
-/// Events, oldest first.
+/// Events by their places in the timeline, oldest first.
 pub(super) fn paged(
     call: &Call<'_>,
     input: &Value,
-    mut events: Vec<(Time, Record)>,
+    mut events: Vec<(u64, Record)>,
 ) -> Result<Record, Fault> {
-    events.sort_by_key(|(at, _)| *at);
-    // Several are published in one moment: their place keeps them apart.
-    let keyed = events.into_iter().enumerate();
+    events.sort_by_key(|(seq, _)| *seq);
+    let keyed = events.into_iter();
     let keyed: Vec<(String, Record)> = keyed
-        .map(|(place, (at, record))| (format!("{:020}-{place:06}", at.as_micros()), record))
+        .map(|(seq, record)| (format!("{seq:020}"), record))
         .collect();
     let page = page(call, input, &keyed, |(key, _)| key.as_str())?;
     let shown = page.items.iter().map(|(_, record)| record.clone());

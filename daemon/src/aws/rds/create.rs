@@ -13,7 +13,7 @@ use wire::{Fault, Record};
 
 use super::describe::{SETTINGS, shown};
 use super::names::{self, Named, RECORD};
-use super::subnet_groups;
+use super::subnet_groups::GROUPS;
 use crate::aws::input::{is_on, not_implemented, only, text};
 use crate::aws::{Change, Decision, View, tags};
 
@@ -51,7 +51,7 @@ pub(super) fn instance(view: &View<'_>, input: &Value) -> Result<Decision, Fault
     if engine != "postgres" {
         return Err(not_implemented(format!("The engine `{engine}`")));
     }
-    let group = subnet_groups::named(view, text(input, "DBSubnetGroupName"))?;
+    let group = GROUPS.named(view, text(input, "DBSubnetGroupName"))?;
     let zones = zones(view, input, &group)?;
     let hosts = zones.into_iter().zip(1..).map(|(zone, number)| Member {
         id: db_host(&id, number),
@@ -106,7 +106,7 @@ pub(super) fn read_replica(view: &View<'_>, input: &Value) -> Result<Decision, F
         );
         return Err(view.fault("InstanceQuotaExceededFault", text));
     }
-    let group = subnet_groups::named(view, text(input, "DBSubnetGroupName"))?;
+    let group = GROUPS.named(view, text(input, "DBSubnetGroupName"))?;
     let zone = one_zone(view, input, &group)?;
     let replica = ReadReplica {
         id,

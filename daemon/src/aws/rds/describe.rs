@@ -9,7 +9,8 @@ use topologies::world::Database;
 use wire::{Call, Fault, Record, page};
 
 use super::names::{self, Named, RECORD};
-use super::subnet_groups;
+use super::subnet_groups::GROUPS;
+use crate::aws::subnet_groups::DEFAULT;
 use crate::aws::{View, ids, tags};
 
 /// Settings that are kept as they came, by their names in an input and in a DB instance.
@@ -102,9 +103,8 @@ pub(super) fn shown(
             .set("Port", db.port)
             .set("HostedZoneId", zone_id(view))
     });
-    let group = settings["DBSubnetGroupName"]
-        .as_str()
-        .unwrap_or(subnet_groups::DEFAULT);
+    let group = settings["DBSubnetGroupName"].as_str().unwrap_or(DEFAULT);
+    let group = GROUPS.find(view, group).ok();
     let record = Record::new()
         .set("DBInstanceIdentifier", id.as_str())
         .set("Engine", "postgres")
@@ -128,7 +128,10 @@ pub(super) fn shown(
         .set("IAMDatabaseAuthenticationEnabled", false)
         .list("DBSecurityGroups", Vec::<Record>::new())
         .list("VpcSecurityGroups", Vec::<Record>::new())
-        .maybe("DBSubnetGroup", subnet_groups::shown(view, group));
+        .maybe(
+            "DBSubnetGroup",
+            group.map(|group| GROUPS.record(view, &group)),
+        );
     let record = with_settings(record, settings);
     match named {
         Named::Own(db) => own(view, db, record),

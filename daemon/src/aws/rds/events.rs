@@ -51,7 +51,7 @@ pub(super) fn describe(view: &View<'_>, call: &Call<'_>, input: &Value) -> Resul
                 .list("EventCategories", category)
                 .time("Date", at)
                 .set("SourceArn", names::arn(view, of));
-            shown.push((event.at, record));
+            shown.push((event.seq, record));
         }
     }
     paged(call, input, shown)

@@ -3,7 +3,8 @@
 use serde_json::Value;
 use wire::{Call, Fault, Record};
 
-use super::{names, subnet_groups};
+use super::names;
+use super::subnet_groups::GROUPS;
 use crate::aws::input::{text, texts};
 use crate::aws::{Decision, View, tags};
 
@@ -41,7 +42,7 @@ fn resource<'i>(view: &View<'_>, input: &'i Value) -> Result<&'i str, Fault> {
     };
     match kind {
         "db" => names::find(view, id).map(|_| ())?,
-        "subgrp" => subnet_groups::find(view, id).map(|_| ())?,
+        "subgrp" => GROUPS.find(view, id).map(|_| ())?,
         other => {
             let text = format!("Unexpected ARN: {arn}: there is no resource of type {other} here");
             return Err(Fault::sender("InvalidParameterValue", text));
