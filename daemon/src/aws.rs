@@ -25,6 +25,7 @@ mod sts;
 mod view;
 
 use serde_json::Value;
+use topologies::topology::Topology;
 use wire::{Call, Fault, Record};
 
 pub use change::{Change, Decide, Decided};
@@ -43,6 +44,12 @@ pub enum Handler {
 
 /// A call's output, and what is to change.
 pub type Decision = (Record, Vec<Change>);
+
+/// The region that is meant where a call names none: the topology's first.
+pub fn region(topology: &Topology) -> &str {
+    let first = topology.regions.first();
+    first.map_or("us-east-1", |region| region.id.as_str())
+}
 
 /// Operations by name.
 pub type Operations = &'static [(&'static str, Handler)];

@@ -246,7 +246,7 @@ pub(super) struct Endpoints {
     /// Print JSON, with passwords
     #[arg(long, conflicts_with = "env")]
     pub(super) json: bool,
-    /// Print KEY=url lines, with passwords
+    /// Print KEY=value lines, with passwords, for programs and AWS's clients
     #[arg(long)]
     pub(super) env: bool,
 }
@@ -282,7 +282,8 @@ pub(super) struct Logs {
 
 /// Run a program that resolves the stack's names
 ///
-/// The program's environment has the URL of every endpoint, e.g. ORDERS_URL; see `localaws endpoints --env`.
+/// The program's environment has the URL of every endpoint, e.g. ORDERS_URL, and what AWS's clients need to call the stack's AWS API;
+/// see `localaws endpoints --env`.
 #[derive(Debug, Args)]
 pub(super) struct Exec {
     #[command(flatten)]
