@@ -8,16 +8,18 @@
 //! - `dispatch`: who calls, which handler that is, what it gets to see
 //! - `view`: what handlers see; `session`: temporary credentials; `change`: what handlers may change
 //! - `ids`: identifiers that are derived from ours
-//! - `services`: which operations are built, the only place that names a service's module
+//! - `services`: which operations are built, the only place that names a service's module; `coverage` counts them
 //! - one module per service, named as its model in `wire`, with a table of its operations
 //!
 //! A handler is a function of what it is shown. An operation that the model has and no table is answered `NotImplemented`.
 
 mod change;
+mod coverage;
 mod dispatch;
 mod ec2;
 mod elbv2;
 mod gateway;
+mod iam;
 mod ids;
 mod services;
 mod session;
@@ -29,6 +31,7 @@ use topologies::topology::Topology;
 use wire::{Call, Fault, Record};
 
 pub use change::{Change, Decide, Decided};
+pub use coverage::{Coverage, coverage, markdown as coverage_markdown};
 pub use gateway::Gateway;
 pub use session::{Issuer, Principal, Session};
 pub use view::{Facts, View};

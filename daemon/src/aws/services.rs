@@ -1,11 +1,12 @@
 //! Which services have operations. Everything that goes through all of them (dispatch, coverage, tests) reads this list.
 
-use super::{Handler, Operations, ec2, elbv2, sts};
+use super::{Handler, Operations, ec2, elbv2, iam, sts};
 
 /// The tables, by the name of the service's model.
 pub(super) const SERVICES: &[(&str, Operations)] = &[
     ("ec2", ec2::OPERATIONS),
     ("elbv2", elbv2::OPERATIONS),
+    ("iam", iam::OPERATIONS),
     ("sts", sts::OPERATIONS),
 ];
 

@@ -36,6 +36,7 @@ const GROUPS: &str = "\
 \x1b[1;4mThis machine:\x1b[0m
   doctor       Check what this machine has and lacks
   images       Build and list container images
+  api          Show how much of the AWS API there is
   completions  Print a completion script for a shell
   help         Explain a command";
 
@@ -100,6 +101,7 @@ pub(super) enum Command {
     Drill(Drill),
     Rehearse(Rehearse),
     Doctor(Doctor),
+    Api(Api),
     Images(Images),
     Completions(Completions),
 }
@@ -126,6 +128,7 @@ impl Command {
             | Self::Schema
             | Self::Rehearse(_)
             | Self::Doctor(_)
+            | Self::Api(_)
             | Self::Images(_)
             | Self::Completions(_) => None,
         }
@@ -474,6 +477,23 @@ pub(super) struct Doctor {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Show how much of the AWS API there is
+#[derive(Debug, Args)]
+pub(super) struct Api {
+    #[command(subcommand)]
+    pub(super) command: ApiCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ApiCommand {
+    /// Count, for each service, the operations that are built
+    Coverage {
+        /// Print the whole page with every operation, as in docs/api-coverage.md
+        #[arg(long)]
+        markdown: bool,
+    },
 }
 
 /// Build and list container images

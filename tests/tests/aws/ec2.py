@@ -54,3 +54,51 @@ with refused("DryRunOperation"):
     ec2.describe_regions(DryRun=True)
 with refused("NotImplemented"):
     ec2.create_transit_gateway()
+
+zones = ec2.describe_availability_zones()["AvailabilityZones"]
+assert [(zone["ZoneName"], zone["ZoneId"], zone["State"]) for zone in zones] == [
+    ("ap-northeast-2a", "apne2-az1", "available"),
+    ("ap-northeast-2b", "apne2-az2", "available"),
+], zones
+(zone,) = ec2.describe_availability_zones(ZoneIds=["apne2-az2"])["AvailabilityZones"]
+assert zone["ZoneName"] == "ap-northeast-2b"
+with refused("InvalidParameterValue"):
+    ec2.describe_availability_zones(ZoneNames=["ap-northeast-2z"])
+attributes = ec2.describe_account_attributes(AttributeNames=["default-vpc"])["AccountAttributes"]
+assert attributes[0]["AttributeValues"] == [{"AttributeValue": vpc["VpcId"]}], attributes
+(group,) = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["SecurityGroups"]
+assert group["GroupName"] == "default", group
+
+# An instance of the topology's file: its name, other tags, a reboot.
+(web,) = [
+    instance
+    for it in ec2.describe_instances(Filters=[{"Name": "tag:Name", "Values": ["web-1"]}])["Reservations"]
+    for instance in it["Instances"]
+]
+one = [web["InstanceId"]]
+ec2.create_tags(Resources=one + [vpc["VpcId"]], Tags=[{"Key": "team", "Value": "shop"}, {"Key": "tier", "Value": "web"}])
+
+
+def tags(**filters):
+    wanted = [{"Name": name.replace("_", "-"), "Values": values} for name, values in filters.items()]
+    pages = ec2.get_paginator("describe_tags").paginate(Filters=wanted)
+    return [(tag["ResourceType"], tag["Key"], tag["Value"]) for page in pages for tag in page["Tags"]]
+
+
+assert tags(resource_id=one) == [("instance", "Name", "web-1"), ("instance", "team", "shop"), ("instance", "tier", "web")]
+assert tags(key=["team"], resource_type=["vpc"]) == [("vpc", "team", "shop")]
+ec2.delete_tags(Resources=one, Tags=[{"Key": "Name"}, {"Key": "tier", "Value": "other"}])
+assert [tag[1] for tag in tags(resource_id=one)] == ["team", "tier"]
+ec2.delete_tags(Resources=one)
+assert tags(resource_id=one) == []
+with refused("InvalidParameterValue"):
+    ec2.create_tags(Resources=one, Tags=[{"Key": "aws:own", "Value": "1"}])
+with refused("InvalidInstanceID.NotFound"):
+    ec2.create_tags(Resources=["i-00000000000000000"], Tags=[{"Key": "a", "Value": "b"}])
+
+ec2.stop_instances(InstanceIds=one)
+quick(ec2.get_waiter("instance_stopped"), InstanceIds=one)
+with refused("IncorrectInstanceState"):
+    ec2.reboot_instances(InstanceIds=one)
+ec2.start_instances(InstanceIds=one)
+quick(ec2.get_waiter("instance_running"), InstanceIds=one)
