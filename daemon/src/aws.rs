@@ -8,17 +8,19 @@
 //! - `dispatch`: who calls, which handler that is, what it gets to see
 //! - `view`: what handlers see; `session`: temporary credentials; `change`: what handlers may change
 //! - `ids`: identifiers that are derived from ours; `input`, `tags`, `published`, `subnet_groups`: what several services have alike
-//! - `services`: which operations are built, the only place that names a service's module
+//! - `services`: which operations are built, the only place that names a service's module; `coverage` counts them
 //! - one module per service, named as its model in `wire`, with a table of its operations
 //!
 //! A handler is a function of what it is shown. An operation that the model has and no table is answered `NotImplemented`.
 
 mod change;
+mod coverage;
 mod dispatch;
 mod ec2;
 mod elasticache;
 mod elbv2;
 mod gateway;
+mod iam;
 mod ids;
 mod input;
 mod published;
@@ -31,9 +33,11 @@ mod tags;
 mod view;
 
 use serde_json::Value;
+use topologies::topology::Topology;
 use wire::{Call, Fault, Record};
 
 pub use change::{Change, Decide, Decided};
+pub use coverage::{Coverage, coverage, markdown as coverage_markdown};
 pub use gateway::Gateway;
 pub use session::{Issuer, Principal, Session};
 pub use view::{Facts, View};
@@ -49,6 +53,12 @@ pub enum Handler {
 
 /// A call's output, and what is to change.
 pub type Decision = (Record, Vec<Change>);
+
+/// The region that is meant where a call names none: the topology's first.
+pub fn region(topology: &Topology) -> &str {
+    let first = topology.regions.first();
+    first.map_or("us-east-1", |region| region.id.as_str())
+}
 
 /// Operations by name.
 pub type Operations = &'static [(&'static str, Handler)];

@@ -3,6 +3,7 @@
 //! Each command is a file of its own. Results go to standard output, everything about getting them to standard error; colours and
 //! progress follow the terminal, `NO_COLOR` and pipes. A command ends with an [`Exit`], nowhere else.
 
+mod api;
 mod args;
 mod chaos;
 mod clear;
@@ -91,6 +92,7 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Drill(drill) => drill::run(drill, stack),
         Command::Rehearse(rehearse) => drill::rehearse(&rehearse),
         Command::Doctor(doctor) => doctor::run(&doctor),
+        Command::Api(api) => api::run(&api),
         Command::Images(images) => images::run(&images),
         Command::Completions(completions) => {
             let mut script = Vec::new();

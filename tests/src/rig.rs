@@ -16,7 +16,7 @@ pub const PATIENCE: Duration = Duration::from_secs(180);
 /// The longest that a server may take to answer once.
 const ANSWER: Duration = Duration::from_secs(5);
 /// Between two looks.
-const LOOK: Duration = Duration::from_millis(20);
+pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
 /// One stack in a home of its own. When it is dropped nothing of it is left, whatever became of the test.
 #[derive(Debug)]
@@ -240,7 +240,7 @@ impl Drop for Rig {
 }
 
 impl Answer {
-    fn of(output: &Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         Self {
             code: output.status.code(),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -274,7 +274,7 @@ pub fn until(mut so: impl FnMut() -> bool) -> bool {
     false
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
     workspace
         .expect("the crate lies in the workspace")

@@ -36,7 +36,9 @@ impl Names {
         let below = host
             .strip_suffix(&*self.suffix)
             .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-        loopback || host == "localhost" || host == "[::1]" || below
+        // Below `localhost` nobody can point a name anywhere else (RFC 6761 §6.3).
+        let local = host == "localhost" || host.ends_with(".localhost");
+        loopback || local || host == "[::1]" || below
     }
 
     /// Whether a request with these headers may come in, or why not.
@@ -106,6 +108,7 @@ mod tests {
             "127.0.0.1",
             "localhost:4566",
             "LOCALHOST",
+            "ec2.ap-northeast-2.localhost:4566",
             "[::1]:4566",
             "localaws.internal",
             "api.localaws.internal.:4566",
@@ -127,6 +130,8 @@ mod tests {
             "evil.example:4566",
             "127.0.0.1.evil.example",
             "notlocalaws.internal",
+            "notlocalhost",
+            "localhost.evil.example",
             "10.0.0.1",
             "",
             "a@127.0.0.1:x",

@@ -100,6 +100,9 @@ async fn views_have_the_shape_that_is_documented() {
     );
     let endpoints = get_json(&fixture, "/_localaws/v1/endpoints").await;
     assert_eq!(endpoints["resolver"], "127.64.0.2:53");
+    assert_eq!(endpoints["api"], "http://127.64.0.1:4566");
+    assert_eq!(endpoints["region"], "ap-northeast-2");
+    assert_eq!(endpoints["credentials"]["access_key_id"], "test");
     let writer = &endpoints["endpoints"][0];
     assert_eq!(
         keys(writer),

@@ -127,8 +127,26 @@ pub struct EndpointsView {
     pub stack: String,
     /// The resolver as seen from outside of the stack, `127.64.0.2:53`.
     pub resolver: String,
+    /// The AWS API as seen from outside of the stack, `http://127.64.0.1:4566`.
+    pub api: String,
+    /// The region that clients of the AWS API are to name: the first of the topology.
+    pub region: String,
+    /// An access key that the AWS API takes.
+    pub credentials: CredentialsView,
     /// In the order of the topology.
     pub endpoints: Vec<EndpointView>,
+}
+
+/// An access key: the topology's first, or one made up where any is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialsView {
+    /// Its id.
+    pub access_key_id: String,
+    /// What signs with it.
+    pub secret_access_key: String,
+    /// What has to come with a temporary one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_token: Option<String>,
 }
 
 /// An endpoint.

@@ -187,10 +187,7 @@ fn answer(
     let topology = &ground.world.plan.topology;
     let region = match call.region() {
         Some(region) => region.to_owned(),
-        None => topology
-            .regions
-            .first()
-            .map_or("us-east-1".to_owned(), |region| region.id.to_string()),
+        None => super::region(topology).to_owned(),
     };
     let caller = caller(call, request, ground, &region, moment.now)?;
     let name = call.service().name();

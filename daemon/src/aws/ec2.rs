@@ -3,37 +3,39 @@
 mod filter;
 mod instances;
 mod network;
+mod tags;
+mod zones;
 
-use serde_json::Value;
-use wire::{Call, Fault, Record};
-
-use super::{Handler, Operations, View};
+use super::{Handler, Operations};
 
 pub(super) const OPERATIONS: Operations = &[
+    ("CreateTags", Handler::Change(tags::create)),
+    ("DeleteTags", Handler::Change(tags::delete)),
+    (
+        "DescribeAccountAttributes",
+        Handler::Read(zones::describe_account_attributes),
+    ),
+    (
+        "DescribeAvailabilityZones",
+        Handler::Read(zones::describe_availability_zones),
+    ),
     ("DescribeImages", Handler::Read(network::describe_images)),
     (
         "DescribeInstanceStatus",
         Handler::Read(instances::describe_status),
     ),
     ("DescribeInstances", Handler::Read(instances::describe)),
-    ("DescribeRegions", Handler::Read(describe_regions)),
+    ("DescribeRegions", Handler::Read(zones::describe_regions)),
+    (
+        "DescribeSecurityGroups",
+        Handler::Read(network::describe_security_groups),
+    ),
     ("DescribeSubnets", Handler::Read(network::describe_subnets)),
+    ("DescribeTags", Handler::Read(tags::describe)),
     ("DescribeVpcs", Handler::Read(network::describe_vpcs)),
+    ("RebootInstances", Handler::Change(instances::reboot)),
     ("RunInstances", Handler::Change(instances::run)),
     ("StartInstances", Handler::Change(instances::start)),
     ("StopInstances", Handler::Change(instances::stop)),
     ("TerminateInstances", Handler::Change(instances::terminate)),
 ];
-
-fn describe_regions(view: &View<'_>, _: &Call<'_>, _: &Value) -> Result<Record, Fault> {
-    let regions = view.topology().regions.iter().map(|region| {
-        Record::new()
-            .set("RegionName", region.id.as_str())
-            .set(
-                "Endpoint",
-                format!("ec2.{}.{}", region.id, view.topology().suffix),
-            )
-            .set("OptInStatus", "opt-in-not-required")
-    });
-    Ok(Record::new().list("Regions", regions))
-}

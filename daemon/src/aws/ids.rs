@@ -61,8 +61,62 @@ pub(super) fn subnet(zone: &ZoneId) -> String {
     derived("subnet", zone.as_str())
 }
 
+/// The default security group of a region's VPC.
+pub(super) fn security_group(region: &str) -> String {
+    derived("sg", region)
+}
+
+/// The id of a zone, `apne2-az1` for `ap-northeast-2a`: AWS's short name of the region, and the letter as a number ("AZ IDs"). Which
+/// letter has which number is an account's own affair; here they go together.
+pub(super) fn zone(zone: &ZoneId) -> String {
+    const DIRECTIONS: [(&str, &str); 9] = [
+        ("northeast", "ne"),
+        ("northwest", "nw"),
+        ("southeast", "se"),
+        ("southwest", "sw"),
+        ("central", "c"),
+        ("north", "n"),
+        ("south", "s"),
+        ("east", "e"),
+        ("west", "w"),
+    ];
+    let name = zone.as_str();
+    let (region, letter) = name.split_at(name.len().saturating_sub(1));
+    let parts = region.split('-').map(|part| {
+        let known = DIRECTIONS.iter().find(|(word, _)| *word == part);
+        match part {
+            // us-gov-west-1 is usgw1.
+            "gov" => "g",
+            _ => known.map_or(part, |(_, short)| short),
+        }
+    });
+    let number = letter
+        .bytes()
+        .next()
+        .map_or(1, |letter| letter.wrapping_sub(b'a') + 1);
+    format!("{}-az{number}", parts.collect::<String>())
+}
+
 /// Whether it has the form of an id with this prefix.
 pub(super) fn is_one(id: &str, prefix: &str) -> bool {
     let digits = id.strip_prefix(prefix).and_then(|it| it.strip_prefix('-'));
     digits.is_some_and(|it| it.len() == DIGITS && it.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::zone;
+
+    #[test]
+    fn ids_of_zones_are_aws_s() {
+        for (name, id) in [
+            ("us-east-1a", "use1-az1"),
+            ("ap-northeast-2c", "apne2-az3"),
+            ("ap-southeast-1b", "apse1-az2"),
+            ("eu-central-1a", "euc1-az1"),
+            ("us-gov-west-1a", "usgw1-az1"),
+        ] {
+            assert_eq!(zone(&name.into()), id);
+        }
+    }
 }

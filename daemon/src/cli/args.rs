@@ -36,6 +36,7 @@ const GROUPS: &str = "\
 \x1b[1;4mThis machine:\x1b[0m
   doctor       Check what this machine has and lacks
   images       Build and list container images
+  api          Show how much of the AWS API there is
   completions  Print a completion script for a shell
   help         Explain a command";
 
@@ -100,6 +101,7 @@ pub(super) enum Command {
     Drill(Drill),
     Rehearse(Rehearse),
     Doctor(Doctor),
+    Api(Api),
     Images(Images),
     Completions(Completions),
 }
@@ -126,6 +128,7 @@ impl Command {
             | Self::Schema
             | Self::Rehearse(_)
             | Self::Doctor(_)
+            | Self::Api(_)
             | Self::Images(_)
             | Self::Completions(_) => None,
         }
@@ -246,7 +249,7 @@ pub(super) struct Endpoints {
     /// Print JSON, with passwords
     #[arg(long, conflicts_with = "env")]
     pub(super) json: bool,
-    /// Print KEY=url lines, with passwords
+    /// Print KEY=value lines, with passwords, for programs and AWS's clients
     #[arg(long)]
     pub(super) env: bool,
 }
@@ -282,7 +285,8 @@ pub(super) struct Logs {
 
 /// Run a program that resolves the stack's names
 ///
-/// The program's environment has the URL of every endpoint, e.g. ORDERS_URL; see `localaws endpoints --env`.
+/// The program's environment has the URL of every endpoint, e.g. ORDERS_URL, and what AWS's clients need to call the stack's AWS API;
+/// see `localaws endpoints --env`.
 #[derive(Debug, Args)]
 pub(super) struct Exec {
     #[command(flatten)]
@@ -473,6 +477,23 @@ pub(super) struct Doctor {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Show how much of the AWS API there is
+#[derive(Debug, Args)]
+pub(super) struct Api {
+    #[command(subcommand)]
+    pub(super) command: ApiCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ApiCommand {
+    /// Count, for each service, the operations that are built
+    Coverage {
+        /// Print the whole page with every operation, as in docs/api-coverage.md
+        #[arg(long)]
+        markdown: bool,
+    },
 }
 
 /// Build and list container images

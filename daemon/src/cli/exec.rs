@@ -15,6 +15,7 @@ use super::{block_on, output, status};
 use crate::api::views::{EndpointsView, NetworkView, PlanView};
 use crate::hosts;
 use crate::runtime::namespaces;
+use crate::state::API_PORT;
 
 /// The place outside of every zone.
 const OUTSIDE: &str = "outside";
@@ -38,6 +39,9 @@ pub(super) fn run(arguments: &Exec, stack: Option<StackId>) -> Result<Exit, Fail
     let mut environment: BTreeMap<String, String> = status::variables(&endpoints)
         .map(|(key, url)| (key, url.to_owned()))
         .collect();
+    let api = format!("http://{}:{API_PORT}", view.api);
+    let aws = status::aws(&endpoints, &api, region(view).unwrap_or(&endpoints.region));
+    environment.extend(aws.map(|(key, value)| (key.to_owned(), value)));
     environment.insert("LOCALAWS_STACK".to_owned(), endpoints.stack);
     let error = crate::shim::exec(&resolution, &arguments.command, &environment);
     let program = output::printable(&arguments.command[0]);
@@ -59,6 +63,12 @@ pub(super) fn run(arguments: &Exec, stack: Option<StackId>) -> Result<Exit, Fail
             format!("failed to run `{program}`: {error}"),
         )
     })
+}
+
+/// The region of the zone that one stands in: its name without the last letter.
+fn region(view: &NetworkView) -> Option<&str> {
+    let zone = Some(view.from.as_str()).filter(|from| *from != OUTSIDE)?;
+    zone.strip_suffix(|letter: char| letter.is_ascii_lowercase())
 }
 
 /// The view from a zone, named in full or by its letter; from outside if none is asked for.

@@ -31,7 +31,11 @@ pub(super) fn endpoints(arguments: &Endpoints, stack: Option<StackId>) -> Result
     if arguments.json {
         output::println(&json(&view)?)?;
     } else if arguments.env {
-        let lines = variables(&view).map(|(key, url)| format!("{key}={url}\n"));
+        let urls = variables(&view).map(|(key, url)| (key, url.to_owned()));
+        let aws = aws(&view, &view.api, &view.region);
+        let aws = aws.map(|(key, value)| (key.to_owned(), value));
+        let lines = urls.chain(aws).filter(|(_, value)| !value.is_empty());
+        let lines = lines.map(|(key, value)| format!("{key}={value}\n"));
         output::print(&lines.collect::<String>())?;
     } else {
         output::print(&tables::endpoints(&view))?;
@@ -55,6 +59,29 @@ pub(super) fn variables(view: &EndpointsView) -> impl Iterator<Item = (String, &
     })
 }
 
+/// What clients of AWS need to know to call the stack; a value is empty where the user's own must not be in force.
+pub(super) fn aws(
+    view: &EndpointsView,
+    api: &str,
+    region: &str,
+) -> impl Iterator<Item = (&'static str, String)> {
+    let credentials = &view.credentials;
+    let token = credentials.session_token.clone();
+    [
+        ("AWS_ENDPOINT_URL", api.to_owned()),
+        // Some SDKs read the one, some the other.
+        ("AWS_REGION", region.to_owned()),
+        ("AWS_DEFAULT_REGION", region.to_owned()),
+        ("AWS_ACCESS_KEY_ID", credentials.access_key_id.clone()),
+        (
+            "AWS_SECRET_ACCESS_KEY",
+            credentials.secret_access_key.clone(),
+        ),
+        ("AWS_SESSION_TOKEN", token.unwrap_or_default()),
+    ]
+    .into_iter()
+}
+
 /// How the endpoints are used from a shell.
 pub(super) fn usage(view: &EndpointsView) -> String {
     let stack = &view.stack;
@@ -73,11 +100,9 @@ pub(super) fn usage(view: &EndpointsView) -> String {
     if let Some((_, endpoint)) = first("alb") {
         text.push_str(&shell(format!("curl {}", endpoint.url)));
     }
-    if text.is_empty() {
-        text = shell("PROGRAM".to_owned());
-    }
-    let resolver = &view.resolver;
+    text.push_str(&shell("aws ec2 describe-instances".to_owned()));
+    let (resolver, api) = (&view.resolver, &view.api);
     format!(
-        "\nnames are answered by the resolver {resolver}; `localaws exec` gives it to a program:\n{text}"
+        "\nnames are answered by the resolver {resolver}, AWS's API by {api}; `localaws exec` gives both to a program:\n{text}"
     )
 }

@@ -5,18 +5,22 @@ use topologies::event::{DbInstanceStatus, TARGET_TIMEOUT, TargetHealth};
 use topologies::id::{InstanceId, LoadBalancerId, ReplicationGroupId, ZoneId};
 use topologies::plan::{EndpointKind, Instance, InstanceKind, LoadBalancerNode, Plan};
 use topologies::runtime::RuntimeKind;
-use topologies::topology::LoadBalancerType;
+use topologies::topology::{LoadBalancerType, Topology};
 use topologies::world::{InstanceState, ProcessState, StackPhase, World};
 
 use super::{
-    EndpointView, EndpointsView, FaultView, FaultsView, InstanceView, NetworkView, PlanView,
-    PlannedEndpoint, PlannedInstance, StatusView, ZoneView,
+    CredentialsView, EndpointView, EndpointsView, FaultView, FaultsView, InstanceView, NetworkView,
+    PlanView, PlannedEndpoint, PlannedInstance, StatusView, ZoneView,
 };
 use crate::api::addresses;
 use crate::stack::Stack;
+use crate::state::API_PORT;
 
 /// The zone in which clients outside of the stack stand.
 const OUTSIDE: &str = "outside";
+
+/// Access key and secret where the topology names none: clients do not call without, and the API takes any.
+const ANY_KEY: &str = "test";
 
 /// What the stack is doing.
 pub fn status(stack: &Stack, world: &World) -> StatusView {
@@ -80,7 +84,28 @@ pub fn endpoints(stack: &Stack, world: &World) -> EndpointsView {
     EndpointsView {
         stack: plan.topology.name.to_string(),
         resolver: format!("{resolver}:{}", stack.dns_port),
+        api: format!(
+            "http://{}:{API_PORT}",
+            address::api(plan.slot, ZoneNumber::OUTSIDE)
+        ),
+        region: crate::aws::region(&plan.topology).to_owned(),
+        credentials: credentials(&plan.topology),
         endpoints: endpoints.collect(),
+    }
+}
+
+fn credentials(topology: &Topology) -> CredentialsView {
+    match topology.credentials.first() {
+        Some(credential) => CredentialsView {
+            access_key_id: credential.access_key_id.clone(),
+            secret_access_key: credential.secret_access_key.clone(),
+            session_token: credential.session_token.clone(),
+        },
+        None => CredentialsView {
+            access_key_id: ANY_KEY.to_owned(),
+            secret_access_key: ANY_KEY.to_owned(),
+            session_token: None,
+        },
     }
 }
 

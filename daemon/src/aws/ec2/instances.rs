@@ -15,6 +15,7 @@ use topologies::world::{ProcessState, Wanted};
 use wire::{Call, Fault, Record, page};
 
 use super::filter::{self, Shown};
+use super::tags;
 use crate::aws::{Change, Decision, View, ids};
 
 /// What is kept of an instance that was terminated.
@@ -41,7 +42,7 @@ pub(super) fn describe(view: &View<'_>, call: &Call<'_>, input: &Value) -> Resul
     let asked = texts(&input["InstanceIds"]);
     for id in &asked {
         if !all.iter().any(|it| it.id == *id) {
-            return Err(not_found(view, &[id]));
+            return Err(not_found(&[id]));
         }
     }
     all.retain(|it| asked.is_empty() || asked.contains(&it.id.as_str()));
@@ -95,7 +96,7 @@ pub(super) fn describe_status(
     }
     let known = |id: &&&str| !statuses.iter().any(|(it, _)| it == *id);
     if every && let Some(lost) = asked.iter().find(known) {
-        return Err(not_found(view, &[lost]));
+        return Err(not_found(&[lost]));
     }
     statuses.sort_by(|(one, _), (other, _)| one.cmp(other));
     let page = page(call, input, &statuses, |(id, _)| id.as_str())?;
@@ -172,7 +173,7 @@ fn launch(
     };
     let tags = launch_tags(input);
     let tagged = (!tags.is_empty()).then(|| EventKind::TagsChanged {
-        arn: arn(view, member.id.as_str()),
+        arn: tags::arn(view, "instance", member.id.as_str()),
         tags: tags.into_iter().collect(),
     });
     [Some(recorded), tagged]
@@ -224,6 +225,29 @@ pub(super) fn terminate(view: &View<'_>, input: &Value) -> Result<Decision, Faul
     Ok((output, changes))
 }
 
+/// Stops and starts at once: a program is ended as it is when it is stopped, and started again with the same data and address.
+pub(super) fn reboot(view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
+    let mut changes = Vec::new();
+    for instance in named(view, input)? {
+        match state(view, &instance.id) {
+            RUNNING => changes.extend([Wanted::Stopped, Wanted::Running].map(|wanted| {
+                Change::Note(EventKind::InstanceWanted {
+                    instance: instance.id.clone(),
+                    wanted,
+                })
+            })),
+            // "Requests to reboot terminated instances are ignored" (RebootInstances); one that starts comes up fresh.
+            PENDING | SHUTTING_DOWN => {}
+            _ => {
+                let id = ids::instance(&instance.id);
+                let text = format!("The instance '{id}' is not in the 'running' state.");
+                return Err(Fault::sender("IncorrectInstanceState", text));
+            }
+        }
+    }
+    Ok((Record::new(), changes))
+}
+
 /// Asks something else of instances; those that are that way already stay so, which is no error.
 fn transition(
     view: &View<'_>,
@@ -269,7 +293,7 @@ fn named<'v>(view: &View<'v>, input: &Value) -> Result<Vec<&'v Instance>, Fault>
     if lost.is_empty() {
         Ok(found)
     } else {
-        Err(not_found(view, &lost))
+        Err(not_found(&lost))
     }
 }
 
@@ -279,7 +303,7 @@ fn here<'v>(view: &View<'v>, instance: Option<&'v Instance>) -> Option<&'v Insta
     instance.filter(|it| region.zones.iter().any(|zone| zone.id == it.zone))
 }
 
-fn not_found(_: &View<'_>, lost: &[&str]) -> Fault {
+pub(super) fn not_found(lost: &[&str]) -> Fault {
     let (noun, verb) = match lost {
         [_] => ("ID", "does"),
         _ => ("IDs", "do"),
@@ -382,7 +406,7 @@ fn record(view: &View<'_>, instance: &Instance, state: (i64, &str)) -> Record {
     let address = instance
         .address
         .seen_from(topologies::address::ZoneNumber::OUTSIDE);
-    let tags = tags(view, instance, &id);
+    let tags = tags::of(view, "instance", &id, called(instance, &id));
     common(
         view,
         &id,
@@ -401,7 +425,7 @@ fn record(view: &View<'_>, instance: &Instance, state: (i64, &str)) -> Record {
     )
     .maybe("ClientToken", attribute("ClientToken").cloned())
     .time("LaunchTime", since.unwrap_or(view.facts.epoch))
-    .list("Tags", tags)
+    .list("Tags", tags::shown(&tags))
 }
 
 /// What is said of an instance whose address is not known yet.
@@ -444,23 +468,24 @@ fn dns_name(view: &View<'_>, address: &str) -> String {
     )
 }
 
-/// Its tags; an instance of the topology file is called what it is called there.
-fn tags(view: &View<'_>, instance: &Instance, id: &str) -> Vec<Record> {
-    let arn = arn(view, id);
-    let own = view.world.account.tags(&arn);
-    let mut tags: Vec<Record> = own.map(|(key, value)| tag(key, value)).collect();
-    if tags.is_empty() && instance.id.as_str() != id {
-        tags.push(tag("Name", instance.id.as_str()));
-    }
-    tags
-}
-
 fn tag(key: &str, value: &str) -> Record {
     Record::new().set("Key", key).set("Value", value)
 }
 
-fn arn(view: &View<'_>, id: &str) -> String {
-    view.arn("ec2", &format!("instance/{id}"))
+/// What the topology file calls an instance that it has.
+fn called<'i>(instance: &'i Instance, id: &str) -> Option<&'i str> {
+    Some(instance.id.as_str()).filter(|name| *name != id)
+}
+
+/// The ids of the region's instances, and what the topology file calls them.
+pub(super) fn names<'v>(
+    view: &View<'v>,
+) -> impl Iterator<Item = (String, Option<String>)> + use<'v> {
+    applications(view).map(|instance| {
+        let id = ids::instance(&instance.id);
+        let called = called(instance, &id).map(str::to_owned);
+        (id, called)
+    })
 }
 
 fn launch_tags(input: &Value) -> Vec<(String, String)> {

@@ -1,11 +1,18 @@
-//! The default VPC of a region, with one subnet for each zone ("Default VPCs"), and images: what instances can be made of.
+//! The default VPC of a region, with one subnet for each zone ("Default VPCs"), its security group, and images: what instances can
+//! be made of.
+//!
+//! Nothing is filtered between hosts, and the only security group says so.
 
 use serde_json::Value;
 use wire::{Call, Fault, Record, page};
 
 use super::filter::{self, Shown};
 use super::instances::texts;
+use super::tags;
 use crate::aws::{View, ids};
+
+/// The security group that every VPC has ("Default security groups for your VPCs").
+const DEFAULT_GROUP: &str = "default";
 
 pub(super) fn describe_vpcs(
     view: &View<'_>,
@@ -23,7 +30,8 @@ pub(super) fn describe_vpcs(
             )
             .set("IsDefault", true)
             .set("InstanceTenancy", "default")
-            .set("OwnerId", view.account);
+            .set("OwnerId", view.account)
+            .list("Tags", tagged(view, "vpc", &id));
         shown(id, record)
     });
     let vpcs = vpcs.into_iter().collect();
@@ -54,6 +62,7 @@ pub(super) fn describe_subnets(
             .set("VpcId", ids::vpc(view.region))
             .set("State", "available")
             .set("AvailabilityZone", zone.id.as_str())
+            .set("AvailabilityZoneId", ids::zone(&zone.id))
             .set(
                 "CidrBlock",
                 format!("127.{}.{block}.0/24", view.plan.slot.number()),
@@ -61,12 +70,77 @@ pub(super) fn describe_subnets(
             .set("AvailableIpAddressCount", free)
             .set("DefaultForAz", true)
             .set("MapPublicIpOnLaunch", false)
-            .set("OwnerId", view.account);
+            .set("OwnerId", view.account)
+            .list("Tags", tagged(view, "subnet", &id));
         shown(id, record)
     });
     let subnets = subnets.collect();
     let lost = ("InvalidSubnetID.NotFound", "subnet");
     list(call, input, "SubnetIds", lost, "Subnets", subnets)
+}
+
+pub(super) fn describe_security_groups(
+    view: &View<'_>,
+    call: &Call<'_>,
+    input: &Value,
+) -> Result<Record, Fault> {
+    let names = texts(&input["GroupNames"]);
+    if let Some(lost) = names.iter().find(|name| **name != DEFAULT_GROUP) {
+        let text = format!(
+            "The security group '{lost}' does not exist in default VPC '{}'",
+            ids::vpc(view.region)
+        );
+        return Err(Fault::sender("InvalidGroup.NotFound", text));
+    }
+    let everything = || {
+        let anywhere = Record::new().set("CidrIp", "0.0.0.0/0");
+        Record::new()
+            .set("IpProtocol", "-1")
+            .list("IpRanges", [anywhere])
+    };
+    let groups = view.here().map(|_| {
+        let id = ids::security_group(view.region);
+        let record = Record::new()
+            .set("GroupId", id.as_str())
+            .set("GroupName", DEFAULT_GROUP)
+            .set("Description", "default VPC security group")
+            .set(
+                "SecurityGroupArn",
+                view.arn("ec2", &format!("security-group/{id}")),
+            )
+            .set("VpcId", ids::vpc(view.region))
+            .set("OwnerId", view.account)
+            .list("IpPermissions", [everything()])
+            .list("IpPermissionsEgress", [everything()])
+            .list("Tags", tagged(view, "security-group", &id));
+        shown(id, record)
+    });
+    let groups = groups.into_iter().collect();
+    let lost = ("InvalidGroup.NotFound", "security group");
+    list(call, input, "GroupIds", lost, "SecurityGroups", groups)
+}
+
+/// What of the network can have tags.
+pub(super) fn ids(view: &View<'_>) -> Vec<(&'static str, String, Option<String>)> {
+    let Some(region) = view.here() else {
+        return Vec::new();
+    };
+    let mut all = vec![
+        ("vpc", ids::vpc(view.region), None),
+        ("security-group", ids::security_group(view.region), None),
+    ];
+    let subnets = region.zones.iter().map(|zone| ids::subnet(&zone.id));
+    all.extend(subnets.map(|id| ("subnet", id, None)));
+    for id in view.topology().services.iter().map(ids::image) {
+        if !all.iter().any(|it| it.1 == id) {
+            all.push(("image", id, None));
+        }
+    }
+    all
+}
+
+fn tagged(view: &View<'_>, kind: &str, id: &str) -> Vec<Record> {
+    tags::shown(&tags::of(view, kind, id, None))
 }
 
 /// One image for each program that some group of instances runs.
@@ -92,7 +166,8 @@ pub(super) fn describe_images(
             .set("Architecture", "x86_64")
             .set("ImageType", "machine")
             .set("RootDeviceType", "ebs")
-            .set("VirtualizationType", "hvm");
+            .set("VirtualizationType", "hvm")
+            .list("Tags", tagged(view, "image", &id));
         images.push(shown(id, record));
     }
     let lost = ("InvalidAMIID.NotFound", "image");

@@ -1,0 +1,97 @@
+//! AWS's own clients, unmodified: scripts as a cloud engineer writes them, with boto3, its waiters and its paginators, and the AWS CLI.
+
+use tests::python::{client, script, script_inside};
+use tests::rig::Rig;
+
+const SMALL: &str = "tests/tests/stack/small.yaml";
+
+/// A script against a small stack, of which nothing is left.
+#[track_caller]
+fn holds(name: &str) {
+    holds_by(script, name);
+}
+
+/// One that looks at the data plane, too.
+#[track_caller]
+fn holds_inside(name: &str) {
+    holds_by(script_inside, name);
+}
+
+#[track_caller]
+fn holds_by(runs: fn(&Rig, &str), name: &str) {
+    let rig = Rig::new("process");
+    rig.up(SMALL).ends(0, "");
+    let traces = rig.traces();
+    runs(&rig, name);
+    rig.done(&["down", "--purge"]);
+    assert_eq!(traces.anything(), Vec::<String>::new());
+}
+
+#[test]
+fn sts_as_boto3_has_it() {
+    holds("sts.py");
+}
+
+#[test]
+fn ec2_as_boto3_has_it() {
+    holds("ec2.py");
+}
+
+#[test]
+fn elbv2_as_boto3_has_it() {
+    holds("elbv2.py");
+}
+
+#[test]
+fn rds_as_boto3_has_it() {
+    holds_inside("rds.py");
+}
+
+#[test]
+fn elasticache_as_boto3_has_it() {
+    holds_inside("elasticache.py");
+}
+
+#[test]
+fn the_aws_cli_calls_the_stack() {
+    let rig = Rig::new("process");
+    rig.up(SMALL).ends(0, "");
+    let query = "Reservations[].Instances[].Placement.AvailabilityZone";
+    let asked = [
+        "ec2",
+        "describe-instances",
+        "--query",
+        query,
+        "--output",
+        "text",
+    ];
+    let told = client(&rig, "aws", &asked).ends(0, "");
+    let mut zones: Vec<&str> = told.out.split_whitespace().collect();
+    zones.sort_unstable();
+    assert_eq!(zones, ["ap-northeast-2a", "ap-northeast-2b"]);
+    let wait = [
+        "elbv2",
+        "wait",
+        "load-balancer-available",
+        "--names",
+        "site",
+    ];
+    client(&rig, "aws", &wait).ends(0, "");
+    let told = rig.done(&["exec", "--zone", "b", "--", "env"]);
+    for line in [
+        "AWS_DEFAULT_REGION=ap-northeast-2",
+        "AWS_ACCESS_KEY_ID=test",
+        "AWS_SESSION_TOKEN=",
+        &format!("AWS_ENDPOINT_URL={}", seen_from_b(&rig)),
+    ] {
+        assert!(told.lines().any(|it| it == line), "no {line} in {told}");
+    }
+    client(&rig, "aws", &["ec2", "create-transit-gateway"]).ends(255, "NotImplemented");
+}
+
+/// The API's address as the second zone sees it.
+fn seen_from_b(rig: &Rig) -> String {
+    let endpoints = rig.json(&["endpoints", "--json"]);
+    let outside = endpoints["api"].as_str().expect("it has an API");
+    outside.replace(".0.1:", ".32.1:")
+}
