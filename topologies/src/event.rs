@@ -189,6 +189,9 @@ pub enum EventKind {
         instance: InstanceId,
         /// The timeline that begins with it.
         timeline: u32,
+        /// Where it left the one before, in bytes of the log, if its server still knew.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        forked_at: Option<u64>,
     },
     /// A host runs again as a standby of the primary; its interface is open again and it refuses writes.
     StandbyJoined {

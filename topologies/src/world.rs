@@ -123,6 +123,9 @@ pub struct Database {
     pub failover_reason: Option<String>,
     /// The primary's timeline, once a failover has told it.
     pub timeline: Option<u32>,
+    /// Where each timeline left the one before, in bytes of the log, as far as promotions have told it.
+    #[serde(default)]
+    pub forks: BTreeMap<u32, u64>,
 }
 
 /// The standby of a DB instance.
@@ -208,6 +211,7 @@ impl World {
                 failover_to: None,
                 failover_reason: None,
                 timeline: None,
+                forks: BTreeMap::new(),
             };
             Some((db.id.clone(), database))
         });
@@ -502,7 +506,10 @@ impl Database {
             self.failover_to = Some(to.clone());
             self.failover_reason = Some(reason.clone());
         } else if let EventKind::WriterPromoted {
-            instance, timeline, ..
+            instance,
+            timeline,
+            forked_at,
+            ..
         } = event
         {
             let old = std::mem::replace(&mut self.primary, instance.clone());
@@ -510,6 +517,7 @@ impl Database {
             self.failover_to = None;
             self.failover_reason = None;
             self.timeline = Some(*timeline);
+            self.forks.extend(forked_at.map(|at| (*timeline, at)));
             self.standby = Some(Standby {
                 instance: old,
                 in_sync: false,

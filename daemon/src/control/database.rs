@@ -23,6 +23,7 @@ use topologies::runtime::InstanceStatus;
 use topologies::time::Time;
 
 use super::action::{Action, DbRole, Outcome, Ticket};
+use super::apart::Apart;
 use super::bugs::Bug;
 use super::desk::{Desk, Order};
 use super::host::DbHost;
@@ -75,8 +76,8 @@ pub struct DatabaseMachine {
     stalled: Option<(Time, Lsn)>,
     /// The primary's position at the probe before the last: a standby that has flushed it keeps up.
     previous: Lsn,
-    /// Since when a joined standby has not streamed.
-    apart: Option<Time>,
+    /// Whether a joined standby that does not stream is to be made anew.
+    apart: Apart,
     /// How far the primary's return to where it stood has been told.
     comeback: Comeback,
     /// Whether the standby's way back after a failover has been told.
@@ -100,7 +101,7 @@ impl DatabaseMachine {
             spoilt: false,
             stalled: None,
             previous: Lsn::default(),
-            apart: None,
+            apart: Apart::default(),
             comeback: Comeback::None,
             recovering: false,
         }
@@ -239,7 +240,7 @@ impl DatabaseMachine {
             .and_then(|db| db.standby.as_ref())
             .map(|standby| standby.instance.clone());
         if standby.as_ref() == Some(action.instance()) && matches!(action, Action::Rejoin { .. }) {
-            self.apart = None;
+            self.apart.begin();
             desk.emit(EventKind::StandbyJoined {
                 db_instance: self.id.clone(),
                 instance: action.instance().clone(),

@@ -8,6 +8,7 @@ use topologies::world::{Database, StackPhase};
 
 use super::{DatabaseMachine, rds_event};
 use crate::control::action::{Action, DbRole, Outcome};
+use crate::control::apart::Apart;
 use crate::control::bugs::Bug;
 use crate::control::desk::Desk;
 use crate::control::liveness::Loss;
@@ -123,7 +124,7 @@ impl DatabaseMachine {
     }
 
     pub(super) fn promoted(&mut self, desk: &mut Desk<'_>, to: &InstanceId, outcome: &Outcome) {
-        let Outcome::Promoted { timeline, .. } = outcome else {
+        let Outcome::Promoted { timeline, offset } = outcome else {
             return;
         };
         let database = desk.world().databases.get(&self.id);
@@ -134,6 +135,7 @@ impl DatabaseMachine {
             db_instance: self.id.clone(),
             instance: to.clone(),
             timeline: *timeline,
+            forked_at: *offset,
         });
         // The reason is told at completion, in the same moment, and "restarted" comes last (aws-behaviour §1.1).
         self.rds_event(desk, rds_event::FAILOVER_COMPLETED);
@@ -144,7 +146,7 @@ impl DatabaseMachine {
         self.recovering = false;
         self.spoilt = false;
         self.stalled = None;
-        self.apart = None;
+        self.apart = Apart::default();
         self.configured = true;
         for host in self.hosts.values_mut() {
             host.order.abandon();
