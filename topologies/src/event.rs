@@ -181,6 +181,16 @@ pub enum EventKind {
         /// RDS's words for the reason.
         reason: String,
     },
+    /// A failover ended where it began: the standby was lost before it was promoted, and the primary is back. Its interface is open
+    /// again.
+    FailoverAbandoned {
+        /// The DB instance.
+        db_instance: DbInstanceId,
+        /// The primary that was to be given up.
+        from: InstanceId,
+        /// The standby that was to be promoted.
+        to: InstanceId,
+    },
     /// The standby left recovery and is the primary; the endpoint points to it.
     WriterPromoted {
         /// The DB instance.
@@ -455,6 +465,7 @@ impl EventKind {
             | Self::StandbyInSync { db_instance, .. }
             | Self::StandbyOutOfSync { db_instance, .. }
             | Self::FailoverStarted { db_instance, .. }
+            | Self::FailoverAbandoned { db_instance, .. }
             | Self::WriterPromoted { db_instance, .. }
             | Self::StandbyJoined { db_instance, .. }
             | Self::ReplicationStatusChanged { db_instance, .. } => db_instance.to_string(),
@@ -521,6 +532,12 @@ impl fmt::Display for EventKind {
                 from, to, reason, ..
             } => {
                 write!(f, "failing over from {from} (fenced) to {to}: {reason}")
+            }
+            Self::FailoverAbandoned { from, to, .. } => {
+                write!(
+                    f,
+                    "failover from {from} to {to} abandoned: {from} is back, {to} is not"
+                )
             }
             Self::WriterPromoted {
                 instance, timeline, ..

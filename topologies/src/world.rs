@@ -347,6 +347,7 @@ impl World {
             | EventKind::StandbyInSync { .. }
             | EventKind::StandbyOutOfSync { .. }
             | EventKind::FailoverStarted { .. }
+            | EventKind::FailoverAbandoned { .. }
             | EventKind::WriterPromoted { .. }
             | EventKind::StandbyJoined { .. }
             | EventKind::ReplicationStatusChanged { .. }) => self.apply_to_database(database),
@@ -471,6 +472,7 @@ impl World {
         let (EventKind::StandbyInSync { db_instance, .. }
         | EventKind::StandbyOutOfSync { db_instance, .. }
         | EventKind::FailoverStarted { db_instance, .. }
+        | EventKind::FailoverAbandoned { db_instance, .. }
         | EventKind::WriterPromoted { db_instance, .. }
         | EventKind::StandbyJoined { db_instance, .. }) = event
         else {
@@ -505,6 +507,10 @@ impl Database {
             self.fenced.insert(from.clone());
             self.failover_to = Some(to.clone());
             self.failover_reason = Some(reason.clone());
+        } else if let EventKind::FailoverAbandoned { from, .. } = event {
+            self.fenced.remove(from);
+            self.failover_to = None;
+            self.failover_reason = None;
         } else if let EventKind::WriterPromoted {
             instance,
             timeline,

@@ -357,11 +357,9 @@ fn a_promotion_that_is_to_wait_asks_to_be_woken() {
     let minute = Duration::from_secs(60);
     plan.topology.timing.db_failover = (minute, minute);
     let mut bench = failing_over(Arc::new(plan));
-    let promotes = |action: &Action| matches!(action, Action::Promote { .. });
-    let demotes = |action: &Action| matches!(action, Action::Demote { .. });
     let decided = bench.now;
-    bench.settle(demotes, Outcome::Done);
-    // Everything else that waits is done with, and nobody probes.
+    bench.orders.clear();
+    // Nobody probes.
     for _ in 0..100 {
         if bench.ordered(promotes) {
             break;
@@ -372,6 +370,62 @@ fn a_promotion_that_is_to_wait_asks_to_be_woken() {
     }
     assert!(bench.ordered(promotes), "{:?}", bench.orders);
     assert_eq!((bench.now - decided).as_secs(), 60);
+}
+
+/// The primary falls silent, and so does its standby while the promotion waits for a minute.
+fn both_silent_in_a_failover() -> Bench {
+    let mut plan = (*tier_10k::plan()).clone();
+    let minute = Duration::from_secs(60);
+    plan.topology.timing.db_failover = (minute, minute);
+    let mut bench = Bench::resumed(Arc::new(plan));
+    bench.database("orders-1", primary());
+    bench.database("orders-2", standby());
+    bench.silent("orders-1");
+    assert!(bench.control.world().fenced(&id("orders-1")));
+    bench.silent("orders-2");
+    bench
+}
+
+fn promotes(action: &Action) -> bool {
+    matches!(action, Action::Promote { .. })
+}
+
+#[test]
+fn a_failover_is_abandoned_when_the_standby_is_lost_and_the_primary_is_back() {
+    let mut bench = both_silent_in_a_failover();
+    bench.after(61_000);
+    bench.rds_events();
+    bench.database("orders-1", primary());
+    bench.database("orders-1", primary());
+    let database = &bench.control.world().databases["orders"];
+    assert_eq!(database.primary.as_str(), "orders-1");
+    assert_eq!(database.failover_to, None);
+    assert!(database.fenced.is_empty());
+    assert!(!database.standby.as_ref().unwrap().in_sync);
+    let demotes = |action: &Action| matches!(action, Action::Demote { .. });
+    assert!(!bench.ordered(|it| promotes(it) || demotes(it)));
+    // RDS-EVENT-0065 (aws-behaviour §1.2).
+    assert!(bench.rds_events().contains(&65));
+    bench.database("orders-2", standby());
+    assert!(!bench.ordered(promotes), "it may lack what was written");
+}
+
+#[test]
+fn a_failover_goes_on_when_the_standby_is_back_first() {
+    let mut bench = both_silent_in_a_failover();
+    bench.after(61_000);
+    assert!(!bench.ordered(promotes), "{:?}", bench.orders);
+    bench.database("orders-2", standby());
+    assert!(bench.ordered(promotes), "{:?}", bench.orders);
+    // Nobody knows any more whether it was promoted.
+    bench.silent("orders-2");
+    bench.database("orders-1", primary());
+    let failed = Outcome::Failed("no answer".to_owned());
+    bench.settle(promotes, failed);
+    bench.database("orders-1", primary());
+    let database = &bench.control.world().databases["orders"];
+    assert_eq!(database.failover_to, Some(id("orders-2")));
+    assert!(bench.control.world().fenced(&id("orders-1")));
 }
 
 #[test]
@@ -454,7 +508,6 @@ fn a_follower_that_is_cut_off_is_left_and_made_anew_only_with_patience() {
 /// The promoted standby never had what this one received of the old primary.
 #[test]
 fn a_follower_beyond_the_fork_is_made_anew_at_once() {
-    let promotes = |action: &Action| matches!(action, Action::Promote { .. });
     let beyond = |lsn: u64| {
         let mut bench = Bench::resumed(tier_10k::plan());
         let starts =
