@@ -6,6 +6,7 @@
 //! broken stream; nobody tells it.
 
 pub mod action;
+mod apart;
 pub mod apps;
 pub mod bugs;
 pub mod cache;
