@@ -53,13 +53,12 @@ pub(super) fn describe_availability_zones(
     });
     let mut zones: Vec<(&str, String, &Region, &Zone)> = zones.collect();
     let (names, numbers) = (texts(&input["ZoneNames"]), texts(&input["ZoneIds"]));
-    let lost = |asked: &[&str], of: &dyn Fn(&(&str, String, &Region, &Zone)) -> String| {
-        let there: Vec<String> = zones.iter().map(of).collect();
-        let lost = asked.iter().find(|it| !there.iter().any(|id| id == **it));
-        lost.map(|lost| format!("Invalid availability zone: [{lost}]"))
+    let unknown = |asked: &&&str| {
+        let mut all = zones.iter();
+        !all.any(|(name, id, ..)| name == *asked || id == *asked)
     };
-    let text = lost(&names, &|it| it.0.to_owned()).or(lost(&numbers, &|it| it.1.clone()));
-    if let Some(text) = text {
+    if let Some(lost) = names.iter().chain(&numbers).find(unknown) {
+        let text = format!("Invalid availability zone: [{lost}]");
         return Err(Fault::sender("InvalidParameterValue", text));
     }
     zones.retain(|(name, id, ..)| {
