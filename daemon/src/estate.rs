@@ -93,6 +93,14 @@ impl Estates {
         &self.directories
     }
 
+    /// Keeps the master password of a DB instance that is about to be planned.
+    ///
+    /// # Errors
+    /// When it can not be written.
+    pub fn keep_password(&self, db: &DbInstanceId, password: &str) -> io::Result<()> {
+        Secrets::keep(&self.secrets, db, password)
+    }
+
     /// Makes the estate of a plan the present one. Engines of what stays as it was stay, with their sessions.
     ///
     /// # Errors

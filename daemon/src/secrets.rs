@@ -32,14 +32,8 @@ impl Secrets {
     /// When the file can not be read or written, or the operating system gives no random numbers.
     pub fn open(directory: &Path, topology: &Topology) -> io::Result<Self> {
         let path = directory.join(FILE);
-        let mut secrets = match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)?,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Self::default(),
-            Err(cause) => return Err(cause),
-        };
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(io::Error::other)?;
-        let mut rng = ChaCha20Rng::from_seed(seed);
+        let mut secrets = Self::read(&path)?;
+        let mut rng = rng()?;
         let before = secrets.clone();
         for db in &topology.db_instances {
             let given = db.master_user_password.as_deref();
@@ -53,6 +47,26 @@ impl Secrets {
             secrets.save(&path)?;
         }
         Ok(secrets)
+    }
+
+    /// Keeps a master password for a DB instance that does not exist yet; its other passwords are made anew.
+    ///
+    /// # Errors
+    /// When the file can not be read or written, or the operating system gives no random numbers.
+    pub fn keep(directory: &Path, db: &DbInstanceId, master: &str) -> io::Result<()> {
+        let path = directory.join(FILE);
+        let mut secrets = Self::read(&path)?;
+        let passwords = DbSecrets::generate(&mut rng()?, Some(master));
+        secrets.databases.insert(db.clone(), passwords);
+        secrets.save(&path)
+    }
+
+    fn read(path: &Path) -> io::Result<Self> {
+        match fs::read(path) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(cause) => Err(cause),
+        }
     }
 
     /// What an application's environment is made with.
@@ -78,4 +92,10 @@ impl Secrets {
         file.sync_all()?;
         fs::rename(unfinished, path)
     }
+}
+
+fn rng() -> io::Result<ChaCha20Rng> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(io::Error::other)?;
+    Ok(ChaCha20Rng::from_seed(seed))
 }

@@ -2,6 +2,8 @@
 
 #[path = "simulator/decisions.rs"]
 mod decisions;
+#[path = "simulator/requests.rs"]
+mod requests;
 #[path = "simulator/tier_10k.rs"]
 mod tier_10k;
 

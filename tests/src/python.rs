@@ -23,6 +23,25 @@ pub fn script(rig: &Rig, name: &str) {
     );
 }
 
+/// Runs a script of `tests/tests/aws` inside of a stack: names resolve as its instances have them.
+///
+/// # Panics
+/// As [`script`].
+#[track_caller]
+pub fn script_inside(rig: &Rig, name: &str) {
+    let path = root().join("tests/tests/aws").join(name);
+    let python = home().join("bin/python");
+    let (python, path) = (python.display().to_string(), path.display().to_string());
+    rig.done(&[
+        "exec",
+        "--",
+        "env",
+        "PYTHONDONTWRITEBYTECODE=1",
+        &python,
+        &path,
+    ]);
+}
+
 /// Runs a program of the Python environment against a stack.
 ///
 /// # Panics

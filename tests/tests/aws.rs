@@ -1,6 +1,6 @@
 //! AWS's own clients, unmodified: scripts as a cloud engineer writes them, with boto3, its waiters and its paginators, and the AWS CLI.
 
-use tests::python::{client, script};
+use tests::python::{client, script, script_inside};
 use tests::rig::{Rig, until};
 
 const SMALL: &str = "tests/tests/stack/small.yaml";
@@ -8,10 +8,21 @@ const SMALL: &str = "tests/tests/stack/small.yaml";
 /// A script against a small stack, of which nothing is left.
 #[track_caller]
 fn holds(name: &str) {
+    holds_by(script, name);
+}
+
+/// One that looks at the data plane, too.
+#[track_caller]
+fn holds_inside(name: &str) {
+    holds_by(script_inside, name);
+}
+
+#[track_caller]
+fn holds_by(runs: fn(&Rig, &str), name: &str) {
     let rig = Rig::new("process");
     rig.up(SMALL).ends(0, "");
     let traces = rig.traces();
-    script(&rig, name);
+    runs(&rig, name);
     rig.done(&["down", "--purge"]);
     assert_eq!(traces.anything(), Vec::<String>::new());
 }
@@ -63,6 +74,16 @@ fn throttled_clients_get_through_after_the_heal_and_the_site_serves_meanwhile() 
     let events = rig.done(&["events"]);
     assert!(events.contains("throttle-api"), "{events}");
     rig.done(&["down", "--purge"]);
+}
+
+#[test]
+fn rds_as_boto3_has_it() {
+    holds_inside("rds.py");
+}
+
+#[test]
+fn elasticache_as_boto3_has_it() {
+    holds_inside("elasticache.py");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What the AWS API keeps of an account beyond what the topology means and the world sees: attributes that are given back as they
 //! came, tags, and when things were made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,7 +18,35 @@ pub struct Account {
     resources: BTreeMap<String, BTreeMap<RegionId, BTreeMap<String, Resource>>>,
     /// Tags by ARN.
     tags: BTreeMap<String, BTreeMap<String, String>>,
+    /// What services published, by service and source.
+    published: BTreeMap<Publisher, BTreeMap<String, Arc<VecDeque<Published>>>>,
 }
+
+/// A service that publishes events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Publisher {
+    /// RDS; sources are DB instances.
+    Rds,
+    /// ElastiCache; sources are replication groups and nodes.
+    Elasticache,
+}
+
+/// An event that a service published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// Its place in the timeline.
+    pub seq: u64,
+    /// When.
+    pub at: Time,
+    /// RDS's number of it: 49 for RDS-EVENT-0049.
+    pub id: Option<u16>,
+    /// Its message.
+    pub message: String,
+}
+
+/// Events that are kept of each source; RDS and ElastiCache keep those of 14 days (DescribeEvents).
+const PUBLISHED_MAX: usize = 200;
 
 /// A recorded resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +79,21 @@ impl Account {
     pub fn tags(&self, arn: &str) -> impl Iterator<Item = (&str, &str)> {
         let tags = self.tags.get(arn).into_iter().flatten();
         tags.map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// What a service published, by source, oldest first; the last 200 of each source.
+    pub fn published(&self, publisher: Publisher) -> impl Iterator<Item = (&str, &Published)> {
+        let sources = self.published.get(&publisher).into_iter().flatten();
+        sources.flat_map(|(source, events)| events.iter().map(move |it| (source.as_str(), it)))
+    }
+
+    fn publish(&mut self, publisher: Publisher, source: &str, event: Published) {
+        let sources = self.published.entry(publisher).or_default();
+        let events = Arc::make_mut(sources.entry(source.to_owned()).or_default());
+        if events.len() >= PUBLISHED_MAX {
+            events.pop_front();
+        }
+        events.push_back(event);
     }
 
     /// Every ARN that has tags.
@@ -94,6 +138,28 @@ impl Account {
             }
             EventKind::TagsChanged { arn, tags } => {
                 self.tags.insert(arn.clone(), tags.clone());
+            }
+            EventKind::RdsEvent {
+                source,
+                id,
+                message,
+            } => {
+                let published = Published {
+                    seq: event.seq,
+                    at: event.at,
+                    id: Some(*id),
+                    message: message.clone(),
+                };
+                self.publish(Publisher::Rds, source.as_str(), published);
+            }
+            EventKind::ElasticacheEvent { source, message } => {
+                let published = Published {
+                    seq: event.seq,
+                    at: event.at,
+                    id: None,
+                    message: message.clone(),
+                };
+                self.publish(Publisher::Elasticache, source, published);
             }
             _ => {}
         }

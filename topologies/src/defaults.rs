@@ -94,6 +94,17 @@ pub const DB_PORT: u16 = 5_432;
 pub const DB_NAME: &str = "postgres";
 /// The master user that the RDS console proposes (CHAP_GettingStarted.CreatingConnecting.PostgreSQL).
 pub const MASTER_USERNAME: &str = "postgres";
+/// RDS: master user names that it or the engine keeps for itself (CreateDBInstance).
+pub const RESERVED_USERS: [&str; 8] = [
+    "rdsadmin",
+    "rdsrepladmin",
+    "admin",
+    "user",
+    "public",
+    "none",
+    "current_user",
+    "session_user",
+];
 /// RDS: most read replicas of a DB instance (CHAP_Limits, USER_PostgreSQL.Replication.ReadReplicas).
 pub const READ_REPLICAS_MAX: usize = 15;
 /// The major versions of PostgreSQL that are driven.

@@ -144,6 +144,13 @@ pub enum EventKind {
         /// The new status.
         status: DbInstanceStatus,
     },
+    /// Something was asked of a DB instance. Its status tells that it is under way until it is done.
+    DbInstanceRequested {
+        /// The DB instance or read replica.
+        db_instance: DbInstanceId,
+        /// What.
+        request: DbRequest,
+    },
     /// RDS published an event, in its own words.
     RdsEvent {
         /// The source, a DB instance.
@@ -220,6 +227,11 @@ pub enum EventKind {
         source: String,
         /// Its message.
         message: String,
+    },
+    /// A failover of a replication group was asked for, though its primary lives.
+    CacheFailoverRequested {
+        /// The group.
+        group: ReplicationGroupId,
     },
     /// A failover of a replication group was decided; the old primary is fenced.
     CacheFailoverStarted {
@@ -329,6 +341,31 @@ pub enum EventKind {
 /// What timelines say that do not count failures.
 fn once() -> u32 {
     1
+}
+
+/// What can be asked of a DB instance (aws-behaviour §1.1, "Reboot rules").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DbRequest {
+    /// That its server starts anew where it is.
+    Reboot,
+    /// That its standby takes over.
+    Failover,
+    /// That it stops; its data stay.
+    Stop,
+    /// That it is started again.
+    Start,
+}
+
+impl DbRequest {
+    /// The status while it is under way.
+    pub fn status(self) -> DbInstanceStatus {
+        match self {
+            Self::Reboot | Self::Failover => DbInstanceStatus::Rebooting,
+            Self::Stop => DbInstanceStatus::Stopping,
+            Self::Start => DbInstanceStatus::Starting,
+        }
+    }
 }
 
 /// A DB instance's status, in RDS's words (aws-behaviour §1.1).
@@ -449,6 +486,7 @@ impl EventKind {
             | Self::HostReachable { instance }
             | Self::HostUnreachable { instance, .. } => instance.to_string(),
             Self::DbInstanceStatusChanged { db_instance, .. }
+            | Self::DbInstanceRequested { db_instance, .. }
             | Self::StandbyInSync { db_instance, .. }
             | Self::StandbyOutOfSync { db_instance, .. }
             | Self::FailoverStarted { db_instance, .. }
@@ -457,6 +495,7 @@ impl EventKind {
             | Self::ReplicationStatusChanged { db_instance, .. } => db_instance.to_string(),
             Self::RdsEvent { source, .. } => source.to_string(),
             Self::ReplicationGroupStatusChanged { group, .. }
+            | Self::CacheFailoverRequested { group }
             | Self::CacheFailoverStarted { group, .. }
             | Self::CachePrimaryPromoted { group, .. }
             | Self::CacheReplicaLinkChanged { group, .. }
@@ -509,6 +548,12 @@ impl fmt::Display for EventKind {
             Self::HostReachable { .. } => f.write_str("reachable"),
             Self::HostUnreachable { why, .. } => write!(f, "unreachable: {why}"),
             Self::DbInstanceStatusChanged { status, .. } => write!(f, "status {status}"),
+            Self::DbInstanceRequested { request, .. } => f.write_str(match request {
+                DbRequest::Reboot => "to reboot",
+                DbRequest::Failover => "to fail over",
+                DbRequest::Stop => "to stop",
+                DbRequest::Start => "to start",
+            }),
             Self::RdsEvent { id, message, .. } => write!(f, "RDS-EVENT-{id:04} {message}"),
             Self::StandbyInSync { instance, .. } => write!(f, "standby {instance} is in sync"),
             Self::StandbyOutOfSync { instance, why, .. } => {
@@ -533,6 +578,7 @@ impl fmt::Display for EventKind {
             }
             Self::ReplicationGroupStatusChanged { status, .. } => write!(f, "status {status}"),
             Self::ElasticacheEvent { message, .. } => f.write_str(message),
+            Self::CacheFailoverRequested { .. } => f.write_str("to fail over"),
             Self::CacheFailoverStarted { from, .. } => {
                 write!(f, "failing over from {from} (fenced)")
             }

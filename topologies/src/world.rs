@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::account::Account;
 use crate::edit::Edit;
 use crate::event::{
-    DbInstanceStatus, Event, EventKind, ReplicationGroupStatus, ReplicationStatus, TargetHealth,
+    DbInstanceStatus, DbRequest, Event, EventKind, ReplicationGroupStatus, ReplicationStatus,
+    TargetHealth,
 };
 use crate::id::{
     DbInstanceId, FaultId, HealthCheckId, InstanceId, LoadBalancerId, ReplicationGroupId,
@@ -117,6 +118,9 @@ pub struct Database {
     pub standby: Option<Standby>,
     /// Hosts whose network interface is closed.
     pub fenced: BTreeSet<InstanceId>,
+    /// What was asked of it and is not done yet.
+    #[serde(default)]
+    pub requested: Option<DbRequest>,
     /// The host that is to be promoted, while a failover goes on.
     pub failover_to: Option<InstanceId>,
     /// Why, in RDS's words, while a failover goes on.
@@ -147,6 +151,9 @@ pub struct Replica {
     pub instance: InstanceId,
     /// The DB instance it belongs to.
     pub of: DbInstanceId,
+    /// What was asked of it and is not done yet.
+    #[serde(default)]
+    pub requested: Option<DbRequest>,
 }
 
 /// A replication group.
@@ -162,6 +169,9 @@ pub struct Cache {
     pub fenced: BTreeSet<InstanceId>,
     /// Whether a failover goes on.
     pub failing_over: bool,
+    /// Whether a failover was asked for that has not begun.
+    #[serde(default)]
+    pub failover_requested: bool,
 }
 
 /// How a load balancer node sees a target.
@@ -205,6 +215,7 @@ impl World {
                 primary: host(&db.id, 0)?,
                 standby,
                 fenced: BTreeSet::new(),
+                requested: None,
                 failover_to: None,
                 failover_reason: None,
                 timeline: None,
@@ -218,6 +229,7 @@ impl World {
                     replication: ReplicationStatus::Creating,
                     instance: host(&replica.id, 0)?,
                     of: db.id.clone(),
+                    requested: None,
                 };
                 Some((replica.id.clone(), state))
             })
@@ -230,6 +242,7 @@ impl World {
                 replicas: nodes.map(|node| (node, false)).collect(),
                 fenced: BTreeSet::new(),
                 failing_over: false,
+                failover_requested: false,
             };
             Some((group.id.clone(), cache))
         });
@@ -259,15 +272,15 @@ impl World {
         self.seq = event.seq;
         match &event.event {
             EventKind::TimelineStarted { .. }
-            | EventKind::RdsEvent { .. }
-            | EventKind::ElasticacheEvent { .. }
             | EventKind::ActionFailed { .. }
             | EventKind::DrillStarted { .. }
             | EventKind::DrillEnded { .. } => {}
             EventKind::TopologyEdited { edits, .. } => self.edited(edits),
             EventKind::ResourceRecorded { .. }
             | EventKind::ResourceForgotten { .. }
-            | EventKind::TagsChanged { .. } => self.account.apply(event),
+            | EventKind::TagsChanged { .. }
+            | EventKind::RdsEvent { .. }
+            | EventKind::ElasticacheEvent { .. } => self.account.apply(event),
             EventKind::ControlResumed => self.resumed(),
             EventKind::StackAvailable => self.phase = StackPhase::Available,
             EventKind::StackStopping => self.phase = StackPhase::Stopping,
@@ -340,6 +353,7 @@ impl World {
                     .insert(node.clone(), view);
             }
             database @ (EventKind::DbInstanceStatusChanged { .. }
+            | EventKind::DbInstanceRequested { .. }
             | EventKind::StandbyInSync { .. }
             | EventKind::StandbyOutOfSync { .. }
             | EventKind::FailoverStarted { .. }
@@ -347,6 +361,7 @@ impl World {
             | EventKind::StandbyJoined { .. }
             | EventKind::ReplicationStatusChanged { .. }) => self.apply_to_database(database),
             cache @ (EventKind::ReplicationGroupStatusChanged { .. }
+            | EventKind::CacheFailoverRequested { .. }
             | EventKind::CacheFailoverStarted { .. }
             | EventKind::CachePrimaryPromoted { .. }
             | EventKind::CacheReplicaLinkChanged { .. }
@@ -457,12 +472,14 @@ impl World {
             status,
         } = event
         {
-            if let Some(replica) = self.replicas.get_mut(db_instance) {
-                replica.status = *status;
-            }
-            if let Some(database) = self.databases.get_mut(db_instance) {
-                database.status = *status;
-            }
+            self.db_status(db_instance, *status, None);
+        }
+        if let EventKind::DbInstanceRequested {
+            db_instance,
+            request,
+        } = event
+        {
+            self.db_status(db_instance, request.status(), Some(*request));
         }
         let (EventKind::StandbyInSync { db_instance, .. }
         | EventKind::StandbyOutOfSync { db_instance, .. }
@@ -477,8 +494,23 @@ impl World {
         }
     }
 
+    fn db_status(
+        &mut self,
+        db_instance: &DbInstanceId,
+        status: DbInstanceStatus,
+        requested: Option<DbRequest>,
+    ) {
+        if let Some(replica) = self.replicas.get_mut(db_instance) {
+            (replica.status, replica.requested) = (status, requested);
+        }
+        if let Some(database) = self.databases.get_mut(db_instance) {
+            (database.status, database.requested) = (status, requested);
+        }
+    }
+
     fn apply_to_cache(&mut self, event: &EventKind) {
         let (EventKind::ReplicationGroupStatusChanged { group, .. }
+        | EventKind::CacheFailoverRequested { group }
         | EventKind::CacheFailoverStarted { group, .. }
         | EventKind::CachePrimaryPromoted { group, .. }
         | EventKind::CacheReplicaLinkChanged { group, .. }
@@ -555,9 +587,13 @@ impl Cache {
     fn apply(&mut self, event: &EventKind) {
         if let EventKind::ReplicationGroupStatusChanged { status, .. } = event {
             self.status = *status;
+        } else if let EventKind::CacheFailoverRequested { .. } = event {
+            self.status = ReplicationGroupStatus::Modifying;
+            self.failover_requested = true;
         } else if let EventKind::CacheFailoverStarted { from, .. } = event {
             self.fenced.insert(from.clone());
             self.failing_over = true;
+            self.failover_requested = false;
         } else if let EventKind::CachePrimaryPromoted { instance, .. } = event {
             let old = std::mem::replace(&mut self.primary, instance.clone());
             self.replicas.remove(instance);

@@ -2,15 +2,22 @@
 
 use serde_json::Value;
 use topologies::event::EventKind;
+use topologies::id::DbInstanceId;
 use topologies::time::Time;
 use topologies::world::World;
 use wire::Fault;
 
 /// One thing to be changed.
-#[derive(Debug)]
 pub enum Change {
     /// Something has happened by being decided; the timeline records it.
     Note(EventKind),
+    /// The master password of a DB instance that is about to be made. It is kept where passwords are, not in the timeline.
+    Password {
+        /// The DB instance.
+        db_instance: DbInstanceId,
+        /// Its password.
+        password: String,
+    },
 }
 
 /// How a call ended: its output, or an error.

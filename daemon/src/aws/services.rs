@@ -1,12 +1,14 @@
 //! Which services have operations. Everything that goes through all of them (dispatch, coverage, tests) reads this list.
 
-use super::{Handler, Operations, ec2, elbv2, iam, sts};
+use super::{Handler, Operations, ec2, elasticache, elbv2, iam, rds, sts};
 
 /// The tables, by the name of the service's model.
 pub(super) const SERVICES: &[(&str, Operations)] = &[
     ("ec2", ec2::OPERATIONS),
+    ("elasticache", elasticache::OPERATIONS),
     ("elbv2", elbv2::OPERATIONS),
     ("iam", iam::OPERATIONS),
+    ("rds", rds::OPERATIONS),
     ("sts", sts::OPERATIONS),
 ];
 

@@ -12,6 +12,7 @@
 
 mod failover;
 mod primary;
+mod request;
 mod standby;
 mod synchronous;
 
@@ -45,6 +46,8 @@ mod rds_event {
         53,
         "Multi-AZ instance recovery completed. Pending failover or activation.",
     );
+    pub(super) const STOPPED: (u16, &str) = (87, "DB instance stopped.");
+    pub(super) const STARTED: (u16, &str) = (88, "DB instance started.");
     pub(super) const STANDBY_RECOVERY_STARTED: (u16, &str) =
         (361, "Recovery of standby DB instance has started.");
     pub(super) const STANDBY_RECOVERY_COMPLETED: (u16, &str) =
@@ -52,6 +55,7 @@ mod rds_event {
 }
 
 use primary::Comeback;
+pub(super) use request::Errand;
 
 /// Decides for one DB instance.
 #[derive(Clone, Debug)]
@@ -81,6 +85,10 @@ pub struct DatabaseMachine {
     comeback: Comeback,
     /// Whether the standby's way back after a failover has been told.
     recovering: bool,
+    /// Servers that somebody asked to end.
+    errand: Errand,
+    /// Whether the primary was started again by the reboot that is asked for.
+    rebooted: bool,
 }
 
 impl DatabaseMachine {
@@ -103,6 +111,8 @@ impl DatabaseMachine {
             apart: None,
             comeback: Comeback::None,
             recovering: false,
+            errand: Errand::default(),
+            rebooted: false,
         }
     }
 
@@ -158,6 +168,7 @@ impl DatabaseMachine {
         if let Some((action, Outcome::Done)) = self.demote.settle(desk, ticket, outcome) {
             self.demoted = Some(action.instance().clone());
         }
+        self.settle_errand(desk, ticket, outcome);
         let settled: Vec<(Action, Outcome)> = self
             .hosts
             .values_mut()
@@ -165,6 +176,7 @@ impl DatabaseMachine {
             .collect();
         for (action, outcome) in settled {
             self.started(desk, &action, &outcome);
+            self.started_on_request(desk, action.instance(), &outcome);
         }
     }
 
@@ -173,14 +185,22 @@ impl DatabaseMachine {
         let Some(database) = desk.world().databases.get(&self.id).cloned() else {
             return;
         };
-        if database.status == DbInstanceStatus::Deleting {
+        if matches!(
+            database.status,
+            DbInstanceStatus::Deleting | DbInstanceStatus::Stopped
+        ) {
             return;
         }
         if let Some(to) = database.failover_to.clone() {
             return self.drive_failover(desk, &database, &to);
         }
+        if let Some(request) = database.requested
+            && self.serve(desk, &database, request)
+        {
+            return;
+        }
         if self.should_fail_over(desk, &database) {
-            return self.start_failover(desk, &database);
+            return self.start_failover(desk, &database, None);
         }
         self.keep_primary(desk, &database);
         if database.standby.is_some() {
@@ -203,6 +223,7 @@ impl DatabaseMachine {
             .chain(self.hosts.values().map(|host| &host.order));
         retries
             .filter_map(Order::deadline)
+            .chain(self.errand.deadline())
             .min()
             .map(|at| (at, "retry of a database order"))
     }

@@ -6,7 +6,7 @@
 use topologies::event::{DbInstanceStatus, ReplicationGroupStatus, TargetHealth};
 use topologies::id::InstanceId;
 use topologies::plan::InstanceKind;
-use topologies::world::StackPhase;
+use topologies::world::{Database, StackPhase};
 
 use super::desk::Desk;
 
@@ -25,12 +25,15 @@ fn is_whole(desk: &Desk<'_>) -> bool {
     let world = desk.world();
     let databases = world.databases.values().map(|db| db.status);
     let replicas = world.replicas.values().map(|replica| replica.status);
-    let hosts = desk.plan.instances.iter().filter(|instance| {
-        matches!(
-            instance.kind,
-            InstanceKind::DbHost(_) | InstanceKind::CacheNode(_)
-        )
-    });
+    let hosts = desk
+        .plan
+        .instances
+        .iter()
+        .filter(|instance| match &instance.kind {
+            InstanceKind::DbHost(db) => !is_stopped(world.databases.get(db)),
+            InstanceKind::CacheNode(_) => true,
+            InstanceKind::App(_) => false,
+        });
     let caches = world.caches.values().all(|cache| {
         cache.status == ReplicationGroupStatus::Available && cache.replicas.values().all(|up| *up)
     });
@@ -47,10 +50,12 @@ fn is_whole(desk: &Desk<'_>) -> bool {
             })
         })
     });
-    databases
-        .chain(replicas)
-        .all(|status| status == DbInstanceStatus::Available)
-        && hosts.map(|host| &host.id).all(|host| answers(desk, host))
+    databases.chain(replicas).all(|status| {
+        matches!(
+            status,
+            DbInstanceStatus::Available | DbInstanceStatus::Stopped
+        )
+    }) && hosts.map(|host| &host.id).all(|host| answers(desk, host))
         && caches
         && nodes(desk).all(|alive| alive)
         && targets
@@ -59,7 +64,8 @@ fn is_whole(desk: &Desk<'_>) -> bool {
 /// Whether every primary answers, and behind every load balancer a node lives and in every target group a target is healthy.
 fn every_endpoint_answers(desk: &Desk<'_>) -> bool {
     let world = desk.world();
-    let databases = world.databases.values().map(|db| &db.primary);
+    let databases = world.databases.values().filter(|db| !is_stopped(Some(db)));
+    let databases = databases.map(|db| &db.primary);
     let caches = world.caches.values().map(|cache| &cache.primary);
     let balancers = desk.plan.topology.load_balancers.iter().all(|lb| {
         let nodes = world.nodes.get(&lb.id);
@@ -75,6 +81,11 @@ fn every_endpoint_answers(desk: &Desk<'_>) -> bool {
         })
     });
     databases.chain(caches).all(|host| answers(desk, host)) && balancers && groups
+}
+
+/// Whether it was stopped on request: nobody is to answer for it.
+fn is_stopped(database: Option<&Database>) -> bool {
+    database.is_some_and(|database| database.status == DbInstanceStatus::Stopped)
 }
 
 fn answers(desk: &Desk<'_>, instance: &InstanceId) -> bool {

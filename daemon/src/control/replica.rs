@@ -9,13 +9,14 @@
 
 use std::time::Duration;
 
-use topologies::event::{DbInstanceStatus, EventKind, ReplicationStatus};
+use topologies::event::{DbInstanceStatus, DbRequest, EventKind, ReplicationStatus};
 use topologies::id::{DbInstanceId, InstanceId};
 use topologies::runtime::InstanceStatus;
 use topologies::time::Time;
 
 use super::action::{Action, DbRole, Outcome, Ticket};
 use super::bugs::Bug;
+use super::database::Errand;
 use super::desk::Desk;
 use super::host::DbHost;
 use super::probe::{DbProbe, Lsn};
@@ -23,6 +24,9 @@ use super::removal;
 
 /// A replica that answers and does not stream for this long while its source accepts streams is made anew.
 const APART: Duration = Duration::from_secs(3);
+
+/// `RDS-EVENT-0006` (aws-behaviour §1.2).
+const RESTARTED: (u16, &str) = (6, "DB instance restarted.");
 
 /// Decides for one read replica.
 #[derive(Clone, Debug)]
@@ -38,6 +42,10 @@ pub struct ReplicaMachine {
     spoilt: bool,
     /// The furthest that it was seen: timeline and position.
     reached: (u32, Lsn),
+    /// Its server, when somebody asked to reboot it.
+    errand: Errand,
+    /// Whether it was started since its server was last ended on request.
+    rebooted: bool,
 }
 
 impl ReplicaMachine {
@@ -52,6 +60,8 @@ impl ReplicaMachine {
             apart: None,
             spoilt: false,
             reached: (0, Lsn(0)),
+            errand: Errand::default(),
+            rebooted: false,
         }
     }
 
@@ -77,6 +87,9 @@ impl ReplicaMachine {
 
     /// Takes in an order's outcome.
     pub fn handle_outcome(&mut self, desk: &mut Desk<'_>, ticket: Ticket, outcome: &Outcome) {
+        if self.errand.settle(desk, ticket, outcome).is_some() {
+            self.rebooted = false;
+        }
         let Some((action, outcome)) = self.host.order.settle(desk, ticket, outcome) else {
             return;
         };
@@ -102,7 +115,22 @@ impl ReplicaMachine {
         self.reached = (0, Lsn(0));
         if !matches!(action, Action::Follow { .. }) {
             self.host.began(&action, desk.now);
+            self.rebooted = true;
         }
+    }
+
+    /// The reboot that was asked for is over.
+    fn restarted(&mut self, desk: &mut Desk<'_>) {
+        self.errand = Errand::default();
+        desk.emit(EventKind::RdsEvent {
+            source: self.id.clone(),
+            id: RESTARTED.0,
+            message: RESTARTED.1.to_owned(),
+        });
+        desk.emit(EventKind::DbInstanceStatusChanged {
+            db_instance: self.id.clone(),
+            status: DbInstanceStatus::Available,
+        });
     }
 
     /// Decides.
@@ -116,7 +144,15 @@ impl ReplicaMachine {
         let source = database.primary.clone();
         let failing_over = database.failover_to.is_some();
         let timeline = database.timeline;
+        let replica = desk.world().replicas.get(&self.id);
+        let reboots = replica.is_some_and(|it| it.requested == Some(DbRequest::Reboot));
+        if reboots && !self.errand.stop(desk, &self.instance) {
+            return;
+        }
         self.announce(desk, &source);
+        if reboots && self.rebooted && self.host.liveness.well() && self.host.status.is_some() {
+            self.restarted(desk);
+        }
         if self.host.liveness.lost().is_some() || !self.host.started && !self.host.liveness.alive()
         {
             return self.start(desk, source);
@@ -192,10 +228,9 @@ impl ReplicaMachine {
 
     /// When to decide anew without a stimulus, and why.
     pub fn deadline(&self) -> Option<(Time, &'static str)> {
-        self.host
-            .order
-            .deadline()
-            .map(|at| (at, "retry of a replica order"))
+        let retries = [self.host.order.deadline(), self.errand.deadline()];
+        let next = retries.into_iter().flatten().min();
+        next.map(|at| (at, "retry of a replica order"))
     }
 
     fn announce(&self, desk: &mut Desk<'_>, source: &InstanceId) {

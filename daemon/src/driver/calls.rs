@@ -34,23 +34,43 @@ impl Driver {
             None => Ok(decided),
             Some(why) => Err(refusal(&why)),
         });
-        let output = sound.map(|(output, changes)| {
+        let kept = sound.and_then(|decided| {
+            self.keep_passwords(&decided.1)?;
+            Ok(decided)
+        });
+        let output = kept.map(|(output, changes)| {
             for change in changes {
-                match change {
-                    Change::Note(kind) => self.handle(state, Stimulus::Note(kind)),
+                if let Change::Note(kind) = change {
+                    self.handle(state, Stimulus::Note(kind));
                 }
             }
             output
         });
         let _gone = answer.send(output);
     }
+
+    /// They are kept before anything is made that would have another.
+    fn keep_passwords(&self, changes: &[Change]) -> Result<(), Fault> {
+        for change in changes {
+            if let Change::Password {
+                db_instance,
+                password,
+            } = change
+                && let Err(cause) = self.estates.keep_password(db_instance, password)
+            {
+                tracing::error!(%cause, %db_instance, "failed to keep a password");
+                return Err(Fault::receiver("InternalFailure", OUR_BUG));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What would not hold together after these changes: handlers look at what they change, this at the whole.
 fn unsound_after(world: &World, changes: &[Change]) -> Option<Unsound> {
     let mut edited = None;
-    for Change::Note(kind) in changes {
-        if let EventKind::TopologyEdited { edits, .. } = kind {
+    for change in changes {
+        if let Change::Note(EventKind::TopologyEdited { edits, .. }) = change {
             let before = edited.as_ref().unwrap_or(&world.plan.topology);
             edited = Some(before.edited(edits));
         }

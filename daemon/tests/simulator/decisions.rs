@@ -17,16 +17,16 @@ use topologies::world::World;
 use super::tier_10k;
 
 /// A control plane with nothing around it but what a test tells it.
-struct Bench {
-    control: Control,
-    now: Time,
-    orders: Vec<(Ticket, Action)>,
-    told: Vec<EventKind>,
+pub(super) struct Bench {
+    pub(super) control: Control,
+    pub(super) now: Time,
+    pub(super) orders: Vec<(Ticket, Action)>,
+    pub(super) told: Vec<EventKind>,
 }
 
 impl Bench {
     /// Takes over a stack that is available, whole and unheard so far.
-    fn resumed(plan: Arc<Plan>) -> Self {
+    pub(super) fn resumed(plan: Arc<Plan>) -> Self {
         let mut world = World::new(&plan);
         let mut events = vec![
             EventKind::StandbyInSync {
@@ -64,7 +64,7 @@ impl Bench {
         bench
     }
 
-    fn take(&mut self, stimulus: Stimulus) {
+    pub(super) fn take(&mut self, stimulus: Stimulus) {
         self.control.handle(stimulus, self.now);
         while let Some(event) = self.control.poll_event() {
             self.told.push(event.event);
@@ -74,12 +74,12 @@ impl Bench {
         }
     }
 
-    fn after(&mut self, millis: u64) {
+    pub(super) fn after(&mut self, millis: u64) {
         self.now = self.now + Duration::from_millis(millis);
         self.take(Stimulus::Tick);
     }
 
-    fn exited(&mut self, instance: &str) {
+    pub(super) fn exited(&mut self, instance: &str) {
         let how = "signal 9".to_owned();
         self.observe(instance, InstanceStatus::Exited { how });
     }
@@ -101,7 +101,7 @@ impl Bench {
         self.take(Stimulus::Probe(self.now, probe));
     }
 
-    fn database(&mut self, host: &str, probe: DbProbe) {
+    pub(super) fn database(&mut self, host: &str, probe: DbProbe) {
         self.after(1);
         let probe = Probe::Database(host.into(), probe);
         self.take(Stimulus::Probe(self.now, probe));
@@ -114,7 +114,7 @@ impl Bench {
     }
 
     /// Ends the last order for which `wanted` holds, which must be there, and forgets those before.
-    fn settle(&mut self, wanted: impl Fn(&Action) -> bool, outcome: Outcome) -> Action {
+    pub(super) fn settle(&mut self, wanted: impl Fn(&Action) -> bool, outcome: Outcome) -> Action {
         let found = self.orders.iter().rposition(|(_, action)| wanted(action));
         let place = found.unwrap_or_else(|| panic!("not ordered; but {:?}", self.orders));
         let (ticket, action) = self.orders.swap_remove(place);
@@ -124,12 +124,12 @@ impl Bench {
         action
     }
 
-    fn ordered(&self, wanted: impl Fn(&Action) -> bool) -> bool {
+    pub(super) fn ordered(&self, wanted: impl Fn(&Action) -> bool) -> bool {
         self.orders.iter().any(|(_, action)| wanted(action))
     }
 
     /// What RDS told since this was asked last, by number.
-    fn rds_events(&mut self) -> Vec<u16> {
+    pub(super) fn rds_events(&mut self) -> Vec<u16> {
         let told = std::mem::take(&mut self.told).into_iter();
         told.filter_map(|event| {
             let EventKind::RdsEvent { id, .. } = event else {
@@ -166,7 +166,7 @@ fn replica(link_up: bool) -> CacheProbe {
     redis(RedisRole::Replica { source, link_up })
 }
 
-fn primary() -> DbProbe {
+pub(super) fn primary() -> DbProbe {
     DbProbe::Answered(PgStatus {
         timeline: 1,
         synchronous_standby: Some(id("orders-2")),
@@ -174,7 +174,7 @@ fn primary() -> DbProbe {
     })
 }
 
-fn standby() -> DbProbe {
+pub(super) fn standby() -> DbProbe {
     DbProbe::Answered(PgStatus {
         timeline: 1,
         in_recovery: true,

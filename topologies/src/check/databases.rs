@@ -9,18 +9,6 @@ use crate::spec::{At, DbInstanceSpec};
 use crate::topology::{DbInstance, Member};
 use crate::yaml::values::Version;
 
-/// Master user names that RDS or the engine keeps for itself.
-const RESERVED_USERS: [&str; 8] = [
-    "rdsadmin",
-    "rdsrepladmin",
-    "admin",
-    "user",
-    "public",
-    "none",
-    "current_user",
-    "session_user",
-];
-
 /// Parameters that replication and the emulator set by themselves.
 const OWN_PARAMETERS: [&str; 13] = [
     "listen_addresses",
@@ -241,7 +229,8 @@ fn account(checker: &mut Checker<'_>, db: &DbInstanceSpec) {
         }
     }
     if let Some(user) = &db.master_username
-        && (RESERVED_USERS.contains(&user.value.as_str()) || user.value.starts_with("pg_"))
+        && (defaults::RESERVED_USERS.contains(&user.value.as_str())
+            || user.value.starts_with("pg_"))
     {
         checker.error_with(
             user.span,

@@ -57,7 +57,8 @@ impl CacheMachine {
         let primary = self.nodes.get(&cache.primary);
         self.automatic_failover
             && cache.status != ReplicationGroupStatus::Creating
-            && primary.is_some_and(|node| node.liveness.lost().is_some())
+            && (cache.failover_requested
+                || primary.is_some_and(|node| node.liveness.lost().is_some()))
             && self.best(cache, |_| true, false).is_some()
     }
 

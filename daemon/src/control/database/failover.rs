@@ -2,7 +2,7 @@
 //!
 //! Fenced by [`EventKind::FailoverStarted`] first, then demoted on its disk, so that no start can bring it back as a writer.
 
-use topologies::event::EventKind;
+use topologies::event::{DbInstanceStatus, EventKind};
 use topologies::id::InstanceId;
 use topologies::world::{Database, StackPhase};
 
@@ -21,27 +21,37 @@ mod reason {
 
 impl DatabaseMachine {
     pub(super) fn should_fail_over(&self, desk: &Desk<'_>, database: &Database) -> bool {
-        let Some(standby) = &database.standby else {
-            return false;
-        };
         let primary_lost = self
             .hosts
             .get(&database.primary)
             .is_some_and(|host| host.liveness.lost().is_some());
-        let standby_answers = self
-            .status(&standby.instance)
-            .is_some_and(|status| status.in_recovery);
         // A stack that was taken down starts both: the one that is quicker is not to take over from the other.
         let seen = desk.world().instances.get(&database.primary);
         let seen = seen.is_some_and(|primary| primary.reachable.is_some());
         if !seen && desk.world().phase == StackPhase::Creating {
             return false;
         }
-        let may_promote = standby.in_sync || desk.planted(Bug::PromoteOutOfSync);
-        primary_lost && may_promote && standby_answers
+        primary_lost && self.may_promote(desk, database)
     }
 
-    pub(super) fn start_failover(&mut self, desk: &mut Desk<'_>, database: &Database) {
+    /// Whether there is a standby that holds everything acknowledged, and answers.
+    pub(super) fn may_promote(&self, desk: &Desk<'_>, database: &Database) -> bool {
+        let Some(standby) = &database.standby else {
+            return false;
+        };
+        let answers = self
+            .status(&standby.instance)
+            .is_some_and(|status| status.in_recovery);
+        answers && (standby.in_sync || desk.planted(Bug::PromoteOutOfSync))
+    }
+
+    /// Begins a failover: for the reason that is given, or for what the primary is lost for.
+    pub(super) fn start_failover(
+        &mut self,
+        desk: &mut Desk<'_>,
+        database: &Database,
+        reason: Option<&str>,
+    ) {
         let Some(standby) = &database.standby else {
             return;
         };
@@ -49,10 +59,10 @@ impl DatabaseMachine {
             .hosts
             .get(&database.primary)
             .and_then(|host| host.liveness.lost());
-        let why = match lost {
+        let why = reason.unwrap_or(match lost {
             Some(Loss::Silent) => reason::UNREACHABLE,
             Some(Loss::Refused | Loss::Exited) | None => reason::UNHEALTHY,
-        };
+        });
         self.tell_failover_instead(desk);
         self.rds_event(desk, rds_event::FAILOVER_STARTED);
         desk.emit(EventKind::FailoverStarted {
@@ -127,6 +137,7 @@ impl DatabaseMachine {
             return;
         };
         let database = desk.world().databases.get(&self.id);
+        let requested = database.is_some_and(|db| db.requested.is_some());
         let Some(why) = database.and_then(|db| db.failover_reason.clone()) else {
             return;
         };
@@ -139,6 +150,9 @@ impl DatabaseMachine {
         self.rds_event(desk, rds_event::FAILOVER_COMPLETED);
         self.rds_event(desk, (rds_event::FAILOVER_COMPLETED.0, &why));
         self.rds_event(desk, rds_event::RESTARTED);
+        if requested {
+            self.done(desk, DbInstanceStatus::Available);
+        }
         self.barrier = None;
         self.settled = desk.now;
         self.recovering = false;

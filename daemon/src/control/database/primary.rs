@@ -3,8 +3,9 @@
 use topologies::event::DbInstanceStatus;
 use topologies::world::{Database, StackPhase};
 
+use super::request::start_primary;
 use super::{DatabaseMachine, rds_event};
-use crate::control::action::{Action, DbRole};
+use crate::control::action::Action;
 use crate::control::desk::Desk;
 use crate::control::liveness::Loss;
 
@@ -38,15 +39,7 @@ impl DatabaseMachine {
             let Some(host) = self.hosts.get_mut(&database.primary) else {
                 return;
             };
-            let in_sync = database.standby.as_ref().filter(|standby| standby.in_sync);
-            let role = DbRole::Primary {
-                synchronous_standby: in_sync.map(|standby| standby.instance.clone()),
-            };
-            let action = Action::StartDatabase {
-                instance: database.primary.clone(),
-                role,
-            };
-            host.start(desk, action);
+            host.start(desk, start_primary(database));
         } else if creating && !self.configured {
             // Before that the server knows no password of this stack's, and no probe is answered.
             self.configure.issue(

@@ -1,0 +1,58 @@
+//! ElastiCache: replication groups for Redis OSS with cluster mode disabled, their nodes, events, subnet groups and tags.
+//!
+//! After its API reference and aws-behaviour §3. A test failover really gives up the primary. As in RDS, settings without an
+//! effect here are kept and given back; what would mean something else than it does is refused by its name.
+
+mod change;
+mod create;
+mod describe;
+mod events;
+mod names;
+mod subnet_groups;
+mod tags;
+mod versions;
+
+use super::{Handler, Operations};
+
+pub(super) const OPERATIONS: Operations = &[
+    ("AddTagsToResource", Handler::Change(tags::add)),
+    (
+        "CreateCacheSubnetGroup",
+        Handler::Change(subnet_groups::create),
+    ),
+    (
+        "CreateReplicationGroup",
+        Handler::Change(create::replication_group),
+    ),
+    (
+        "DeleteCacheSubnetGroup",
+        Handler::Change(subnet_groups::delete),
+    ),
+    ("DeleteReplicationGroup", Handler::Change(change::delete)),
+    (
+        "DescribeCacheClusters",
+        Handler::Read(describe::cache_clusters),
+    ),
+    (
+        "DescribeCacheEngineVersions",
+        Handler::Read(versions::describe),
+    ),
+    (
+        "DescribeCacheSubnetGroups",
+        Handler::Read(subnet_groups::describe),
+    ),
+    ("DescribeEvents", Handler::Read(events::describe)),
+    (
+        "DescribeReplicationGroups",
+        Handler::Read(describe::replication_groups),
+    ),
+    ("IncreaseReplicaCount", Handler::Change(change::increase)),
+    ("ListTagsForResource", Handler::Read(tags::list)),
+    (
+        "ModifyCacheSubnetGroup",
+        Handler::Change(subnet_groups::modify),
+    ),
+    ("ModifyReplicationGroup", Handler::Change(change::modify)),
+    ("RemoveTagsFromResource", Handler::Change(tags::remove)),
+    ("TestFailover", Handler::Change(change::test_failover)),
+];

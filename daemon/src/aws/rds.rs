@@ -1,0 +1,54 @@
+//! RDS: DB instances for PostgreSQL, their read replicas, events, subnet groups and tags.
+//!
+//! After its API reference and aws-behaviour §1. What a call asks for is recorded and the control plane's machines do it: a reboot
+//! ends the server's process, a forced failover promotes the standby. Settings without an effect here (the class, storage,
+//! windows) are kept and given back; what would mean something else than it does is refused by its name.
+
+mod change;
+mod create;
+mod describe;
+mod events;
+mod names;
+mod subnet_groups;
+mod tags;
+mod versions;
+
+use super::{Handler, Operations};
+
+pub(super) const OPERATIONS: Operations = &[
+    ("AddTagsToResource", Handler::Change(tags::add)),
+    ("CreateDBInstance", Handler::Change(create::instance)),
+    (
+        "CreateDBInstanceReadReplica",
+        Handler::Change(create::read_replica),
+    ),
+    (
+        "CreateDBSubnetGroup",
+        Handler::Change(subnet_groups::create),
+    ),
+    ("DeleteDBInstance", Handler::Change(change::delete)),
+    (
+        "DeleteDBSubnetGroup",
+        Handler::Change(subnet_groups::delete),
+    ),
+    (
+        "DescribeDBEngineVersions",
+        Handler::Read(versions::describe),
+    ),
+    ("DescribeDBInstances", Handler::Read(describe::instances)),
+    (
+        "DescribeDBSubnetGroups",
+        Handler::Read(subnet_groups::describe),
+    ),
+    ("DescribeEvents", Handler::Read(events::describe)),
+    ("ListTagsForResource", Handler::Read(tags::list)),
+    ("ModifyDBInstance", Handler::Change(change::modify)),
+    (
+        "ModifyDBSubnetGroup",
+        Handler::Change(subnet_groups::modify),
+    ),
+    ("RebootDBInstance", Handler::Change(change::reboot)),
+    ("RemoveTagsFromResource", Handler::Change(tags::remove)),
+    ("StartDBInstance", Handler::Change(change::start)),
+    ("StopDBInstance", Handler::Change(change::stop)),
+];
