@@ -116,6 +116,13 @@ impl Faults {
         &self.active
     }
 
+    /// Those that are about calls of the AWS API.
+    pub fn of_calls(&self) -> Vec<ActiveFault> {
+        let active = self.active.iter();
+        let own = active.filter(|active| active.fault.calls().is_some());
+        own.cloned().collect()
+    }
+
     /// Takes up a fault that [`Fault::resolve`] made, and says what has to be done. `down` are the instances whose process does
     /// not run. A kill gets an identifier too, but is over at once.
     pub fn inject(
@@ -203,7 +210,10 @@ impl Faults {
             Fault::Stop { .. }
             | Fault::KillAz { .. }
             | Fault::Partition { .. }
-            | Fault::Slow { .. } => Ok(()),
+            | Fault::Slow { .. }
+            | Fault::ThrottleApi { .. }
+            | Fault::SlowApi { .. }
+            | Fault::FailApi { .. } => Ok(()),
         }
     }
 

@@ -12,7 +12,7 @@ use topologies::id::{
 };
 use topologies::plan::{Instance, InstanceKind, Plan};
 
-use crate::fault::{Fault, ZoneLoss};
+use crate::fault::{ApiCalls, Fault, ZoneLoss};
 use crate::presence::{Presence, Role, owner};
 use topologies::duration;
 
@@ -120,6 +120,25 @@ pub enum Consequence {
         #[serde(with = "duration::text")]
         jitter: Duration,
     },
+    /// Calls of the AWS API suffer.
+    CallsSuffer {
+        /// Which.
+        calls: ApiCalls,
+        /// In which way.
+        how: ApiHarm,
+    },
+}
+
+/// What happens to calls of the AWS API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApiHarm {
+    /// Those beyond so many a second are refused.
+    Throttled(u32),
+    /// They are answered later.
+    Slow(#[serde(with = "duration::text")] Duration),
+    /// They fail.
+    Unavailable,
 }
 
 /// In which way an instance no longer serves.
@@ -164,7 +183,15 @@ pub fn blast_radius(fault: &Fault, plan: &Plan, presence: &Presence) -> Vec<Cons
             consequences.extend(replication_between(from, to, plan, presence));
             consequences
         }
+        Fault::ThrottleApi { calls, rate } => calls_suffer(calls, ApiHarm::Throttled(*rate)),
+        Fault::SlowApi { calls, latency } => calls_suffer(calls, ApiHarm::Slow(*latency)),
+        Fault::FailApi { calls } => calls_suffer(calls, ApiHarm::Unavailable),
     }
+}
+
+fn calls_suffer(calls: &ApiCalls, how: ApiHarm) -> Vec<Consequence> {
+    let calls = calls.clone();
+    vec![Consequence::CallsSuffer { calls, how }]
 }
 
 fn zone_lost(zone: &ZoneId, mode: ZoneLoss, plan: &Plan, presence: &Presence) -> Vec<Consequence> {
@@ -460,6 +487,24 @@ impl fmt::Display for Consequence {
                 duration::format(*latency),
                 duration::format(latency.saturating_add(*jitter))
             ),
+            Self::CallsSuffer { calls, how } => {
+                match calls {
+                    ApiCalls::All => f.write_str("calls of the AWS API ")?,
+                    ApiCalls::Service(_) | ApiCalls::Operation(..) => {
+                        write!(f, "calls of {calls} ")?
+                    }
+                }
+                match how {
+                    ApiHarm::Throttled(rate) => {
+                        write!(f, "beyond {rate} a second are throttled")
+                    }
+                    ApiHarm::Slow(latency) => {
+                        write!(f, "are answered {} late", duration::format(*latency))
+                    }
+                    ApiHarm::Unavailable => f.write_str("fail: the service is unavailable"),
+                }?;
+                f.write_str("; what runs goes on")
+            }
         }
     }
 }

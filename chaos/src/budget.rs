@@ -100,7 +100,7 @@ impl Budget {
 }
 
 /// How many zones have to be written off to explain the faults. A cut link counts as one of its ends, unless one is
-/// written off already; a slow link writes off nothing.
+/// written off already; a slow link writes off nothing, nor does what is done to calls of the AWS API.
 fn zones_in_trouble<'a>(
     faults: impl Iterator<Item = &'a FaultSpan> + Clone,
     plan: &'a Plan,
@@ -114,7 +114,11 @@ fn zones_in_trouble<'a>(
             Fault::Kill { instance } | Fault::Stop { instance } | Fault::Freeze { instance } => {
                 zones.extend(plan.instance(instance).map(|instance| &instance.zone));
             }
-            Fault::Partition { .. } | Fault::Slow { .. } => (),
+            Fault::Partition { .. }
+            | Fault::Slow { .. }
+            | Fault::ThrottleApi { .. }
+            | Fault::SlowApi { .. }
+            | Fault::FailApi { .. } => (),
         }
     }
     for span in faults {

@@ -2,6 +2,7 @@
 //!
 //! A fault as written may name its target loosely; [`Fault::resolve`] makes it exact. Nothing is harmed here.
 
+mod calls;
 mod resolve;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use topologies::runtime::Affliction;
 use topologies::yaml::values::Period;
 
 use crate::presence::Presence;
+pub use calls::ApiCalls;
 
 /// The place of clients that stand in no zone, as one end of a link.
 pub const OUTSIDE: &str = "outside";
@@ -89,6 +91,33 @@ pub enum Fault {
         /// Whether packets come late both ways.
         #[serde(default)]
         direction: Direction,
+    },
+    /// Calls of the AWS API beyond a rate are refused as AWS throttles them; what runs is not touched.
+    ThrottleApi {
+        /// Which calls; all if absent.
+        #[serde(default, skip_serializing_if = "ApiCalls::all")]
+        #[schemars(with = "String")]
+        calls: ApiCalls,
+        /// Calls a second that get through, and so many at once; 0 refuses all.
+        rate: u32,
+    },
+    /// Calls of the AWS API are answered late; what runs is not touched.
+    SlowApi {
+        /// Which calls; all if absent.
+        #[serde(default, skip_serializing_if = "ApiCalls::all")]
+        #[schemars(with = "String")]
+        calls: ApiCalls,
+        /// How much later.
+        #[serde(with = "duration::text")]
+        #[schemars(with = "Period")]
+        latency: Duration,
+    },
+    /// Calls of the AWS API fail as while a service is unavailable; what runs is not touched.
+    FailApi {
+        /// Which calls; all if absent.
+        #[serde(default, skip_serializing_if = "ApiCalls::all")]
+        #[schemars(with = "String")]
+        calls: ApiCalls,
     },
 }
 
@@ -177,6 +206,9 @@ pub enum FaultError {
     /// A link that is slowed by nothing.
     #[error("a slow link needs a latency or a jitter")]
     NotSlow,
+    /// Calls that are slowed by nothing.
+    #[error("a slow API needs a latency")]
+    ApiNotSlow,
     /// A delay beyond [`LATENCY_MAX`].
     #[error("{what} {} is beyond {}", duration::format(*value), duration::format(LATENCY_MAX))]
     TooSlow {
@@ -223,6 +255,12 @@ impl Fault {
                 keep(resolver.place(to), &mut errors);
                 check_delay(*latency, *jitter, &mut errors);
             }
+            Self::SlowApi { latency, .. } if latency.is_zero() => {
+                errors.push(FaultError::ApiNotSlow);
+            }
+            Self::SlowApi { latency, .. } => check_limit("latency", *latency, &mut errors),
+            // Whoever serves the API knows its services.
+            Self::ThrottleApi { .. } | Self::FailApi { .. } => {}
         }
         if errors.is_empty() {
             Ok(fault)
@@ -240,10 +278,13 @@ impl Fault {
             Self::Freeze { .. } => "freeze",
             Self::Partition { .. } => "partition",
             Self::Slow { .. } => "slow",
+            Self::ThrottleApi { .. } => "throttle-api",
+            Self::SlowApi { .. } => "slow-api",
+            Self::FailApi { .. } => "fail-api",
         }
     }
 
-    /// What it is aimed at: a zone, an instance, or a link.
+    /// What it is aimed at: a zone, an instance, a link, or calls.
     pub fn target(&self) -> String {
         match self {
             Self::KillAz { zone, .. } => zone.to_string(),
@@ -261,6 +302,24 @@ impl Fault {
                 direction,
                 ..
             } => format!("{from} {} {to}", direction.arrow()),
+            Self::ThrottleApi { calls, .. }
+            | Self::SlowApi { calls, .. }
+            | Self::FailApi { calls } => calls.to_string(),
+        }
+    }
+
+    /// The calls of the AWS API that it is about; none if it is about what runs.
+    pub fn calls(&self) -> Option<&ApiCalls> {
+        match self {
+            Self::ThrottleApi { calls, .. }
+            | Self::SlowApi { calls, .. }
+            | Self::FailApi { calls } => Some(calls),
+            Self::KillAz { .. }
+            | Self::Kill { .. }
+            | Self::Stop { .. }
+            | Self::Freeze { .. }
+            | Self::Partition { .. }
+            | Self::Slow { .. } => None,
         }
     }
 
@@ -279,7 +338,11 @@ impl Fault {
             Self::Kill { instance } => Some(Affliction::Kill(instance.clone())),
             Self::Stop { instance } => Some(Affliction::Stop(instance.clone())),
             Self::Freeze { instance } => Some(Affliction::Freeze(instance.clone())),
-            Self::Partition { .. } | Self::Slow { .. } => None,
+            Self::Partition { .. }
+            | Self::Slow { .. }
+            | Self::ThrottleApi { .. }
+            | Self::SlowApi { .. }
+            | Self::FailApi { .. } => None,
         }
     }
 
@@ -293,7 +356,12 @@ impl Fault {
                 };
                 zones.insert(plan.zone_number(zone));
             }
-            Self::Kill { .. } | Self::Stop { .. } | Self::Freeze { .. } => (),
+            Self::Kill { .. }
+            | Self::Stop { .. }
+            | Self::Freeze { .. }
+            | Self::ThrottleApi { .. }
+            | Self::SlowApi { .. }
+            | Self::FailApi { .. } => (),
             Self::Partition {
                 from,
                 to,
@@ -359,6 +427,14 @@ impl fmt::Display for Fault {
                 }
                 Ok(())
             }
+            Self::ThrottleApi { calls, rate } => {
+                write!(f, "AWS API, {calls}: throttled to {rate} calls a second")
+            }
+            Self::SlowApi { calls, latency } => {
+                let latency = duration::format(*latency);
+                write!(f, "AWS API, {calls}: answered {latency} late")
+            }
+            Self::FailApi { calls } => write!(f, "AWS API, {calls}: unavailable"),
         }
     }
 }
@@ -371,10 +447,13 @@ fn check_delay(latency: Duration, jitter: Duration, errors: &mut Vec<FaultError>
     if latency.is_zero() && jitter.is_zero() {
         errors.push(FaultError::NotSlow);
     }
-    for (what, value) in [("latency", latency), ("jitter", jitter)] {
-        if value > LATENCY_MAX {
-            errors.push(FaultError::TooSlow { what, value });
-        }
+    check_limit("latency", latency, errors);
+    check_limit("jitter", jitter, errors);
+}
+
+fn check_limit(what: &'static str, value: Duration, errors: &mut Vec<FaultError>) {
+    if value > LATENCY_MAX {
+        errors.push(FaultError::TooSlow { what, value });
     }
 }
 

@@ -7,6 +7,7 @@
 //! - `gateway`: the only part that acts: bodies in, answers out, request ids, the wait for the driver
 //! - `dispatch`: who calls, which handler that is, what it gets to see
 //! - `view`: what handlers see; `session`: temporary credentials; `change`: what handlers may change
+//! - `trouble`: what faults do to calls, before anybody else sees them
 //! - `ids`: identifiers that are derived from ours; `input`, `tags`, `published`, `subnet_groups`: what several services have alike
 //! - `services`: which operations are built, the only place that names a service's module; `coverage` counts them
 //! - one module per service, named as its model in `wire`, with a table of its operations
@@ -30,6 +31,7 @@ mod session;
 mod sts;
 mod subnet_groups;
 mod tags;
+mod trouble;
 mod view;
 
 use serde_json::Value;
@@ -40,6 +42,7 @@ pub use change::{Change, Decide, Decided};
 pub use coverage::{Coverage, coverage, markdown as coverage_markdown};
 pub use gateway::Gateway;
 pub use session::{Issuer, Principal, Session};
+pub use trouble::known;
 pub use view::{Facts, View};
 
 /// How an operation is answered.

@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use chaos::active::ActiveFault;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 use proxies::plane::{Applied, DataPlane};
@@ -95,6 +96,8 @@ pub struct Driver {
     pub events: tokio::sync::broadcast::Sender<Arc<Event>>,
     /// The network's state, published for whoever acts physically.
     pub network: watch::Sender<Arc<Network>>,
+    /// Faults of the AWS API, published for whoever answers calls.
+    pub api_faults: watch::Sender<Arc<Vec<ActiveFault>>>,
     /// Has probes of cache nodes ask at once.
     pub hurry: watch::Sender<()>,
     /// Faults in force.
@@ -275,6 +278,7 @@ impl Driver {
         self.world.send_replace(world);
     }
 
+    /// Publishes what faults do: to the network, and to calls of the AWS API.
     fn publish_network(&self, state: &State) -> Applied {
         let network = Arc::new(Network {
             closed: state.closed.clone(),
@@ -282,6 +286,14 @@ impl Driver {
         });
         let applied = self.data_plane.set_network(Arc::clone(&network));
         self.network.send_replace(network);
+        let calls = self.faults.of_calls();
+        self.api_faults.send_if_modified(|published| {
+            let changed = **published != calls;
+            if changed {
+                *published = Arc::new(calls);
+            }
+            changed
+        });
         applied
     }
 

@@ -85,6 +85,11 @@ impl FaultFile {
         self.faults.active()
     }
 
+    /// Those that are about calls of the AWS API.
+    pub fn of_calls(&self) -> Vec<ActiveFault> {
+        self.faults.of_calls()
+    }
+
     /// Takes back a heal: see [`Faults::reenter`].
     pub fn reenter(&mut self, fault: ActiveFault, plan: &Plan) -> Conditions {
         let conditions = self.faults.reenter(fault, plan);

@@ -104,6 +104,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
     let (world, world_reader) = watch::channel(Arc::new(control.world().clone()));
     let (network, network_reader) = watch::channel(Arc::new(Network::default()));
     let stack_network = network_reader.clone();
+    let (api_faults, api_faults_reader) = watch::channel(Arc::default());
     let (hurry, hurried) = watch::channel(());
     let (events, _) = broadcast::channel::<Arc<Event>>(BACKLOG);
     let prober = Prober {
@@ -133,6 +134,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         world,
         events: events.clone(),
         network,
+        api_faults,
         hurry,
         faults,
         cancelled: cancelled.clone(),
@@ -156,6 +158,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         clock,
         world: world_reader,
         network: stack_network,
+        api_faults: api_faults_reader,
         events,
         requests,
     };

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use chaos::active::ActiveFault;
 use chaos::fault::Fault;
 use chaos::presence::Presence;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -44,6 +45,8 @@ pub struct Stack {
     pub world: watch::Receiver<Arc<World>>,
     /// The network's state, after every change.
     pub network: watch::Receiver<Arc<Network>>,
+    /// Faults of the AWS API, after every change.
+    pub api_faults: watch::Receiver<Arc<Vec<ActiveFault>>>,
     /// Events from now on. A reader that lags reads the timeline file again.
     pub events: broadcast::Sender<Arc<Event>>,
     /// Requests to the driver.

@@ -1,7 +1,7 @@
 //! AWS's own clients, unmodified: scripts as a cloud engineer writes them, with boto3, its waiters and its paginators, and the AWS CLI.
 
 use tests::python::{client, script, script_inside};
-use tests::rig::Rig;
+use tests::rig::{Rig, until};
 
 const SMALL: &str = "tests/tests/stack/small.yaml";
 
@@ -40,6 +40,40 @@ fn ec2_as_boto3_has_it() {
 #[test]
 fn elbv2_as_boto3_has_it() {
     holds("elbv2.py");
+}
+
+/// Control plane faults: calls suffer, what runs goes on.
+#[test]
+fn throttled_clients_get_through_after_the_heal_and_the_site_serves_meanwhile() {
+    let rig = Rig::new("process");
+    rig.up(SMALL).ends(0, "");
+    rig.run(&["chaos", "throttle-api", "ec3", "--rate", "1/s"])
+        .ends(2, "did you mean `ec2`?");
+    rig.done(&["chaos", "throttle-api", "ec2", "--rate", "0/s"]);
+    let slow = "elbv2:DescribeLoadBalancers";
+    rig.done(&["chaos", "slow-api", slow, "--latency", "500ms"]);
+    rig.done(&["chaos", "fail-api", "iam"]);
+    let listed = rig.done(&["chaos", "list"]);
+    for (kind, target) in [
+        ("throttle-api", "ec2"),
+        ("slow-api", slow),
+        ("fail-api", "iam"),
+    ] {
+        let line = listed.lines().find(|line| line.contains(kind));
+        assert!(line.is_some_and(|line| line.contains(target)), "{listed}");
+    }
+    script(&rig, "throttled.py");
+    std::thread::scope(|scope| {
+        let patient = scope.spawn(|| script(&rig, "patient.py"));
+        let throttled = rig.home().join("throttled");
+        assert!(until(|| throttled.exists()), "nobody is throttled");
+        rig.ask("GET", "/whoami", "", &[200]);
+        rig.done(&["chaos", "heal", "--all"]);
+        patient.join().expect("it gets through");
+    });
+    let events = rig.done(&["events"]);
+    assert!(events.contains("throttle-api"), "{events}");
+    rig.done(&["down", "--purge"]);
 }
 
 #[test]

@@ -62,6 +62,7 @@ const PURE: &[&str] = &[
     "daemon/src/aws/iam.rs",
     "daemon/src/aws/sts.rs",
     "daemon/src/aws/coverage.rs",
+    "daemon/src/aws/trouble.rs",
     "daemon/src/aws/ids.rs",
     "daemon/src/aws/change.rs",
     "daemon/src/aws/view.rs",

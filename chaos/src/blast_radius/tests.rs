@@ -75,6 +75,25 @@ fn a_link_parts_primaries_from_their_followers() {
 }
 
 #[test]
+fn calls_of_the_api_and_nothing_else() {
+    let calls = ApiCalls::Service("rds".to_owned());
+    for (fault, shown) in [
+        (
+            Fault::ThrottleApi { calls, rate: 2 },
+            "calls of rds beyond 2 a second are throttled; what runs goes on",
+        ),
+        (
+            Fault::FailApi {
+                calls: ApiCalls::All,
+            },
+            "calls of the AWS API fail: the service is unavailable; what runs goes on",
+        ),
+    ] {
+        assert_eq!(check(&fault, &Presence::initial(&plan())), shown);
+    }
+}
+
+#[test]
 fn an_instance_alone() {
     let instance = "sessions-001".into();
     let fault = Fault::Freeze { instance };

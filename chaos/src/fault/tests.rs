@@ -98,6 +98,12 @@ fn every_mistake_is_told_with_a_way_out() {
         ],
     );
     check(slow(0, 0), &["a slow link needs a latency or a jitter"]);
+    let slow_api = |latency| Fault::SlowApi {
+        calls: ApiCalls::All,
+        latency: Duration::from_millis(latency),
+    };
+    check(slow_api(0), &["a slow API needs a latency"]);
+    check(slow_api(61_000), &["latency 1m1s is beyond 1m"]);
     check(
         slow(61_000, 90_000),
         &["latency 1m1s is beyond 1m", "jitter 1m30s is beyond 1m"],
@@ -137,7 +143,24 @@ fn faults_are_written_like_this() {
         "slow: {from: a, to: outside, latency: 200ms, jitter: 50ms}",
         "link a <-> outside is slowed by 200ms and up to 50ms more",
     );
+    check(
+        "throttle-api: {calls: rds, rate: 5}",
+        "AWS API, rds: throttled to 5 calls a second",
+    );
+    check(
+        "throttle-api: {rate: 0}",
+        "AWS API, all: throttled to 0 calls a second",
+    );
+    check(
+        "slow-api: {calls: rds:DescribeDBInstances, latency: 2s}",
+        "AWS API, rds:DescribeDBInstances: answered 2s late",
+    );
+    check("fail-api: {}", "AWS API, all: unavailable");
     for refused in [
+        "throttle-api: {calls: rds}",
+        "slow-api: {calls: rds}",
+        "fail-api: {calls: \"rds:\"}",
+        "fail-api: {calls: \"a:b:c\"}",
         "kill-az: {}",
         "kill-az: {zone: a, mode: water}",
         "explode: {}",

@@ -55,6 +55,7 @@ pub(super) async fn inject(
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
             ApiError::new(Code::InvalidFault, errors.join("; "))
         })?;
+    crate::aws::known(&fault).map_err(|why| ApiError::new(Code::InvalidFault, why))?;
     let mut view = views::InjectedView {
         id: None,
         fault: fault.to_string(),

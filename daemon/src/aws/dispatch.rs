@@ -13,7 +13,7 @@ use wire::{Call, Catalog, Fault, Protocol, Refusal, Request, Response, identify}
 use super::change::{Decide, Decided};
 use super::session::{Claims, Issuer, Principal};
 use super::view::{Context, Facts, global_arn, partition};
-use super::{Handler, services};
+use super::{Handler, services, trouble};
 
 /// Where a temporary credential's token is.
 const TOKEN: &str = "x-amz-security-token";
@@ -70,6 +70,30 @@ pub(super) fn begin(incoming: &Incoming, ground: &Ground, moment: Moment) -> Ste
             Ok(Outcome::Output(output)) => Step::Done(respond(&call, &Ok(output), moment)),
             Err(fault) => Step::Done(respond(&call, &Err(fault), moment)),
         }
+    })
+}
+
+/// Service and operation of a request that is a call.
+pub(super) fn call(incoming: &Incoming) -> Option<(String, String)> {
+    incoming.with(|request| {
+        let call = identify(Catalog::standard(), request).ok()?;
+        let service = call.service().name().to_owned();
+        Some((service, call.operation().to_owned()))
+    })
+}
+
+/// The answer to a request that faults do not let through.
+pub(super) fn trouble(incoming: &Incoming, refusal: trouble::Refusal, moment: Moment) -> Response {
+    incoming.with(|request| match identify(Catalog::standard(), request) {
+        Ok(call) => {
+            let fault = match refusal {
+                trouble::Refusal::Throttled => call.throttled(),
+                trouble::Refusal::Unavailable => call.unavailable(),
+            };
+            respond(&call, &Err(fault), moment)
+        }
+        // It was understood when it was looked at for faults.
+        Err(refusal) => refused(&refusal, moment),
     })
 }
 

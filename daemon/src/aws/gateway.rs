@@ -18,6 +18,7 @@ use wire::{Fault, Protocol};
 use super::change::{Decide, Decided};
 use super::dispatch::{self, Ground, Incoming, Moment, Step};
 use super::session::Issuer;
+use super::trouble::{Buckets, trouble};
 use super::view::Facts;
 use crate::stack::{self, Stack};
 
@@ -40,6 +41,7 @@ pub struct Gateway {
     stack: Stack,
     facts: Facts,
     rng: Mutex<ChaCha20Rng>,
+    buckets: Mutex<Buckets>,
 }
 
 /// Why a body was not read.
@@ -64,6 +66,7 @@ impl Gateway {
             stack,
             facts,
             rng: Mutex::new(rng),
+            buckets: Mutex::default(),
         }
     }
 
@@ -95,7 +98,35 @@ impl Gateway {
         self.answer(incoming, moment).await
     }
 
+    /// Lets the faults in force have the call first: the answer if they leave nothing else to be done.
+    async fn troubled(&self, incoming: &Arc<Incoming>, moment: Moment) -> Option<Response> {
+        let faults = self.stack.api_faults.borrow().clone();
+        if faults.is_empty() {
+            return None;
+        }
+        let asked = Arc::clone(incoming);
+        let call = work(move || dispatch::call(&asked)).await??;
+        let met = {
+            // Buckets are whole after every step.
+            let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+            let (service, operation) = &call;
+            trouble(&faults, (service, operation), &mut buckets, moment.now)
+        };
+        tokio::time::sleep(met.delay).await;
+        let refusal = met.refusal?;
+        let incoming = Arc::clone(incoming);
+        Some(
+            apart(moment, move || {
+                dispatch::trouble(&incoming, refusal, moment)
+            })
+            .await,
+        )
+    }
+
     async fn answer(&self, incoming: Arc<Incoming>, moment: Moment) -> Response {
+        if let Some(response) = self.troubled(&incoming, moment).await {
+            return response;
+        }
         let ground = self.ground();
         let begun = Arc::clone(&incoming);
         let step = work(move || dispatch::begin(&begun, &ground, moment)).await;

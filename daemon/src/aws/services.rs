@@ -12,6 +12,13 @@ pub(super) const SERVICES: &[(&str, Operations)] = &[
     ("sts", sts::OPERATIONS),
 ];
 
+/// The operations of a service that are built.
+pub(super) fn operations(service: &str) -> Vec<&'static str> {
+    let table = SERVICES.iter().find(|(name, _)| *name == service);
+    let table = table.into_iter().flat_map(|(_, table)| *table);
+    table.map(|(name, _)| *name).collect()
+}
+
 /// Who answers an operation, if it is built.
 pub(super) fn handler(service: &str, operation: &str) -> Option<Handler> {
     let (_, table) = SERVICES.iter().find(|(name, _)| *name == service)?;

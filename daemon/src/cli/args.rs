@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chaos::fault::ApiCalls;
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -397,6 +398,30 @@ pub(super) enum ChaosCommand {
         #[arg(long)]
         one_way: bool,
     },
+    /// Throttle calls of the AWS API; what runs is not touched
+    ThrottleApi {
+        /// A service, or one operation of it, as `rds` or `rds:DescribeDBInstances`; all calls if left out
+        #[arg(value_name = "SERVICE[:OPERATION]")]
+        calls: Option<ApiCalls>,
+        /// Calls that get through, e.g. 5/s; 0/s refuses all
+        #[arg(long, value_parser = rate)]
+        rate: u32,
+    },
+    /// Answer calls of the AWS API late; what runs is not touched
+    SlowApi {
+        /// A service, or one operation of it, as `rds` or `rds:DescribeDBInstances`; all calls if left out
+        #[arg(value_name = "SERVICE[:OPERATION]")]
+        calls: Option<ApiCalls>,
+        /// How late, e.g. 2s
+        #[arg(long, value_parser = delay, allow_hyphen_values = true)]
+        latency: Duration,
+    },
+    /// Fail calls of the AWS API, as while a service is unavailable; what runs is not touched
+    FailApi {
+        /// A service, or one operation of it, as `rds` or `rds:DescribeDBInstances`; all calls if left out
+        #[arg(value_name = "SERVICE[:OPERATION]")]
+        calls: Option<ApiCalls>,
+    },
     /// Show faults in force
     List {
         /// Print JSON
@@ -539,4 +564,11 @@ fn delay(text: &str) -> Result<Duration, String> {
         return Err("packets do not come early: write a delay as `50ms` or `1.5s`".to_owned());
     }
     topologies::duration::parse(text).ok_or_else(|| "write it as `50ms` or `1.5s`".to_owned())
+}
+
+fn rate(text: &str) -> Result<u32, String> {
+    let number = text.strip_suffix("/s").unwrap_or(text);
+    number
+        .parse()
+        .map_err(|_| "write a rate as `5/s`, in whole calls a second".to_owned())
 }

@@ -21,7 +21,10 @@ pub(super) fn run(arguments: Chaos, stack: Option<StackId>) -> Result<Exit, Fail
         | ChaosCommand::Stop { .. }
         | ChaosCommand::Freeze { .. }
         | ChaosCommand::Slow { .. }
-        | ChaosCommand::Partition { .. }) => inject(&target, &as_fault(fault)?),
+        | ChaosCommand::Partition { .. }
+        | ChaosCommand::ThrottleApi { .. }
+        | ChaosCommand::SlowApi { .. }
+        | ChaosCommand::FailApi { .. }) => inject(&target, &as_fault(fault)?),
     }
 }
 
@@ -64,6 +67,17 @@ fn as_fault(command: ChaosCommand) -> Result<Fault, Failure> {
             from: from.into(),
             to: to.into(),
             direction: direction(one_way),
+        },
+        ChaosCommand::ThrottleApi { calls, rate } => Fault::ThrottleApi {
+            calls: calls.unwrap_or_default(),
+            rate,
+        },
+        ChaosCommand::SlowApi { calls, latency } => Fault::SlowApi {
+            calls: calls.unwrap_or_default(),
+            latency,
+        },
+        ChaosCommand::FailApi { calls } => Fault::FailApi {
+            calls: calls.unwrap_or_default(),
         },
         ChaosCommand::List { .. } | ChaosCommand::Heal { .. } => {
             return Err(Failure::new(Exit::Bug, "this command is no fault"));

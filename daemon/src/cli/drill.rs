@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ::chaos::drill::{self, Drill};
+use ::chaos::drill::{self, Action, Drill};
 use ::chaos::fault::Fault;
 use ::chaos::report::{self, Report};
 use ::chaos::verdict::judge;
@@ -15,6 +15,7 @@ use proxies::Ports;
 use tokio::signal::unix::{SignalKind, signal};
 use topologies::address::Slot;
 use topologies::check::{Overrides, check_with};
+use topologies::duration;
 use topologies::event::{Event, EventKind};
 use topologies::id::{FaultId, StackId};
 use topologies::notes::{self, Style};
@@ -45,6 +46,13 @@ const STEP: u64 = 500;
 pub(super) fn run(arguments: super::args::Drill, stack: Option<StackId>) -> Result<Exit, Failure> {
     let DrillCommand::Run(arguments) = arguments.command;
     let drill = read(&arguments.file)?;
+    for step in &drill.steps {
+        if let Action::Inject { fault, .. } = &step.action {
+            let at = duration::format(step.at);
+            crate::aws::known(fault)
+                .map_err(|why| Failure::wrong(format!("step at {at}: {why}")))?;
+        }
+    }
     let target = target::find(stack)?;
     // What can be known to fail at the end is told before minutes are spent.
     prepare(&arguments)?;

@@ -175,7 +175,7 @@ expect:
     10:14: unknown field `kil-az` in `steps.inject` (hint: did you mean `kill-az`?)
     10:38: unknown value `water` (hint: allowed: `power`, `network`)
     11:5: unknown field `wehn` in `steps` (hint: known fields: `at`, `inject`, `as`, `heal`)
-    13:14: unknown field `explode` in `steps.inject` (hint: known fields: `kill-az`, `kill`, `stop`, `freeze`, `partition`, `slow`)
+    13:14: unknown field `explode` in `steps.inject` (hint: known fields: `kill-az`, `kill`, `stop`, `freeze`, `partition`, `slow`, `throttle-api`, `slow-api`, `fail-api`)
     14:11: can not read `3 weeks` (hint: a duration is written \"500ms\", \"30s\", \"5m\" or \"1h\")
     15:10: unknown field `zone` in `budget` (hint: did you mean `zones`?)
     17:28: `expect.writes-accepted-again` has no `within` (hint: `within`: How long it may take.)

@@ -64,6 +64,7 @@ pub(crate) fn fixture_of(text: &str) -> Fixture {
         clock: Clock::starting_at(Time::ZERO),
         world,
         network: watch::channel(Arc::default()).1,
+        api_faults: watch::channel(Arc::default()).1,
         events: broadcast::channel(BACKLOG).0,
         requests,
     };
