@@ -131,6 +131,27 @@ pub struct EndpointsView {
     pub endpoints: Vec<EndpointView>,
 }
 
+impl EndpointsView {
+    /// The same for somebody who is not the stack's owner.
+    #[must_use]
+    pub fn without_passwords(mut self) -> Self {
+        for endpoint in &mut self.endpoints {
+            endpoint.url = masked(&endpoint.url);
+        }
+        self
+    }
+}
+
+/// A URL with `***` for its password. User and password are percent-encoded: the first `@` ends them.
+fn masked(url: &str) -> String {
+    let parts = url.split_once("://").and_then(|(scheme, rest)| {
+        let (who, place) = rest.split_once('@')?;
+        let (user, _password) = who.split_once(':')?;
+        Some(format!("{scheme}://{user}:***@{place}"))
+    });
+    parts.unwrap_or_else(|| url.to_owned())
+}
+
 /// An endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointView {

@@ -24,6 +24,7 @@ use super::args::TimingProfile;
 use super::clear::clear;
 use super::exit::{Exit, Failure};
 use crate::api::serve::{Listeners, serve, unix_listener};
+use crate::api::token::Token;
 use crate::api::{Api, Down};
 use crate::aws::Gateway;
 use crate::launch::{RunningStack, lay, up};
@@ -185,6 +186,9 @@ async fn live(
     claim.record.chose(ground.runtime());
     claim.directory.write_record(&claim.record)?;
     let listeners = listeners(claim).await?;
+    let token = Token::renew(claim.directory.path()).map_err(|error| {
+        Failure::machine(format!("failed to write the control API's token: {error}"))
+    })?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(no_random_numbers)?;
     // Not given up half-way, for it is quick. From here on whatever happens goes through `take_down`.
@@ -195,6 +199,7 @@ async fn live(
     let api = Api {
         aws: Arc::new(Gateway::new(stack.clone(), seed)),
         stack: stack.clone(),
+        token,
         down,
         ending: ending.clone(),
     };
