@@ -7,6 +7,7 @@
 //! Whatever fails on the way up, what was started is ended again.
 
 mod ground;
+mod missing;
 mod ready;
 mod runtime;
 

@@ -3,6 +3,8 @@
 //! `World::new(plan)` with every event of the timeline applied in order is the world; nothing else changes it. Status,
 //! the API and the machines' decisions read it.
 
+mod redundancy;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
