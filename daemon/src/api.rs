@@ -13,6 +13,7 @@
 //! GET    /_localaws/v1/faults                  faults in force
 //! POST   /_localaws/v1/faults?preview=         injects a fault, or only tells what it would hit
 //! DELETE /_localaws/v1/faults/{id}             heals a fault; without {id} all of them
+//! POST   /_localaws/v1/reset                   back to what the topology file says
 //! POST   /_localaws/v1/down?purge=             takes the stack down
 //! ```
 //! An error is `{"error": {"code", "message", "hint"}}`. Everything else on the port belongs to the AWS API ([`crate::aws`]).
@@ -26,6 +27,7 @@ mod events;
 mod faults;
 mod guard;
 mod names;
+mod reset;
 pub mod serve;
 pub mod token;
 pub mod views;
@@ -106,6 +108,7 @@ pub fn router(api: Api, exposure: Exposure) -> Router {
         .route("/faults/{id}", delete(faults::heal))
         .route("/clock", get(drills::clock))
         .route("/drills", post(drills::note))
+        .route("/reset", post(reset::reset))
         .route("/down", post(down))
         .route_layer(middleware::from_fn_with_state(
             api.clone(),

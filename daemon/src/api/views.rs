@@ -111,6 +111,13 @@ pub struct TopologyView {
     pub yaml: String,
 }
 
+/// A stack that is what its topology file says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResetView {
+    /// Whether anything had to be done for it.
+    pub changed: bool,
+}
+
 /// A stack that was taken down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DownView {

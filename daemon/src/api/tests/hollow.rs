@@ -58,6 +58,7 @@ pub(crate) fn fixture_of(text: &str) -> Fixture {
     let stack = Stack {
         runtime: Arc::clone(&runtime),
         runtime_choice: (RuntimeKind::Process, "a test".to_owned()),
+        origin: Arc::new(topology),
         directory: directory.path().to_owned(),
         estate: estates.watch(),
         dns_port: 53,
