@@ -87,6 +87,11 @@ fn elasticache_as_boto3_has_it() {
 }
 
 #[test]
+fn route53_as_boto3_has_it() {
+    holds_inside("route53.py");
+}
+
+#[test]
 fn the_aws_cli_calls_the_stack() {
     let rig = Rig::new("process");
     rig.up(SMALL).ends(0, "");
