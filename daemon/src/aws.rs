@@ -26,6 +26,7 @@ mod ids;
 mod input;
 mod published;
 mod rds;
+mod route53;
 mod services;
 mod session;
 mod sts;

@@ -15,7 +15,7 @@ use proxies::routes::{
 use topologies::event::TargetHealth;
 use topologies::id::{InstanceId, LoadBalancerId};
 use topologies::plan::{EndpointKind, Plan};
-use topologies::topology::{self, HostedZone, Record, RecordValue, RuleAction};
+use topologies::topology::{self, HostedZone, Record, RecordValue, RuleAction, Topology};
 use topologies::world::World;
 
 use health::{record_healthy, zone_healthy};
@@ -175,7 +175,7 @@ fn hosted_zone_records(
 ) {
     let mut sets: BTreeMap<(&str, &str), Vec<&Record>> = BTreeMap::new();
     for record in &zone.records {
-        sets.entry((&record.name, record_type(&record.value)))
+        sets.entry((&record.name, record.value.kind()))
             .or_default()
             .push(record);
     }
@@ -200,16 +200,6 @@ fn hosted_zone_records(
             candidates: candidates.collect(),
         };
         names.entry(name.to_owned()).or_default().push(set);
-    }
-}
-
-fn record_type(value: &RecordValue) -> &'static str {
-    match value {
-        RecordValue::A(_)
-        | RecordValue::AliasLoadBalancer { .. }
-        | RecordValue::AliasRecord { .. } => "A",
-        RecordValue::Cname(_) => "CNAME",
-        RecordValue::Txt(_) => "TXT",
     }
 }
 
@@ -303,13 +293,17 @@ fn state(health: TargetHealth) -> TargetState {
     }
 }
 
-fn apexes(plan: &Plan) -> Vec<Apex> {
-    let timing = &plan.topology.timing;
-    let soa_minimum = if timing.profile == "aws" {
+/// The minimum of the SOA record of every zone.
+pub fn soa_minimum(topology: &Topology) -> Duration {
+    if topology.timing.profile == "aws" {
         SOA_MINIMUM
     } else {
-        timing.load_balancer_ttl
-    };
+        topology.timing.load_balancer_ttl
+    }
+}
+
+fn apexes(plan: &Plan) -> Vec<Apex> {
+    let soa_minimum = soa_minimum(&plan.topology);
     let hosted = plan
         .topology
         .hosted_zones

@@ -107,6 +107,11 @@ fn a_stack_in_disorder_is_reset_to_its_file() {
 }
 
 #[test]
+fn route53_as_boto3_has_it() {
+    holds_inside("route53.py");
+}
+
+#[test]
 fn the_aws_cli_calls_the_stack() {
     let rig = Rig::new("process");
     rig.up(SMALL).ends(0, "");

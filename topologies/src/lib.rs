@@ -28,6 +28,7 @@ pub mod nearest;
 pub mod network;
 pub mod notes;
 pub mod plan;
+pub mod records;
 pub mod reference;
 pub mod runtime;
 pub mod spec;

@@ -9,6 +9,7 @@ mod names;
 mod targets;
 
 use super::{Handler, Operations};
+pub(super) use describe::CANONICAL_ZONE;
 
 pub(super) const OPERATIONS: Operations = &[
     ("DeregisterTargets", Handler::Change(targets::deregister)),

@@ -1,6 +1,6 @@
 //! Which services have operations. Everything that goes through all of them (dispatch, coverage, tests) reads this list.
 
-use super::{Handler, Operations, ec2, elasticache, elbv2, iam, rds, sts};
+use super::{Handler, Operations, ec2, elasticache, elbv2, iam, rds, route53, sts};
 
 /// The tables, by the name of the service's model.
 pub(super) const SERVICES: &[(&str, Operations)] = &[
@@ -9,6 +9,7 @@ pub(super) const SERVICES: &[(&str, Operations)] = &[
     ("elbv2", elbv2::OPERATIONS),
     ("iam", iam::OPERATIONS),
     ("rds", rds::OPERATIONS),
+    ("route53", route53::OPERATIONS),
     ("sts", sts::OPERATIONS),
 ];
 

@@ -21,15 +21,26 @@ const HEADER: usize = 12;
 const TXT_STRING: usize = 255;
 
 /// The name servers of a private hosted zone, as Route 53 shows them; they can not be reached.
-const NAME_SERVERS: [&str; 4] = [
+pub const NAME_SERVERS: [&str; 4] = [
     "ns-0.awsdns-00.com.",
     "ns-512.awsdns-00.net.",
     "ns-1024.awsdns-00.org.",
     "ns-1536.awsdns-00.co.uk.",
 ];
+/// Whom the SOA record of every zone names as responsible.
+const HOSTMASTER: &str = "awsdns-hostmaster.amazon.com.";
+/// Refresh, retry and expire of the SOA record, in seconds; its serial number is 1.
+const SOA_TIMES: (i32, i32, i32) = (7200, 900, 1_209_600);
 /// "NS records TTL 172,800; SOA TTL 900" (Route 53, "NS and SOA records").
 const NS_TTL: u32 = 172_800;
 const SOA_TTL: u32 = 900;
+
+/// The SOA record of a zone as text.
+pub fn soa_text(minimum: Duration) -> String {
+    let (refresh, retry, expire) = SOA_TIMES;
+    let (server, minimum) = (NAME_SERVERS[3], seconds(minimum));
+    format!("{server} {HOSTMASTER} 1 {refresh} {retry} {expire} {minimum}")
+}
 
 /// How the packet came and how the answer goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,13 +198,14 @@ fn of_apex(routes: &Routes, name: &str, question: &Query) -> Option<Option<Vec<R
 
 /// The SOA record of a private hosted zone; the last number bounds the TTL of negative answers.
 fn soa(apex: &Apex, owner: Name, ttl: u32) -> Option<Record> {
+    let (refresh, retry, expire) = SOA_TIMES;
     let soa = SOA::new(
         Name::from_ascii(NAME_SERVERS[3]).ok()?,
-        Name::from_ascii("awsdns-hostmaster.amazon.com.").ok()?,
+        Name::from_ascii(HOSTMASTER).ok()?,
         1,
-        7200,
-        900,
-        1_209_600,
+        refresh,
+        retry,
+        expire,
         seconds(apex.soa_minimum),
     );
     Some(Record::from_rdata(owner, ttl, RData::SOA(soa)))

@@ -8,4 +8,5 @@ pub(crate) mod serve;
 mod table;
 pub(crate) mod zone;
 
+pub use answer::{NAME_SERVERS, soa_text};
 pub use table::addresses;

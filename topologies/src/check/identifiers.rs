@@ -4,6 +4,7 @@ use super::{Checker, stem};
 use crate::defaults;
 use crate::id::StackId;
 use crate::notes::Span;
+pub(super) use crate::records::domain;
 use crate::reference::RESERVED;
 use crate::spec::At;
 
@@ -149,20 +150,6 @@ pub(super) fn suffix(checker: &mut Checker<'_>) -> String {
         ),
     }
     defaults::SUFFIX.to_owned()
-}
-
-/// A domain name in lower case without its final dot, if `text` is one.
-pub(super) fn domain(text: &str) -> Option<String> {
-    let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
-    };
-    (name.len() <= 253 && name.split('.').all(label)).then_some(name)
 }
 
 /// Whether `text` has only characters that can stand in a URL, a shell and a configuration file.

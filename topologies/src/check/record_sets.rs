@@ -1,7 +1,6 @@
 //! What the records of a hosted zone are together: sets of one name and type, failover pairs, aliases that lead somewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use super::Checker;
 use crate::nearest::nearest;
@@ -14,7 +13,7 @@ type Written<'s> = (&'s At<RecordSpec>, Record);
 pub(super) fn check(checker: &mut Checker<'_>, apex: &str, records: &[Written<'_>]) {
     let mut sets: BTreeMap<(&str, &str), Vec<&Written<'_>>> = BTreeMap::new();
     for written in records {
-        let key = (written.1.name.as_str(), type_of(&written.1.value));
+        let key = (written.1.name.as_str(), written.1.value.kind());
         sets.entry(key).or_default().push(written);
     }
     for ((name, kind), set) in &sets {
@@ -28,17 +27,6 @@ pub(super) fn check(checker: &mut Checker<'_>, apex: &str, records: &[Written<'_
         }
     }
     aliases(checker, records);
-}
-
-/// The word for a value's type; aliases are of type A.
-fn type_of(value: &RecordValue) -> &'static str {
-    match value {
-        RecordValue::A(_)
-        | RecordValue::AliasLoadBalancer { .. }
-        | RecordValue::AliasRecord { .. } => "A",
-        RecordValue::Cname(_) => "CNAME",
-        RecordValue::Txt(_) => "TXT",
-    }
 }
 
 fn cname(
@@ -171,7 +159,7 @@ fn aliases(checker: &mut Checker<'_>, records: &[Written<'_>]) {
     let targets = targets(records);
     let addresses: BTreeSet<&str> = records
         .iter()
-        .filter(|(_, record)| type_of(&record.value) == "A")
+        .filter(|(_, record)| record.value.kind() == "A")
         .map(|(_, record)| record.name.as_str())
         .collect();
     for (written, record) in records {
@@ -227,36 +215,4 @@ fn cycle(targets: &Targets<'_>, start: &str) -> bool {
         }
     }
     false
-}
-
-/// The records with the TTLs that aliases have from where they lead: a load balancer's, or the record's at their end.
-pub(super) fn with_alias_ttls(
-    records: Vec<Written<'_>>,
-    load_balancer_ttl: Duration,
-) -> Vec<Record> {
-    let records: Vec<Record> = records.into_iter().map(|(_, record)| record).collect();
-    let mut first: BTreeMap<&str, &Record> = BTreeMap::new();
-    for record in records.iter().filter(|one| type_of(&one.value) == "A") {
-        first.entry(&record.name).or_insert(record);
-    }
-    let ttl = |record: &Record| {
-        let mut at = record;
-        // An alias that leads back to itself is refused elsewhere; here it must only end.
-        for _ in 0..=records.len() {
-            match &at.value {
-                RecordValue::AliasLoadBalancer { .. } => return load_balancer_ttl,
-                RecordValue::A(_) | RecordValue::Cname(_) | RecordValue::Txt(_) => break,
-                RecordValue::AliasRecord { name, .. } => match first.get(name.as_str()) {
-                    Some(next) => at = next,
-                    None => break,
-                },
-            }
-        }
-        at.ttl
-    };
-    let ttls: Vec<Duration> = records.iter().map(ttl).collect();
-    let with_ttl = records.into_iter().zip(ttls);
-    with_ttl
-        .map(|(record, ttl)| Record { ttl, ..record })
-        .collect()
 }

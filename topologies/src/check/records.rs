@@ -11,6 +11,7 @@ use super::{Checker, cnames, record_sets};
 use crate::defaults;
 use crate::id::{HealthCheckId, LoadBalancerId};
 use crate::names;
+use crate::records::with_alias_ttls;
 use crate::spec::{At, FailoverSpec, ProtocolSpec, RecordSpec, RecordTypeSpec};
 use crate::topology::{
     FailoverRole, HealthCheck, HostedZone, Protocol, Record, RecordValue, Topology,
@@ -96,7 +97,8 @@ pub(super) fn hosted_zones(checker: &mut Checker<'_>, topology: &Topology) -> Ve
         }
         record_sets::check(checker, &apex, &records);
         links.extend(cnames::links(&apex, &records));
-        let records = record_sets::with_alias_ttls(records, topology.timing.load_balancer_ttl);
+        let records = records.into_iter().map(|(_, record)| record).collect();
+        let records = with_alias_ttls(records, topology.timing.load_balancer_ttl);
         zones.push(HostedZone {
             name: apex,
             records,

@@ -1,0 +1,344 @@
+//! Health checks: what the outside of the stack asks, and what it found.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use topologies::defaults::{self, paced, unpaced};
+use topologies::edit::Edit;
+use topologies::event::EventKind;
+use topologies::id::HealthCheckId;
+use topologies::records::domain;
+use topologies::topology::{HealthCheck, Protocol};
+use wire::{Call, Fault, Record, page};
+
+use super::{nowhere, size, tags};
+use crate::aws::input::{not_implemented, only, text};
+use crate::aws::{Change, Decision, View, ids, region};
+
+/// What CreateHealthCheck was asked beyond what the topology knows, and how often it was changed.
+const CREATED: &str = "route53:healthcheck";
+/// The most health checks of a page.
+const PAGE_MAX: usize = 100;
+
+/// The id of a health check: a UUID, that of the topology file's by their names.
+pub(super) fn uuid(id: &HealthCheckId) -> String {
+    let name = id.as_str();
+    if is_uuid(name) {
+        return name.to_owned();
+    }
+    hyphenated(&ids::digits("healthcheck", name, 32))
+}
+
+fn hyphenated(digits: &str) -> String {
+    [0..8, 8..12, 12..16, 16..20, 20..32]
+        .map(|part| &digits[part])
+        .join("-")
+}
+
+fn is_uuid(name: &str) -> bool {
+    let parts: Vec<usize> = name.split('-').map(str::len).collect();
+    let digits = |byte: u8| byte == b'-' || byte.is_ascii_hexdigit();
+    parts == [8, 4, 4, 4, 12] && name.bytes().all(digits)
+}
+
+pub(super) fn find<'a>(view: &View<'a>, id: &str) -> Result<&'a HealthCheck, Fault> {
+    let mut checks = view.topology().health_checks.iter();
+    checks.find(|check| uuid(&check.id) == id).ok_or_else(|| {
+        let text = format!("A health check with id {id} does not exist.");
+        view.fault("NoSuchHealthCheck", text)
+    })
+}
+
+fn named<'a>(view: &View<'a>, input: &Value) -> Result<&'a HealthCheck, Fault> {
+    find(view, text(input, "HealthCheckId").unwrap_or_default())
+}
+
+pub(super) fn get(view: &View<'_>, _: &Call<'_>, input: &Value) -> Result<Record, Fault> {
+    let check = named(view, input)?;
+    Ok(Record::new().set("HealthCheck", shown(view, check)))
+}
+
+pub(super) fn count(view: &View<'_>, _: &Call<'_>, _: &Value) -> Result<Record, Fault> {
+    let count = view.topology().health_checks.len();
+    Ok(Record::new().set("HealthCheckCount", count))
+}
+
+pub(super) fn list(view: &View<'_>, call: &Call<'_>, input: &Value) -> Result<Record, Fault> {
+    let checks = view.topology().health_checks.iter();
+    let mut checks: Vec<(String, &HealthCheck)> =
+        checks.map(|check| (uuid(&check.id), check)).collect();
+    checks.sort_by(|one, other| one.0.cmp(&other.0));
+    let page = page(call, input, &checks, |(id, _)| id.as_str())?;
+    let items = page.items.iter().map(|(_, check)| shown(view, check));
+    let mut output = Record::new()
+        .list("HealthChecks", items)
+        .set("Marker", text(input, "Marker").unwrap_or_default())
+        .set(
+            "MaxItems",
+            size(view, text(input, "MaxItems"), PAGE_MAX)?.to_string(),
+        );
+    page.write(&mut output);
+    Ok(output)
+}
+
+/// One checker tells: all of them stand outside of the stack, at one place. Healthy until enough was seen (aws-behaviour §6.4).
+pub(super) fn status(view: &View<'_>, _: &Call<'_>, input: &Value) -> Result<Record, Fault> {
+    let check = named(view, input)?;
+    let healthy = view.world.health_checks.get(&check.id).copied();
+    let status = match healthy {
+        Some(false) => "Failure: the endpoint did not pass the last checks",
+        Some(true) => "Success: the endpoint passed the last checks",
+        None => "Success: not enough was seen yet",
+    };
+    let observation = Record::new()
+        .set("Region", region(view.topology()))
+        .set("StatusReport", Record::new().set("Status", status));
+    Ok(Record::new().list("HealthCheckObservations", [observation]))
+}
+
+pub(super) fn create(view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
+    let reference = text(input, "CallerReference").unwrap_or_default();
+    let config = &input["HealthCheckConfig"];
+    let digits = view.draw("healthcheck", 32);
+    let id = HealthCheckId::from(hyphenated(&digits));
+    let check = read(view, id, config)?;
+    let mut checks = view.topology().health_checks.iter();
+    if let Some(there) = checks.find(|it| caller_reference(view, it) == reference) {
+        let same = HealthCheck {
+            id: there.id.clone(),
+            ..check
+        };
+        if same == *there {
+            return Ok((created(view, there, shown(view, there)), Vec::new()));
+        }
+        let text =
+            "A health check with the same caller reference and different settings exists already.";
+        return Err(view.fault("HealthCheckAlreadyExists", text));
+    }
+    let shown = describe(view, &check, reference, 1);
+    let output = created(view, &check, shown);
+    let changes = put(check, reference, 1, "route53:CreateHealthCheck");
+    Ok((output, changes))
+}
+
+fn created(view: &View<'_>, check: &HealthCheck, shown: Record) -> Record {
+    let id = uuid(&check.id);
+    let place = format!(
+        "https://route53.{}/2013-04-01/healthcheck/{id}",
+        view.topology().suffix
+    );
+    Record::new()
+        .set("HealthCheck", shown)
+        .set("Location", place)
+}
+
+/// Interval and protocol stay as they were created (UpdateHealthCheck).
+pub(super) fn update(view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
+    let built = [
+        "HealthCheckId",
+        "HealthCheckVersion",
+        "Port",
+        "ResourcePath",
+        "FullyQualifiedDomainName",
+        "FailureThreshold",
+    ];
+    only("UpdateHealthCheck", input, &built)?;
+    let old = named(view, input)?;
+    let version = version(view, old);
+    if input["HealthCheckVersion"]
+        .as_i64()
+        .is_some_and(|asked| asked != version)
+    {
+        let text = "The value of HealthCheckVersion in the request doesn't match the value of HealthCheckVersion in the health check.";
+        return Err(view.fault("HealthCheckVersionMismatch", text));
+    }
+    let Value::Object(mut config) = Value::from(config(view, old)) else {
+        return Err(Fault::receiver(
+            "InternalFailure",
+            "a health check is an object",
+        ));
+    };
+    for (name, value) in input.as_object().into_iter().flatten() {
+        if !name.starts_with("HealthCheck") {
+            config.insert(name.clone(), value.clone());
+        }
+    }
+    let check = read(view, old.id.clone(), &Value::Object(config))?;
+    let (reference, version) = (caller_reference(view, old), version + 1);
+    let output = Record::new().set("HealthCheck", describe(view, &check, &reference, version));
+    Ok((
+        output,
+        put(check, &reference, version, "route53:UpdateHealthCheck"),
+    ))
+}
+
+pub(super) fn delete(view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
+    let check = named(view, input)?;
+    let records = view
+        .topology()
+        .hosted_zones
+        .iter()
+        .flat_map(|zone| &zone.records);
+    let mut users = records.filter(|record| record.health_check.as_ref() == Some(&check.id));
+    if let Some(user) = users.next() {
+        let text = format!(
+            "The health check {} is in use by the record {}.",
+            uuid(&check.id),
+            user.name
+        );
+        return Err(view.fault("HealthCheckInUse", text));
+    }
+    let edited = EventKind::TopologyEdited {
+        by: "route53:DeleteHealthCheck".to_owned(),
+        edits: vec![Edit::RemoveHealthCheck(check.id.clone())],
+    };
+    let forgotten = EventKind::ResourceForgotten {
+        resource: CREATED.to_owned(),
+        region: nowhere(),
+        id: check.id.to_string(),
+        arn: tags::arn(view, "healthcheck", &uuid(&check.id)),
+    };
+    let changes = vec![Change::Note(edited), Change::Note(forgotten)];
+    Ok((Record::new(), changes))
+}
+
+fn put(check: HealthCheck, reference: &str, version: i64, by: &str) -> Vec<Change> {
+    let recorded = EventKind::ResourceRecorded {
+        resource: CREATED.to_owned(),
+        region: nowhere(),
+        id: check.id.to_string(),
+        attributes: json!({ "CallerReference": reference, "HealthCheckVersion": version }),
+    };
+    let edited = EventKind::TopologyEdited {
+        by: by.to_owned(),
+        edits: vec![Edit::PutHealthCheck(Box::new(check))],
+    };
+    vec![Change::Note(recorded), Change::Note(edited)]
+}
+
+/// What a HealthCheckConfig means.
+fn read(view: &View<'_>, id: HealthCheckId, config: &Value) -> Result<HealthCheck, Fault> {
+    let built = [
+        "Type",
+        "Port",
+        "ResourcePath",
+        "FullyQualifiedDomainName",
+        "RequestInterval",
+        "FailureThreshold",
+    ];
+    // Said with the value that they have anyway, these ask for nothing.
+    let idle = ["MeasureLatency", "Inverted", "Disabled", "EnableSNI"];
+    let mut asked = config.clone();
+    if let Some(members) = asked.as_object_mut() {
+        members.retain(|name, value| !(idle.contains(&name.as_str()) && *value == false));
+    }
+    only("a health check", &asked, &built)?;
+    let invalid = |text: String| view.fault("InvalidInput", text);
+    let protocol = match text(config, "Type").unwrap_or_default() {
+        "HTTP" => Protocol::Http,
+        "TCP" => Protocol::Tcp,
+        other => return Err(not_implemented(format!("a health check of type {other}"))),
+    };
+    let name = text(config, "FullyQualifiedDomainName").unwrap_or_default();
+    let fully_qualified_domain_name =
+        domain(name).ok_or_else(|| invalid(format!("'{name}' is not a valid domain name")))?;
+    let port = config["Port"]
+        .as_u64()
+        .and_then(|port| u16::try_from(port).ok());
+    if protocol == Protocol::Tcp && port.is_none() {
+        return Err(invalid(
+            "Port must be specified for a TCP health check.".to_owned(),
+        ));
+    }
+    let path = text(config, "ResourcePath");
+    if protocol == Protocol::Tcp && path.is_some() {
+        return Err(invalid(
+            "ResourcePath must not be specified for a TCP health check.".to_owned(),
+        ));
+    }
+    let path = path.unwrap_or("/");
+    if !path.starts_with('/') || path.contains(char::is_whitespace) {
+        return Err(invalid(format!(
+            "Invalid parameter : ResourcePath '{path}'"
+        )));
+    }
+    let interval = config["RequestInterval"].as_u64().map(Duration::from_secs);
+    let interval = interval.unwrap_or(defaults::HEALTH_CHECK_INTERVAL);
+    let allowed = [
+        defaults::HEALTH_CHECK_INTERVAL,
+        defaults::HEALTH_CHECK_FAST_INTERVAL,
+    ];
+    if !allowed.contains(&interval) {
+        return Err(invalid(
+            "Invalid parameter : RequestInterval must be either 10 or 30.".to_owned(),
+        ));
+    }
+    let threshold = config["FailureThreshold"].as_u64();
+    let threshold = threshold.and_then(|threshold| u32::try_from(threshold).ok());
+    Ok(HealthCheck {
+        id,
+        fully_qualified_domain_name,
+        port: port.unwrap_or(defaults::HEALTH_CHECK_PORT),
+        protocol,
+        resource_path: path.to_owned(),
+        request_interval: paced(interval, view.topology().timing.health_check_scale),
+        failure_threshold: threshold.unwrap_or(defaults::HEALTH_CHECK_THRESHOLD),
+    })
+}
+
+/// The HealthCheckConfig that means it.
+fn config(view: &View<'_>, check: &HealthCheck) -> Record {
+    let scale = view.topology().timing.health_check_scale;
+    let interval = unpaced(
+        check.request_interval,
+        scale,
+        defaults::HEALTH_CHECK_INTERVAL,
+    );
+    let (kind, path) = match check.protocol {
+        Protocol::Http => ("HTTP", Some(check.resource_path.as_str())),
+        Protocol::Tcp => ("TCP", None),
+    };
+    Record::new()
+        .set("Type", kind)
+        .set(
+            "FullyQualifiedDomainName",
+            check.fully_qualified_domain_name.as_str(),
+        )
+        .set("Port", check.port)
+        .maybe("ResourcePath", path)
+        .set("RequestInterval", interval.as_secs())
+        .set("FailureThreshold", check.failure_threshold)
+}
+
+fn describe(view: &View<'_>, check: &HealthCheck, reference: &str, version: i64) -> Record {
+    let config = ["MeasureLatency", "Inverted", "Disabled", "EnableSNI"]
+        .iter()
+        .fold(config(view, check), |config, name| config.set(name, false));
+    Record::new()
+        .set("Id", uuid(&check.id))
+        .set("CallerReference", reference)
+        .set("HealthCheckConfig", config)
+        .set("HealthCheckVersion", version)
+}
+
+fn shown(view: &View<'_>, check: &HealthCheck) -> Record {
+    let reference = caller_reference(view, check);
+    describe(view, check, &reference, version(view, check))
+}
+
+fn recorded<'a>(view: &View<'a>, check: &HealthCheck, name: &str) -> Option<&'a Value> {
+    let account = &view.world.account;
+    let record = account.resource(CREATED, &nowhere(), check.id.as_str())?;
+    record.attributes.get(name)
+}
+
+/// A health check of the topology file is its own reference.
+fn caller_reference(view: &View<'_>, check: &HealthCheck) -> String {
+    let recorded = recorded(view, check, "CallerReference").and_then(Value::as_str);
+    recorded.unwrap_or(check.id.as_str()).to_owned()
+}
+
+fn version(view: &View<'_>, check: &HealthCheck) -> i64 {
+    let recorded = recorded(view, check, "HealthCheckVersion");
+    recorded.and_then(Value::as_i64).unwrap_or(1)
+}
