@@ -39,7 +39,7 @@ fn ec2_as_boto3_has_it() {
 
 #[test]
 fn elbv2_as_boto3_has_it() {
-    holds("elbv2.py");
+    holds_inside("elbv2.py");
 }
 
 /// Control plane faults: calls suffer, what runs goes on.
