@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use topologies::plan::Plan;
 
 use crate::budget::Window;
+use crate::drill::check::TIMEOUT;
 use crate::drill::{Drill, Expectation};
 use crate::history::{EndpointHistory, History, Survivors};
 use crate::ledger::{Counts, Key};
@@ -139,7 +140,7 @@ pub fn judge(drill: &Drill, history: &History, plan: &Plan) -> Judgement {
     let measures: Vec<Measures> = history
         .endpoints
         .iter()
-        .map(|endpoint| measure(endpoint, history, &exceeded))
+        .map(|endpoint| measure(drill, endpoint, history, &exceeded))
         .collect();
     let court = court::Court {
         history,
@@ -160,9 +161,18 @@ pub fn judge(drill: &Drill, history: &History, plan: &Plan) -> Judgement {
     }
 }
 
-fn measure(endpoint: &EndpointHistory, history: &History, exceeded: &[Window]) -> Measures {
+fn measure(
+    drill: &Drill,
+    endpoint: &EndpointHistory,
+    history: &History,
+    exceeded: &[Window],
+) -> Measures {
     let ledger = &endpoint.ledger;
-    let outages = outages(ledger);
+    let mut clients = drill.workload.iter();
+    let clients = clients.find(|clients| clients.name == endpoint.endpoint);
+    // Who waits for ever is not served by an answer that others would have given up.
+    let patience = clients.and_then(|clients| clients.timeout);
+    let outages = outages(ledger, patience.unwrap_or(TIMEOUT));
     let windows: Vec<Window> = outages.iter().map(|outage| outage.window).collect();
     Measures {
         endpoint: endpoint.endpoint.clone(),

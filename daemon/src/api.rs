@@ -1,8 +1,11 @@
 //! The control API: JSON over HTTP on a Unix socket of the user's own and on loopback addresses.
 //!
+//! The socket is for whoever may open its file. Over TCP, where every user of this machine gets in, the stack's token is asked for
+//! (`Authorization: Bearer`, [`token`]); without it there is `status`, and `endpoints` without passwords.
+//!
 //! ```text
 //! GET    /_localaws/v1/status                  what the stack is doing
-//! GET    /_localaws/v1/endpoints               what to connect to, with passwords
+//! GET    /_localaws/v1/endpoints               what to connect to, with passwords for the owner
 //! GET    /_localaws/v1/plan                    what was planned, at which addresses
 //! GET    /_localaws/v1/topology                a topology file that means what the stack has become
 //! GET    /_localaws/v1/events?since=N&follow=  the timeline after event N, one JSON object a line
@@ -10,6 +13,7 @@
 //! GET    /_localaws/v1/faults                  faults in force
 //! POST   /_localaws/v1/faults?preview=         injects a fault, or only tells what it would hit
 //! DELETE /_localaws/v1/faults/{id}             heals a fault; without {id} all of them
+//! POST   /_localaws/v1/reset                   back to what the topology file says
 //! POST   /_localaws/v1/down?purge=             takes the stack down
 //! ```
 //! An error is `{"error": {"code", "message", "hint"}}`. Everything else on the port belongs to the AWS API ([`crate::aws`]).
@@ -23,7 +27,9 @@ mod events;
 mod faults;
 mod guard;
 mod names;
+mod reset;
 pub mod serve;
+pub mod token;
 pub mod views;
 
 use std::sync::Arc;
@@ -33,7 +39,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
-use axum::{Json, Router, middleware};
+use axum::{Extension, Json, Router, middleware};
 use futures_util::StreamExt;
 use http::header;
 use serde::Deserialize;
@@ -44,6 +50,7 @@ use topologies::id::InstanceId;
 use crate::aws::Gateway;
 use crate::stack::Stack;
 use error::{ApiError, Code};
+use token::{Caller, Token};
 
 /// Under which path everything of ours is; the rest of the port is AWS's.
 pub const BASE: &str = "/_localaws/v1";
@@ -58,6 +65,8 @@ pub struct Api {
     pub stack: Stack,
     /// The AWS API of the stack.
     pub aws: Arc<Gateway>,
+    /// What the stack's owner shows over TCP.
+    pub token: Token,
     /// To who keeps the stack: take it down.
     pub down: mpsc::Sender<Down>,
     /// Ends streams when the API is to end.
@@ -85,9 +94,7 @@ pub enum Exposure {
 /// The API as a service for connections from `exposure`.
 pub fn router(api: Api, exposure: Exposure) -> Router {
     let suffix = api.stack.plan().topology.suffix.clone();
-    let ours = Router::new()
-        .route("/status", get(status))
-        .route("/endpoints", get(endpoints))
+    let owners = Router::new()
         .route("/plan", get(plan))
         .route("/topology", get(topology))
         .route("/events", get(events))
@@ -101,8 +108,23 @@ pub fn router(api: Api, exposure: Exposure) -> Router {
         .route("/faults/{id}", delete(faults::heal))
         .route("/clock", get(drills::clock))
         .route("/drills", post(drills::note))
+        .route("/reset", post(reset::reset))
         .route("/down", post(down))
+        .route_layer(middleware::from_fn_with_state(
+            api.clone(),
+            guard::owners_only,
+        ));
+    let ours = Router::new()
+        .route("/status", get(status))
+        .route("/endpoints", get(endpoints))
+        .merge(owners)
         .method_not_allowed_fallback(wrong_method);
+    let ours = match exposure {
+        Exposure::File => ours.layer(Extension(Caller::Owner)),
+        Exposure::Loopback => {
+            ours.layer(middleware::from_fn_with_state(api.clone(), guard::identify))
+        }
+    };
     let router = Router::new()
         .nest(BASE, ours)
         .fallback(elsewhere)
@@ -134,9 +156,16 @@ async fn status(State(api): State<Api>) -> Json<views::StatusView> {
     Json(views::status(&api.stack, &world))
 }
 
-async fn endpoints(State(api): State<Api>) -> Json<views::EndpointsView> {
+async fn endpoints(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+) -> Json<views::EndpointsView> {
     let world = api.stack.world.borrow().clone();
-    Json(views::endpoints(&api.stack, &world))
+    let view = views::endpoints(&api.stack, &world);
+    Json(match caller {
+        Caller::Owner => view,
+        Caller::Stranger => view.without_passwords(),
+    })
 }
 
 async fn plan(State(api): State<Api>) -> Json<views::PlanView> {

@@ -80,6 +80,7 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Down(down) => down::run(down, stack),
         Command::Status(status) => status::status(&status, stack),
         Command::Export(_) => topology::export(stack),
+        Command::Reset(_) => topology::reset(stack),
         Command::Endpoints(endpoints) => status::endpoints(&endpoints, stack),
         Command::Events(events) => events::events(&events, stack),
         Command::Logs(logs) => events::logs(&logs, stack),

@@ -6,6 +6,7 @@
 //! broken stream; nobody tells it.
 
 pub mod action;
+mod apart;
 pub mod apps;
 pub mod bugs;
 pub mod cache;
@@ -14,7 +15,7 @@ pub mod desk;
 mod host;
 pub mod liveness;
 pub mod probe;
-mod readiness;
+pub(crate) mod readiness;
 pub mod removal;
 pub mod replica;
 pub mod targets;
@@ -220,7 +221,7 @@ impl Control {
         }
         self.apps.decide(desk);
         self.removal.decide(desk);
-        if readiness::available(desk) && self.apps.all_run(desk) {
+        if readiness::available(desk.world()) && self.apps.all_run(desk) {
             desk.emit(EventKind::StackAvailable);
         }
     }

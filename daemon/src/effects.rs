@@ -238,7 +238,7 @@ impl Shared {
                 let promotion = engine.promote(&host, PROMOTE_LIMIT).await?;
                 return Ok(Outcome::Promoted {
                     timeline: promotion.timeline,
-                    offset: promotion.forked_at.unwrap_or_default().0,
+                    offset: promotion.forked_at.map(|at| at.0),
                 });
             }
             Action::Follow { instance, source } => {
@@ -301,7 +301,7 @@ impl Shared {
                 };
                 return Ok(Outcome::Promoted {
                     timeline: 0,
-                    offset,
+                    offset: Some(offset),
                 });
             }
             Action::FollowCache { instance, source } => {
@@ -325,7 +325,8 @@ impl Shared {
         Ok(Outcome::Done)
     }
 
-    /// The mark goes first: whatever fails after it, the host never starts as a writer again.
+    /// The mark goes first: whatever fails after it, the host never starts as a writer again. A host that could not reach its source
+    /// is not stopped for it.
     async fn rejoin(
         &self,
         instance: &InstanceId,
@@ -336,6 +337,7 @@ impl Shared {
         let role = self.follower(instance, source)?;
         let source = self.host(source)?;
         engine.demote(&host).await?;
+        engine.reach(&source, host.address.zone).await?;
         engine.stop(instance, StopMode::Immediate).await?;
         let rejoined = match by {
             Means::Rewind => engine.rejoin(&host, &source, &role).await?,

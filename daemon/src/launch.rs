@@ -7,6 +7,7 @@
 //! Whatever fails on the way up, what was started is ended again.
 
 mod ground;
+mod missing;
 mod ready;
 mod runtime;
 
@@ -151,6 +152,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
     let stack = Stack {
         runtime_choice: (kind, choice),
         runtime,
+        origin: Arc::new(options.topology),
         directory: options.directory,
         estate,
         dns_port: bindings.dns_port,

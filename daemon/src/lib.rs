@@ -6,6 +6,7 @@
 //! - [`effects`]: performs one action; [`engines`]: PostgreSQL and Redis; [`apps`]: the user's programs; [`secrets`]: their passwords
 //! - [`prober`]: how control learns; [`faults`], [`harm`]: what chaos does beside it; [`hosts`]: names without a resolver
 //! - [`runtime`]: instances as local processes; [`shim`]: what starts one
+//! - [`restore`]: back to what the topology file says
 //! - [`up`]: what is asked of a bring-up; [`stack`]: the handle of a running stack; [`state`]: what is on disk of stacks
 //! - [`workload`]: a drill's clients; [`log`]: the timeline file; [`api`], [`aws`], [`cli`]: the ways in
 
@@ -25,6 +26,7 @@ pub mod launch;
 pub mod log;
 mod ports;
 pub mod prober;
+pub mod restore;
 pub mod routes;
 pub mod runtime;
 pub mod secrets;

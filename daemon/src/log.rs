@@ -1,7 +1,8 @@
 //! The timeline file: one event per line, appended as it happens, read back when a stack is resumed or replayed.
 //!
 //! Writing never breaks the stack. While a disk is full, lines wait in memory; what was written of one is cut off, so that the
-//! file holds whole lines only and in order. Whoever resumes from it gets all of it or an error, never a part in silence.
+//! file holds whole lines only and in order. If more come than memory is given to, the newest are lost, and the file goes on with
+//! what comes once there is room: its gap shows. Whoever resumes from it gets all of it or an error, never a part in silence.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use topologies::event::Event;
 
-/// Lines that wait for a disk that takes none; later ones are lost. About 4 MiB.
+/// Lines that wait for a disk that takes none; those that come meanwhile are lost. About 4 MiB.
 const WAITING_MAX: usize = 16_384;
 
 /// Appends events to a file.
@@ -75,6 +76,8 @@ struct Sink<M> {
     /// Whether more than those may be in it.
     torn: bool,
     waiting: VecDeque<Vec<u8>>,
+    /// Lines that found no room among those.
+    lost: u64,
     /// Whether the present trouble was logged.
     told: bool,
 }
@@ -86,18 +89,33 @@ impl<M: Medium> Sink<M> {
             whole,
             torn: false,
             waiting: VecDeque::new(),
+            lost: 0,
             told: false,
         }
     }
 
     fn push(&mut self, line: Vec<u8>) {
-        if self.waiting.len() >= WAITING_MAX {
-            // Later lines go, so that what is in the file stays without gaps inside.
-            return;
+        // Who waits goes first; the disk may have room again.
+        let mut flushed = self.flush();
+        if self.waiting.len() < WAITING_MAX {
+            self.waiting.push_back(line);
+            if flushed.is_ok() {
+                flushed = self.flush();
+            }
+        } else {
+            self.lost += 1;
         }
-        self.waiting.push_back(line);
-        match self.flush() {
-            Ok(()) => self.told = false,
+        match flushed {
+            Ok(()) => {
+                self.told = false;
+                let lost = std::mem::take(&mut self.lost);
+                if lost > 0 {
+                    tracing::error!(
+                        lost,
+                        "the timeline goes on with a gap, it can not be resumed from"
+                    );
+                }
+            }
             Err(cause) if !std::mem::replace(&mut self.told, true) => {
                 tracing::error!(%cause, "timeline not written, lines wait in memory");
             }

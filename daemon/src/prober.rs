@@ -7,6 +7,7 @@
 //! without power or cut off reports nothing. A probe that timed out while this process itself was held up proves nothing and is
 //! dropped.
 
+mod doubt;
 mod hosts;
 mod sightings;
 mod targets;
@@ -82,10 +83,22 @@ pub struct Prober {
     pub hurry: watch::Receiver<()>,
 }
 
-/// The last answer that any probe got: while nobody at all answers, it is this machine that does not run, and a time-out
-/// proves nothing.
+/// The last answer that any probe got: while nobody at all answers, it is most likely this machine that does not run.
 #[derive(Debug, Default)]
 pub struct Witness(AtomicU64);
+
+/// How a round of a loop ended, and what speaks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Witnessed {
+    /// Somebody was there.
+    Answered,
+    /// It timed out, and others answered meanwhile.
+    TimedOut,
+    /// It timed out, and nobody else answered either.
+    TimedOutAlone,
+    /// It timed out while this process was seen not to run.
+    HeldUp,
+}
 
 impl Witness {
     fn answered(&self, sent: Time) {
@@ -341,11 +354,17 @@ fn ticks(begun: Instant, interval: Duration) -> tokio::time::Interval {
     ticks
 }
 
-/// Whether somebody was there to answer.
+/// Whether somebody was there to answer, if only that nothing listens or that it is not ready.
 fn answered(probe: &Probe) -> bool {
     match probe {
-        Probe::Database(_, probe) => matches!(probe, DbProbe::Answered(_)),
-        Probe::Cache(_, probe) => matches!(probe, CacheProbe::Answered(_)),
+        Probe::Database(_, probe) => match probe {
+            DbProbe::Answered(_) | DbProbe::Starting | DbProbe::Refused => true,
+            DbProbe::TimedOut | DbProbe::Failed(_) => false,
+        },
+        Probe::Cache(_, probe) => match probe {
+            CacheProbe::Answered(_) | CacheProbe::Loading | CacheProbe::Refused => true,
+            CacheProbe::TimedOut | CacheProbe::Failed(_) => false,
+        },
         Probe::Target { check, .. } | Probe::Node { check, .. } | Probe::HealthCheck(_, check) => {
             matches!(check, Check::Passed(_))
         }

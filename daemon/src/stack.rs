@@ -15,6 +15,7 @@ use topologies::id::{FaultId, InstanceId};
 use topologies::network::Network;
 use topologies::plan::Plan;
 use topologies::runtime::{Runtime, RuntimeKind};
+use topologies::topology::Topology;
 use topologies::world::World;
 
 use crate::aws::{Decide, Decided};
@@ -31,6 +32,8 @@ pub struct Stack {
     pub runtime: Arc<dyn Runtime>,
     /// Which runtime, and why that one.
     pub runtime_choice: (RuntimeKind, String),
+    /// What its topology file says.
+    pub origin: Arc<Topology>,
     /// Its directory: state, secrets, timeline, logs.
     pub directory: PathBuf,
     /// What its instances are run with, after every change of the plan.

@@ -5,6 +5,7 @@ pub mod clients;
 mod survivors;
 pub mod target;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,7 +21,7 @@ use chaos::presence::Presence;
 use proxies::Ports;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use topologies::event::{Event, EventKind, ReplicationGroupStatus};
+use topologies::event::{Event, EventKind};
 use topologies::id::FaultId;
 use topologies::plan::{Endpoint, EndpointKind, Plan};
 use topologies::time::Time;
@@ -73,6 +74,9 @@ pub enum DrillError {
     /// It does not fit the stack.
     #[error("the drill does not fit this stack: {}", list(.0))]
     Unfit(Vec<BindError>),
+    /// Somebody broke it before: its clients would be judged by faults that the drill knows nothing of.
+    #[error("faults are in force already: {}", .0.iter().map(FaultId::as_str).collect::<Vec<_>>().join(", "))]
+    Broken(Vec<FaultId>),
     /// The stack does not do what the drill needs.
     #[error("{0}")]
     Stack(String),
@@ -106,6 +110,10 @@ pub async fn run(
     tell: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<History, DrillError> {
     let before = steady(drill.settle, place, rig, tell).await?;
+    let world = fold(&place.first, &before);
+    if !world.faults.is_empty() {
+        return Err(DrillError::Broken(world.faults.into_keys().collect()));
+    }
     let presence = presence(&place.first, &before);
     let bound = drill
         .bind(&place.plan, &presence)
@@ -127,8 +135,8 @@ pub async fn run(
     outcome
 }
 
-/// The timeline once nothing is under way that nobody's fault explains: the stack may just be recovering from what was before. A
-/// stack that somebody broke, or that does not recover in time, is taken as it is.
+/// The timeline once nothing is under way: the stack may just be recovering from what was before. One that does not recover in
+/// time is taken as it is, and one that somebody broke is not waited for.
 async fn steady(
     limit: Duration,
     place: &Place,
@@ -137,7 +145,7 @@ async fn steady(
 ) -> Result<Vec<Event>, DrillError> {
     let events = rig.events(0).await.map_err(DrillError::Stack)?;
     let world = fold(&place.first, &events);
-    if whole(&world) || !world.faults.is_empty() {
+    if world.whole() || !world.faults.is_empty() {
         return Ok(events);
     }
     tell("waiting until the stack is whole");
@@ -328,23 +336,11 @@ async fn settle(limit: Duration, place: &Place, rig: &dyn Rig) -> Result<Vec<Eve
     let deadline = place.clock.now() + limit;
     loop {
         let events = rig.events(0).await.map_err(DrillError::Stack)?;
-        if whole(&fold(&place.first, &events)) || place.clock.now() >= deadline {
+        if fold(&place.first, &events).whole() || place.clock.now() >= deadline {
             return Ok(events);
         }
         tokio::time::sleep(SETTLE_LOOK).await;
     }
-}
-
-fn whole(world: &World) -> bool {
-    // Until it is promoted, the standby of a failover still counts as one in sync.
-    let databases = world.databases.values().all(|db| {
-        db.failover_to.is_none() && db.standby.as_ref().is_none_or(|standby| standby.in_sync)
-    });
-    let caches = world
-        .caches
-        .values()
-        .all(|cache| !cache.failing_over && cache.status == ReplicationGroupStatus::Available);
-    databases && caches
 }
 
 /// The world that a timeline tells of a stack that was planned so when it began.
@@ -363,52 +359,39 @@ pub fn presence(first: &Plan, events: &[Event]) -> Presence {
 }
 
 /// Which resources had their redundancy when the clients began, and when they lost and regained it.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "few events speak of redundancy"
-)]
 fn redundancy(plan: &Plan, events: &[Event], began: Time) -> Vec<Redundancy> {
-    let before = events.iter().take_while(|event| event.at < began);
-    let before: Vec<Event> = before.cloned().collect();
-    let world = fold(plan, &before);
-    let full = |resource: String, full| Redundancy {
-        at: began,
-        resource,
-        full,
-        seq: None,
+    let (before, after) = events.split_at(events.partition_point(|event| event.at < began));
+    let mut world = fold(plan, before);
+    let mut known = BTreeMap::new();
+    let mut changes = Vec::new();
+    let mut look = |world: &World, at, seq| {
+        for (resource, full) in redundant(world) {
+            if known.insert(resource.clone(), full) != Some(full) {
+                changes.push(Redundancy {
+                    at,
+                    resource,
+                    full,
+                    seq,
+                });
+            }
+        }
     };
-    let databases = world
-        .databases
-        .iter()
-        .filter_map(|(id, db)| Some(full(id.to_string(), db.standby.as_ref()?.in_sync)));
-    let caches = world.caches.iter().map(|(id, cache)| {
-        full(
-            id.to_string(),
-            cache.status == ReplicationGroupStatus::Available,
-        )
-    });
-    let changes = events.iter().skip(before.len()).filter_map(|event| {
-        let (resource, full) = match &event.event {
-            EventKind::StandbyInSync { db_instance, .. } => (db_instance.to_string(), true),
-            EventKind::StandbyOutOfSync { db_instance, .. }
-            | EventKind::FailoverStarted { db_instance, .. } => (db_instance.to_string(), false),
-            EventKind::ReplicationGroupStatusChanged { group, status } => (
-                group.to_string(),
-                *status == ReplicationGroupStatus::Available,
-            ),
-            EventKind::CacheReplicaLinkChanged {
-                group, up: false, ..
-            } => (group.to_string(), false),
-            _ => return None,
-        };
-        Some(Redundancy {
-            at: event.at,
-            resource,
-            full,
-            seq: Some(event.seq),
-        })
-    });
-    databases.chain(caches).chain(changes).collect()
+    look(&world, began, None);
+    for event in after {
+        world.apply(event);
+        look(&world, event.at, Some(event.seq));
+    }
+    changes
+}
+
+/// What is planned with more than one host, and whether it is redundant.
+fn redundant(world: &World) -> impl Iterator<Item = (String, bool)> {
+    let databases = world.databases.iter();
+    let databases = databases.filter(|(_, db)| db.standby.is_some());
+    let caches = world.caches.iter();
+    let caches = caches.filter(|(_, cache)| !cache.replicas.is_empty());
+    let databases = databases.map(|(id, db)| (id.to_string(), db.redundant()));
+    databases.chain(caches.map(|(id, cache)| (id.to_string(), cache.redundant())))
 }
 
 /// Gives faults the timeline's numbers.
@@ -486,3 +469,6 @@ impl Place {
         group.auth_token.clone()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,6 +137,37 @@ fn a_patient_observer_fails_over_as_well() {
     }
 }
 
+/// The standby's zone is cut off while a promotion waits, and the primary's comes back.
+#[test]
+fn a_failover_whose_standby_is_lost_too_is_abandoned() {
+    let mut plan = tier_10k::plan();
+    let wait = Duration::from_secs(5);
+    std::sync::Arc::make_mut(&mut plan)
+        .topology
+        .timing
+        .db_failover = (wait, wait);
+    let isolation = |zone| Fault::Isolation(ZoneNumber::zone(zone).expect("one of three zones"));
+    for seed in 0..20 {
+        let settings = Settings {
+            seed,
+            faults: Some(vec![
+                scheduled(2_000, 4_000, isolation(1)),
+                scheduled(4_000, 15_000, isolation(2)),
+            ]),
+            planted: None,
+        };
+        let run = simulate(&plan, settings);
+        assert!(run.violation.is_none(), "{}", story(&run));
+        let told = |words: &str| run.timeline.iter().any(|it| it.to_string().contains(words));
+        assert!(
+            told("failover from orders-1 to orders-2 abandoned"),
+            "{}",
+            story(&run)
+        );
+        assert!(!told("promoted to primary, timeline"), "{}", story(&run));
+    }
+}
+
 #[test]
 fn same_seed_same_timeline() {
     for seed in 0..3 {

@@ -92,6 +92,51 @@ fn route53_as_boto3_has_it() {
 }
 
 #[test]
+fn a_stack_in_disorder_is_reset_to_its_file() {
+    let rig = Rig::new("process");
+    rig.up(SMALL).ends(0, "");
+    rig.run(&["reset"]).ends(0, "nothing had to be done");
+    let before = rig.done(&["export"]);
+    script(&rig, "mess.py");
+    assert_ne!(rig.done(&["export"]), before);
+    rig.done(&["chaos", "kill-az", "b"]);
+    rig.run(&["reset"])
+        .ends(0, "is what its topology file says");
+    assert_eq!(rig.done(&["export"]), before);
+    let status = rig.json(&["status", "--json"]);
+    assert_eq!(status["faults"], serde_json::json!([]));
+    let told = rig.done(&["status"]);
+    assert!(!told.contains("users") && !told.contains("carts"), "{told}");
+    rig.run(&["reset"]).ends(0, "nothing had to be done");
+    rig.done(&["down", "--purge"]);
+}
+
+/// A load balancer that listens nowhere and a group without targets have nobody to answer for them.
+#[test]
+fn a_stack_with_what_can_not_answer_comes_up_again() {
+    let rig = Rig::new("process");
+    rig.up(SMALL).ends(0, "");
+    script(&rig, "silent.py");
+    rig.kill_daemon();
+    rig.up(SMALL).ends(0, "");
+    rig.done(&["down"]);
+    rig.up(SMALL).ends(0, "");
+    let query = "LoadBalancers[].LoadBalancerName";
+    let asked = [
+        "elbv2",
+        "describe-load-balancers",
+        "--query",
+        query,
+        "--output",
+        "text",
+    ];
+    let told = client(&rig, "aws", &asked).ends(0, "");
+    let names: Vec<&str> = told.out.split_whitespace().collect();
+    assert_eq!(names, ["idle", "mute", "site"]);
+    rig.done(&["down", "--purge"]);
+}
+
+#[test]
 fn the_aws_cli_calls_the_stack() {
     let rig = Rig::new("process");
     rig.up(SMALL).ends(0, "");

@@ -75,6 +75,16 @@ impl Account {
         records.map(|(id, record)| (id.as_str(), record))
     }
 
+    /// Every record: its type, its region, its identifier.
+    pub fn records(&self) -> impl Iterator<Item = (&str, &RegionId, &str)> {
+        self.resources.iter().flat_map(|(resource, regions)| {
+            let records = regions
+                .iter()
+                .flat_map(|(region, records)| records.keys().map(move |id| (region, id.as_str())));
+            records.map(move |(region, id)| (resource.as_str(), region, id))
+        })
+    }
+
     /// A resource's tags; empty if it has none.
     pub fn tags(&self, arn: &str) -> impl Iterator<Item = (&str, &str)> {
         let tags = self.tags.get(arn).into_iter().flatten();

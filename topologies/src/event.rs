@@ -188,6 +188,16 @@ pub enum EventKind {
         /// RDS's words for the reason.
         reason: String,
     },
+    /// A failover ended where it began: the standby was lost before it was promoted, and the primary is back. Its interface is open
+    /// again.
+    FailoverAbandoned {
+        /// The DB instance.
+        db_instance: DbInstanceId,
+        /// The primary that was to be given up.
+        from: InstanceId,
+        /// The standby that was to be promoted.
+        to: InstanceId,
+    },
     /// The standby left recovery and is the primary; the endpoint points to it.
     WriterPromoted {
         /// The DB instance.
@@ -196,6 +206,9 @@ pub enum EventKind {
         instance: InstanceId,
         /// The timeline that begins with it.
         timeline: u32,
+        /// Where it left the one before, in bytes of the log, if its server still knew.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        forked_at: Option<u64>,
     },
     /// A host runs again as a standby of the primary; its interface is open again and it refuses writes.
     StandbyJoined {
@@ -490,6 +503,7 @@ impl EventKind {
             | Self::StandbyInSync { db_instance, .. }
             | Self::StandbyOutOfSync { db_instance, .. }
             | Self::FailoverStarted { db_instance, .. }
+            | Self::FailoverAbandoned { db_instance, .. }
             | Self::WriterPromoted { db_instance, .. }
             | Self::StandbyJoined { db_instance, .. }
             | Self::ReplicationStatusChanged { db_instance, .. } => db_instance.to_string(),
@@ -563,6 +577,12 @@ impl fmt::Display for EventKind {
                 from, to, reason, ..
             } => {
                 write!(f, "failing over from {from} (fenced) to {to}: {reason}")
+            }
+            Self::FailoverAbandoned { from, to, .. } => {
+                write!(
+                    f,
+                    "failover from {from} to {to} abandoned: {from} is back, {to} is not"
+                )
             }
             Self::WriterPromoted {
                 instance, timeline, ..

@@ -3,6 +3,8 @@
 //! `World::new(plan)` with every event of the timeline applied in order is the world; nothing else changes it. Status,
 //! the API and the machines' decisions read it.
 
+mod redundancy;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -127,6 +129,9 @@ pub struct Database {
     pub failover_reason: Option<String>,
     /// The primary's timeline, once a failover has told it.
     pub timeline: Option<u32>,
+    /// Where each timeline left the one before, in bytes of the log, as far as promotions have told it.
+    #[serde(default)]
+    pub forks: BTreeMap<u32, u64>,
 }
 
 /// The standby of a DB instance.
@@ -219,6 +224,7 @@ impl World {
                 failover_to: None,
                 failover_reason: None,
                 timeline: None,
+                forks: BTreeMap::new(),
             };
             Some((db.id.clone(), database))
         });
@@ -357,6 +363,7 @@ impl World {
             | EventKind::StandbyInSync { .. }
             | EventKind::StandbyOutOfSync { .. }
             | EventKind::FailoverStarted { .. }
+            | EventKind::FailoverAbandoned { .. }
             | EventKind::WriterPromoted { .. }
             | EventKind::StandbyJoined { .. }
             | EventKind::ReplicationStatusChanged { .. }) => self.apply_to_database(database),
@@ -484,6 +491,7 @@ impl World {
         let (EventKind::StandbyInSync { db_instance, .. }
         | EventKind::StandbyOutOfSync { db_instance, .. }
         | EventKind::FailoverStarted { db_instance, .. }
+        | EventKind::FailoverAbandoned { db_instance, .. }
         | EventKind::WriterPromoted { db_instance, .. }
         | EventKind::StandbyJoined { db_instance, .. }) = event
         else {
@@ -533,8 +541,15 @@ impl Database {
             self.fenced.insert(from.clone());
             self.failover_to = Some(to.clone());
             self.failover_reason = Some(reason.clone());
+        } else if let EventKind::FailoverAbandoned { from, .. } = event {
+            self.fenced.remove(from);
+            self.failover_to = None;
+            self.failover_reason = None;
         } else if let EventKind::WriterPromoted {
-            instance, timeline, ..
+            instance,
+            timeline,
+            forked_at,
+            ..
         } = event
         {
             let old = std::mem::replace(&mut self.primary, instance.clone());
@@ -542,6 +557,7 @@ impl Database {
             self.failover_to = None;
             self.failover_reason = None;
             self.timeline = Some(*timeline);
+            self.forks.extend(forked_at.map(|at| (*timeline, at)));
             self.standby = Some(Standby {
                 instance: old,
                 in_sync: false,

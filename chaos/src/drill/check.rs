@@ -22,7 +22,8 @@ pub const RATE_MAX: u64 = 100_000;
 
 const CLIENTS: u16 = 4;
 const RATE: u32 = 50;
-const TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a client waits that is not told how long.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_secs(30);
 
 /// Parses a drill file: the drill, or everything that is wrong with the text.

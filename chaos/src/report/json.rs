@@ -342,7 +342,7 @@ fn reconciliation<'a>(report: &Report<'a>, found: &'a Reconciliation) -> Reconci
         },
         lost_from_ms: window.map(|window| millis(report.moment(window.from))),
         lost_to_ms: window.map(|window| millis(report.moment(window.to))),
-        rpo_ms: window.map_or(0.0, |window| millis(window.length())),
+        rpo_ms: millis(found.rpo()),
         phantoms: keys(&found.phantoms),
         duplicates: keys(&found.duplicates),
         strangers: keys(&found.strangers),

@@ -53,6 +53,11 @@ fn properties(out: &mut String, report: &Report<'_>) -> fmt::Result {
         if let Some(Ok(found)) = &measures.reconciliation {
             let name = format!("acknowledged-writes-lost.{}", measures.endpoint);
             property(&name, &found.lost.len().to_string())?;
+            let name = format!("rpo-ms.{}", measures.endpoint);
+            property(
+                &name,
+                &format!("{:.3}", found.rpo().as_secs_f64() * 1_000.0),
+            )?;
         }
     }
     Ok(())

@@ -54,7 +54,7 @@ fn text_for_the_terminal() {
       outside        1159 acknowledged, 0 failed, 0 without an answer (100.00 % served) (of outages)
       after f1       served again after 401ms (longest gap 401ms, 40 operations unserved from 3.000s to 3.401s)
       after f1 heal  no outage
-      acknowledged   1160, lost 3 (acknowledged from 2.971s to 2.991s)
+      acknowledged   1160, lost 3 (acknowledged from 2.971s to 2.991s, RPO 30ms)
       unanswered     0 there, 8 not there
           32 times   connection refused
            8 times   no answer
@@ -87,6 +87,7 @@ fn junit_for_continuous_integration() {
           <property name="verdict" value="broken"/>
           <property name="rto-ms.orders" value="401"/>
           <property name="acknowledged-writes-lost.orders" value="3"/>
+          <property name="rpo-ms.orders" value="30.000"/>
         </properties>
         <testcase classname="az-power" name="orders accepts writes again within 1s"/>
         <testcase classname="az-power" name="orders loses no acknowledged write">
@@ -114,7 +115,7 @@ fn junit_for_continuous_integration() {
       outside        1159 acknowledged, 0 failed, 0 without an answer (100.00 % served) (of outages)
       after f1       served again after 401ms (longest gap 401ms, 40 operations unserved from 3.000s to 3.401s)
       after f1 heal  no outage
-      acknowledged   1160, lost 3 (acknowledged from 2.971s to 2.991s)
+      acknowledged   1160, lost 3 (acknowledged from 2.971s to 2.991s, RPO 30ms)
       unanswered     0 there, 8 not there
           32 times   connection refused
            8 times   no answer

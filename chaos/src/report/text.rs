@@ -132,7 +132,12 @@ fn reconciliation(out: &mut String, report: &Report<'_>, found: &Reconciliation)
     let lost = found.lost.len();
     write!(out, "  acknowledged   {}, lost {lost}", found.acknowledged)?;
     if let Some(window) = found.lost_window() {
-        write!(out, " (acknowledged {})", stretch(report, window))?;
+        let rpo = rounded(found.rpo());
+        write!(
+            out,
+            " (acknowledged {}, RPO {rpo})",
+            stretch(report, window)
+        )?;
     }
     if !found.complete {
         write!(out, "; the ledger was full before the end")?;

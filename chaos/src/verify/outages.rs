@@ -1,8 +1,9 @@
 //! When an endpoint accepted nothing.
 //!
-//! An outage is a gap between two acknowledgements that is longer than [`STALL`] and in which a client wanted something: an operation
-//! failed, stayed without an answer, or waited longer than that. Silence while nobody asks is no outage, and an endpoint
-//! that serves some and fails others has an error rate, not an outage.
+//! An outage is a gap between two acknowledgements that is longer than [`STALL`] and in which somebody was not served: an operation
+//! begun in it failed, stayed without an answer, or was answered later than its client's patience. It begins with the first that had
+//! to wait. Silence while nobody asks is no outage, nor is a pause after which everybody was answered in time; and an endpoint that
+//! serves some and fails others has an error rate, not an outage.
 
 use std::time::Duration;
 
@@ -29,12 +30,12 @@ pub struct Outage {
     pub ended: bool,
     /// The longest stretch of it without any acknowledgement.
     pub longest_gap: Duration,
-    /// Operations begun in it that failed or stayed without an answer.
+    /// Operations begun in it that failed, or had no answer in time; at least one.
     pub unserved: u64,
 }
 
-/// The outages of an endpoint, in order.
-pub fn outages(ledger: &Ledger) -> Vec<Outage> {
+/// The outages of an endpoint, in order. `patience` is how long its clients are content to wait for an answer.
+pub fn outages(ledger: &Ledger, patience: Duration) -> Vec<Outage> {
     let mut acknowledged: Vec<Time> = Vec::new();
     let mut troubles: Vec<Window> = Vec::new();
     let mut unserved: Vec<Time> = Vec::new();
@@ -48,7 +49,8 @@ pub fn outages(ledger: &Ledger) -> Vec<Outage> {
         let answered = operation.outcome == Outcome::Acknowledged;
         if answered {
             acknowledged.push(span.to);
-        } else {
+        }
+        if !answered || span.length() > patience {
             unserved.push(span.from);
         }
         if !answered || span.length() > STALL {
@@ -57,12 +59,16 @@ pub fn outages(ledger: &Ledger) -> Vec<Outage> {
     }
     acknowledged.sort_unstable();
     unserved.sort_unstable();
+    let count = |window: Window| {
+        let before = unserved.partition_point(|begun| *begun < window.from);
+        let until = unserved.partition_point(|begun| *begun <= window.to);
+        until.saturating_sub(before) as u64
+    };
     let mut outages = gaps(&acknowledged, &joined(troubles), last);
+    outages.retain(|outage| count(outage.window) > 0);
     outages = without_flapping(outages);
     for outage in &mut outages {
-        let before = |limit: Time| unserved.partition_point(|begun| *begun < limit);
-        let after = unserved.partition_point(|begun| *begun <= outage.window.to);
-        outage.unserved = (after - before(outage.window.from)) as u64;
+        outage.unserved = count(outage.window);
     }
     outages
 }

@@ -1,5 +1,7 @@
 //! Compares what clients were told with what was found afterwards. Sorts and merges; every key is looked at once.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use topologies::time::Time;
 
@@ -14,6 +16,9 @@ pub struct Reconciliation {
     pub acknowledged: u64,
     /// Acknowledged and not found, by the time of their acknowledgement.
     pub lost: Vec<LostWrite>,
+    /// Since when writes are lost: when the last one that survived before them was acknowledged, or the first of all was begun.
+    /// None if nothing is lost.
+    pub lost_since: Option<Time>,
     /// Reported as definitely failed, and found all the same.
     pub phantoms: Vec<Key>,
     /// Found more than once.
@@ -39,7 +44,15 @@ pub struct LostWrite {
 }
 
 impl Reconciliation {
-    /// The stretch from the first to the last lost acknowledgement: the RPO that was seen.
+    /// The recovery point (RPO) that was seen: the stretch of acknowledged work that is gone. It begins with what survived, so
+    /// that a single lost write has one too; zero if and only if nothing is lost.
+    pub fn rpo(&self) -> Duration {
+        let last = self.lost.last().map(|lost| lost.acknowledged);
+        let lost = last.zip(self.lost_since);
+        lost.map_or(Duration::ZERO, |(to, from)| to - from)
+    }
+
+    /// The stretch from the first to the last lost acknowledgement.
     pub fn lost_window(&self) -> Option<Window> {
         Some(Window {
             from: self.lost.first()?.acknowledged,
@@ -59,6 +72,7 @@ pub fn reconcile(ledger: &Ledger, found: &[Key]) -> Reconciliation {
         complete: ledger.complete(),
         ..Reconciliation::default()
     };
+    let mut survived = Vec::new();
     let mut rest = found.as_slice();
     for attempts in operations.chunk_by(|left, right| left.key == right.key) {
         let key = attempts[0].key;
@@ -70,15 +84,21 @@ pub fn reconcile(ledger: &Ledger, found: &[Key]) -> Reconciliation {
         if times > 1 {
             result.duplicates.push(key);
         }
-        judge(attempts, times > 0, &mut result);
+        survived.extend(judge(attempts, times > 0, &mut result));
     }
     result.strangers.extend(distinct(rest));
     result.lost.sort_unstable();
+    result.lost_since = result.lost.first().and_then(|first| {
+        let before = survived.iter().filter(|at| **at < first.acknowledged);
+        let begun = || operations.iter().map(|operation| operation.started).min();
+        before.max().copied().or_else(begun)
+    });
     result
 }
 
-/// Judges one key. Of several attempts the strongest outcome counts, and of several acknowledgements the first.
-fn judge(attempts: &[Operation], found: bool, result: &mut Reconciliation) {
+/// Judges one key: when it was acknowledged, if it survived. Of several attempts the strongest outcome counts, and of several
+/// acknowledgements the first.
+fn judge(attempts: &[Operation], found: bool, result: &mut Reconciliation) -> Option<Time> {
     let key = attempts[0].key;
     let outcomes = attempts.iter().map(|attempt| attempt.outcome);
     match outcomes.max() {
@@ -87,15 +107,18 @@ fn judge(attempts: &[Operation], found: bool, result: &mut Reconciliation) {
             let told = attempts
                 .iter()
                 .filter(|attempt| attempt.outcome == Outcome::Acknowledged);
-            if let (false, Some(acknowledged)) = (found, told.map(|attempt| attempt.ended).min()) {
-                result.lost.push(LostWrite { acknowledged, key });
+            let acknowledged = told.map(|attempt| attempt.ended).min()?;
+            if found {
+                return Some(acknowledged);
             }
+            result.lost.push(LostWrite { acknowledged, key });
         }
         Some(Outcome::Unknown) if found => result.unknown_found += 1,
         Some(Outcome::Unknown) => result.unknown_missing += 1,
         Some(Outcome::Failed) if found => result.phantoms.push(key),
         Some(Outcome::Failed) | None => (),
     }
+    None
 }
 
 fn distinct(sorted: &[Key]) -> impl Iterator<Item = Key> + '_ {

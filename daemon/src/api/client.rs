@@ -24,6 +24,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const FAULT_WITHIN: Duration = Duration::from_secs(70);
 /// For a stack to be taken down.
 const DOWN_WITHIN: Duration = Duration::from_secs(120);
+/// A reset, which itself is bounded, and the healing before it.
+const RESET_WITHIN: Duration = Duration::from_secs(140);
 /// The largest answer that is read whole, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// The longest line of a stream, in bytes.
@@ -93,6 +95,11 @@ impl Client {
     pub async fn down(&self, purge: bool) -> Result<super::views::DownView, ClientError> {
         let path = format!("/down?purge={purge}");
         self.whole(Method::POST, &path, None, DOWN_WITHIN).await
+    }
+
+    /// Takes the stack back to its topology file and returns when it is whole.
+    pub async fn reset(&self) -> Result<super::views::ResetView, ClientError> {
+        self.whole(Method::POST, "/reset", None, RESET_WITHIN).await
     }
 
     /// Opens a stream of lines.

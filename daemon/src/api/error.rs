@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use http::header::WWW_AUTHENTICATE;
 use serde::{Deserialize, Serialize};
 
 /// The stable codes of errors.
@@ -14,6 +15,8 @@ pub enum Code {
     InvalidRequest,
     /// The fault is none, or its target does not exist.
     InvalidFault,
+    /// The stack's token is needed, or the one that was shown is not it.
+    Unauthorized,
     /// The request comes from a page or under a name that is not ours.
     Forbidden,
     /// There is no such thing.
@@ -37,6 +40,7 @@ impl Code {
         match self {
             Self::InvalidRequest => StatusCode::BAD_REQUEST,
             Self::InvalidFault => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -89,7 +93,10 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.code.status(), Json(Envelope { error: self })).into_response()
+        // RFC 9110, 15.5.2: such an answer says how to authenticate.
+        let scheme = (self.code == Code::Unauthorized).then_some([(WWW_AUTHENTICATE, "Bearer")]);
+        let status = self.code.status();
+        (status, scheme, Json(Envelope { error: self })).into_response()
     }
 }
 

@@ -99,8 +99,13 @@ pub(super) async fn heal(
 
 /// Heals every fault. None in force is fine.
 pub(super) async fn heal_all(State(api): State<Api>) -> Result<Json<views::HealedView>, ApiError> {
-    let healed = ask(&api.stack, |answer| Request::Heal(None, answer)).await?;
+    let healed = heal_every(&api.stack).await?;
     Ok(Json(views::HealedView { healed }))
+}
+
+/// Heals every fault; which those were.
+pub(super) async fn heal_every(stack: &Stack) -> Result<Vec<FaultId>, ApiError> {
+    ask(stack, |answer| Request::Heal(None, answer)).await
 }
 
 /// Asks the driver and waits for its answer, within bounds.

@@ -1,4 +1,7 @@
-//! Keeps web pages out: a browser on this machine reaches loopback addresses too, on behalf of any page it shows.
+//! Keeps strangers out.
+//!
+//! Other users of this machine reach loopback addresses, but do not have the stack's token ([`token`]). Web pages are kept out
+//! altogether: a browser on this machine reaches loopback addresses on behalf of any page that it shows.
 //!
 //! A name that a stranger pointed to 127.0.0.1 arrives with that stranger's `Host`; a script of a foreign page arrives with its
 //! `Origin`, or, where browsers leave that away, with `Sec-Fetch-Site: cross-site`. Programs send none of these.
@@ -6,6 +9,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -13,7 +17,9 @@ use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, Uri};
 
+use super::Api;
 use super::error::{ApiError, Code};
+use super::token::{self, Caller};
 
 /// Under which names the API may be addressed.
 #[derive(Clone, Debug)]
@@ -86,6 +92,38 @@ pub(super) async fn refuse_foreigners(
             .hint("use `localaws`, the Unix socket, or a program that is no browser")
             .into_response(),
     }
+}
+
+/// Notes who asks. A token that is not the stack's is a mistake to be told, not a stranger.
+pub(super) async fn identify(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let Some(caller) = api.token.caller(request.headers()) else {
+        return unauthorized(&api, "this is not the token of the stack");
+    };
+    request.extensions_mut().insert(caller);
+    next.run(request).await
+}
+
+/// Lets nobody by but the stack's owner.
+pub(super) async fn owners_only(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match caller {
+        Caller::Owner => next.run(request).await,
+        Caller::Stranger => unauthorized(&api, "over TCP, only the stack's owner may ask this"),
+    }
+}
+
+fn unauthorized(api: &Api, why: &str) -> Response {
+    let file = api.stack.directory.join(token::FILE);
+    ApiError::new(Code::Unauthorized, why)
+        .hint(format!(
+            "use `localaws` or the Unix socket, or send `Authorization: Bearer` with what stands in `{}`",
+            file.display()
+        ))
+        .into_response()
 }
 
 #[cfg(test)]

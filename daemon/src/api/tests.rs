@@ -215,6 +215,70 @@ async fn foreign_pages_are_refused_on_loopback_only() {
 }
 
 #[tokio::test]
+async fn over_tcp_only_the_owner_learns_passwords_and_changes_anything() {
+    let mut fixture = fixture();
+    let loopback = router(fixture.api.clone(), Exposure::Loopback);
+    let token = std::fs::read_to_string(fixture.api.stack.directory.join(token::FILE)).unwrap();
+    let owner = format!("Bearer {token}");
+    let password = {
+        let estate = fixture.api.stack.estate.borrow();
+        let master = &estate.secrets.databases.values().next().unwrap().master;
+        master.expose().to_owned()
+    };
+    let asked = [
+        (Method::GET, "/plan"),
+        (Method::GET, "/topology"),
+        (Method::GET, "/events"),
+        (Method::GET, "/logs/web-1"),
+        (Method::GET, "/faults"),
+        (Method::POST, "/faults"),
+        (Method::DELETE, "/faults"),
+        (Method::DELETE, "/faults/f1"),
+        (Method::GET, "/clock"),
+        (Method::POST, "/drills"),
+        (Method::POST, "/down?purge=true"),
+    ];
+    for (method, path) in asked {
+        let path = format!("{BASE}{path}");
+        for shown in [&[][..], &[("authorization", "Bearer 00")]] {
+            let (status, text) = ask(&loopback, request(method.clone(), &path, shown, "")).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path}: {text}");
+            assert!(!text.contains(&password), "{text}");
+        }
+    }
+    assert!(
+        fixture._downs.try_recv().is_err(),
+        "a stranger ends the stack"
+    );
+    assert!(
+        fixture.requests.try_recv().is_err(),
+        "a stranger changes it"
+    );
+    for (path, shown, knows) in [
+        ("/status", &[][..], false),
+        ("/endpoints", &[], false),
+        ("/endpoints", &[("authorization", owner.as_str())], true),
+        ("/plan", &[("authorization", owner.as_str())], false),
+    ] {
+        let path = format!("{BASE}{path}");
+        let (status, text) = ask(&loopback, request(Method::GET, &path, shown, "")).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {text}");
+        assert_eq!(text.contains(&password), knows, "{path}: {text}");
+    }
+    let foreign = [("authorization", owner.as_str()), ("host", "evil.example")];
+    let (status, _) = ask(
+        &loopback,
+        request(Method::GET, &format!("{BASE}/plan"), &foreign, ""),
+    )
+    .await;
+    assert_eq!(
+        status,
+        StatusCode::FORBIDDEN,
+        "a token is no way past the guard"
+    );
+}
+
+#[tokio::test]
 async fn a_fault_is_told_before_it_is_injected() {
     let mut fixture = fixture();
     let router = router(fixture.api.clone(), Exposure::File);

@@ -111,6 +111,13 @@ pub struct TopologyView {
     pub yaml: String,
 }
 
+/// A stack that is what its topology file says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResetView {
+    /// Whether anything had to be done for it.
+    pub changed: bool,
+}
+
 /// A stack that was taken down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DownView {
@@ -147,6 +154,39 @@ pub struct CredentialsView {
     /// What has to come with a temporary one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_token: Option<String>,
+}
+
+impl EndpointsView {
+    /// The same for somebody who is not the stack's owner.
+    #[must_use]
+    pub fn without_passwords(mut self) -> Self {
+        for endpoint in &mut self.endpoints {
+            endpoint.url = masked(&endpoint.url);
+        }
+        let CredentialsView {
+            secret_access_key,
+            session_token,
+            ..
+        } = &mut self.credentials;
+        MASK.clone_into(secret_access_key);
+        if let Some(token) = session_token {
+            MASK.clone_into(token);
+        }
+        self
+    }
+}
+
+/// What stands for a secret.
+const MASK: &str = "***";
+
+/// A URL with `***` for its password. User and password are percent-encoded: the first `@` ends them.
+fn masked(url: &str) -> String {
+    let parts = url.split_once("://").and_then(|(scheme, rest)| {
+        let (who, place) = rest.split_once('@')?;
+        let (user, _password) = who.split_once(':')?;
+        Some(format!("{scheme}://{user}:{MASK}@{place}"))
+    });
+    parts.unwrap_or_else(|| url.to_owned())
 }
 
 /// An endpoint.

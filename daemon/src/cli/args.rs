@@ -89,6 +89,7 @@ pub(super) enum Command {
     Down(Down),
     Status(Status),
     Export(Export),
+    Reset(Reset),
     Endpoints(Endpoints),
     Events(Events),
     Logs(Logs),
@@ -115,6 +116,7 @@ impl Command {
             | Self::Down(Down { which, .. })
             | Self::Status(Status { which, .. })
             | Self::Export(Export { which })
+            | Self::Reset(Reset { which })
             | Self::Endpoints(Endpoints { which, .. })
             | Self::Events(Events { which, .. })
             | Self::Logs(Logs { which, .. })
@@ -238,6 +240,15 @@ pub(super) struct Status {
 /// What was created, changed or deleted through the AWS API since the stack came up is in it.
 #[derive(Debug, Args)]
 pub(super) struct Export {
+    #[command(flatten)]
+    pub(super) which: Which,
+}
+
+/// Take a stack back to what its topology file says
+///
+/// Heals every fault; what was made through the AWS API is deleted, what it changed or ended is as it was. Data of what stays stays.
+#[derive(Debug, Args)]
+pub(super) struct Reset {
     #[command(flatten)]
     pub(super) which: Which,
 }

@@ -162,6 +162,8 @@ fn conduct(target: &Target, drill: &Drill) -> Result<Outcome, Failure> {
         };
         let history = history.map_err(|error| match error {
             DrillError::Unfit(_) => Failure::wrong(error.to_string()),
+            DrillError::Broken(_) => Failure::wrong(error.to_string())
+                .hint("the drill was not begun; `localaws chaos list` tells them, `localaws chaos heal` ends them"),
             DrillError::Stack(_) => Failure::new(Exit::Unknown, error.to_string()),
         })?;
         let judgement = judge(drill, &history, &place.plan);

@@ -163,7 +163,9 @@ impl From<ClientError> for Failure {
                     | Code::MethodNotAllowed
                     | Code::UnsupportedMediaType
                     | Code::TooLarge => Exit::Wrong,
-                    Code::Refused | Code::Failed | Code::Unavailable => Exit::Broken,
+                    Code::Unauthorized | Code::Refused | Code::Failed | Code::Unavailable => {
+                        Exit::Broken
+                    }
                 },
                 message: error.message,
                 hint: error.hint,

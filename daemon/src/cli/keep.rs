@@ -24,6 +24,7 @@ use super::args::TimingProfile;
 use super::clear::clear;
 use super::exit::{Exit, Failure};
 use crate::api::serve::{Listeners, serve, unix_listener};
+use crate::api::token::Token;
 use crate::api::{Api, Down};
 use crate::aws::Gateway;
 use crate::launch::{RunningStack, lay, up};
@@ -185,6 +186,9 @@ async fn live(
     claim.record.chose(ground.runtime());
     claim.directory.write_record(&claim.record)?;
     let listeners = listeners(claim).await?;
+    let token = Token::renew(claim.directory.path()).map_err(|error| {
+        Failure::machine(format!("failed to write the control API's token: {error}"))
+    })?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(no_random_numbers)?;
     // Not given up half-way, for it is quick. From here on whatever happens goes through `take_down`.
@@ -195,6 +199,7 @@ async fn live(
     let api = Api {
         aws: Arc::new(Gateway::new(stack.clone(), seed)),
         stack: stack.clone(),
+        token,
         down,
         ending: ending.clone(),
     };
@@ -252,21 +257,29 @@ async fn attend(
     }
 }
 
-/// Ends every instance, in order if that does not take too long and nobody wishes a second time that it stop, by force else.
+/// Ends every instance and every task, in order if that does not take too long and nobody wishes a second time that it stop, by
+/// force else.
 async fn take_down(
     home: &Home,
     claim: &Claim,
     running: RunningStack,
     stops: &mut Stops,
 ) -> Result<(), Failure> {
-    let in_order = tokio::select! {
-        ended = tokio::time::timeout(DOWN_WITHIN, running.end()) => matches!(ended, Ok(Ok(()))),
-        () = stops.next() => false,
+    let mut ending = Box::pin(running.end());
+    let ended = tokio::select! {
+        ended = tokio::time::timeout(DOWN_WITHIN, &mut ending) => ended.ok(),
+        () = stops.next() => None,
     };
-    if in_order {
-        return Ok(());
+    let by_force = || clear(home, &claim.directory, &claim.record);
+    match ended {
+        Some(Ok(())) => return Ok(()),
+        Some(Err(_)) => return by_force().await,
+        None => {}
     }
-    clear(home, &claim.directory, &claim.record).await
+    by_force().await?;
+    // What was on its way when it was given up still starts and writes; nothing is left only once that is over too.
+    let _ = tokio::time::timeout(END_WITHIN, ending).await;
+    by_force().await
 }
 
 /// Leaves a stack that has no instances any more.

@@ -112,6 +112,20 @@ pub(super) fn export(stack: Option<StackId>) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+pub(super) fn reset(stack: Option<StackId>) -> Result<Exit, Failure> {
+    let target = target::find(stack)?;
+    let view = block_on(async {
+        let answer = target.client.reset().await;
+        answer.map_err(|error| target.explain(error))
+    })?;
+    output::eprintln(if view.changed {
+        "the stack is what its topology file says"
+    } else {
+        "the stack is what its topology file says; nothing had to be done"
+    });
+    Ok(Exit::Done)
+}
+
 pub(super) fn schema() -> Result<Exit, Failure> {
     output::println(&json(&spec::schema())?)?;
     Ok(Exit::Done)

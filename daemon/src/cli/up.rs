@@ -141,5 +141,7 @@ pub(super) fn log_here() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        // A line that finds no room in the log is lost. Told of there, it would panic, and take along who logged.
+        .log_internal_errors(false)
         .try_init();
 }

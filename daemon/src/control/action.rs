@@ -139,8 +139,9 @@ pub enum Outcome {
     Promoted {
         /// The timeline.
         timeline: u32,
-        /// A cache node's replication offset, bytes.
-        offset: u64,
+        /// Of a database, where that timeline left the one before, if its server still knows; of a cache node, its replication
+        /// offset; bytes.
+        offset: Option<u64>,
     },
     /// It failed, and may have been done in part.
     Failed(String),

@@ -36,13 +36,15 @@ pub enum Bug {
     RestartCacheUnasked,
     /// An instance whose start was done is taken for running, whatever its host reported meanwhile.
     BelieveStarts,
+    /// A follower that is merely cut off is made anew like one that has parted.
+    SuspectTheCutOff,
     /// The recovery of a standby after a failover is not told of.
     ForgetToTellOfRecovery,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::PromoteOutOfSync,
         Self::ForgetToRecordOutOfSync,
         Self::NeverRunAlone,
@@ -59,6 +61,7 @@ impl Bug {
         Self::ForgetPromotion,
         Self::RestartCacheUnasked,
         Self::BelieveStarts,
+        Self::SuspectTheCutOff,
         Self::ForgetToTellOfRecovery,
     ];
 }

@@ -147,7 +147,9 @@ impl CacheMachine {
     pub fn handle_outcome(&mut self, desk: &mut Desk<'_>, ticket: Ticket, outcome: &Outcome) {
         if let Some((action, outcome)) = self.promote.settle(desk, ticket, outcome) {
             match outcome {
-                Outcome::Promoted { offset, .. } => self.promoted(desk, action.instance(), offset),
+                Outcome::Promoted { offset, .. } => {
+                    self.promoted(desk, action.instance(), offset.unwrap_or_default());
+                }
                 // The chosen one may be gone too: choose anew.
                 Outcome::Done | Outcome::Failed(_) | Outcome::Refused(_) => self.election = None,
             }

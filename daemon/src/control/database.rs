@@ -5,7 +5,8 @@
 //!  creating ──configured, standby in sync──► available ──primary lost, standby in sync──► failing over
 //!                                              ▲  │ standby lost: recorded out of sync,        │ fence, promote
 //!                                              │  └─ then the primary may run alone            │
-//!                                              └── rejoin old primary, catch up, in sync ◄─────┘
+//!                                              ├── rejoin old primary, catch up, in sync ◄─────┤ promoted
+//!                                              └── the primary is back, the standby is not ◄───┘ abandoned
 //! ```
 //! Three rules hold at every step, and the simulator checks them: only a standby recorded in sync is promoted; before the primary
 //! may acknowledge alone, the standby is recorded out of sync; a primary that was given up is fenced before another is made.
@@ -24,6 +25,7 @@ use topologies::runtime::InstanceStatus;
 use topologies::time::Time;
 
 use super::action::{Action, DbRole, Outcome, Ticket};
+use super::apart::Apart;
 use super::bugs::Bug;
 use super::desk::{Desk, Order};
 use super::host::DbHost;
@@ -35,6 +37,7 @@ mod rds_event {
     pub(super) const SHUTDOWN: (u16, &str) = (4, "DB instance shutdown.");
     pub(super) const RESTARTED: (u16, &str) = (6, "DB instance restarted.");
     pub(super) const FAILOVER_STARTED: (u16, &str) = (13, "Multi-AZ instance failover started.");
+    pub(super) const FAILOVER_ABANDONED: (u16, &str) = (65, "Recovered from partial failover.");
     pub(super) const FAILOVER_COMPLETED: (u16, &str) =
         (49, "Multi-AZ instance failover completed.");
     pub(super) const ACTIVATION_STARTED: (u16, &str) =
@@ -71,6 +74,8 @@ pub struct DatabaseMachine {
     barrier: Option<Lsn>,
     /// When an order about whom commits wait for last ended, or the standby was last recorded out of sync.
     settled: Time,
+    /// Whether this control plane decided on the failover that goes on, and has ordered nobody to be promoted or demoted yet.
+    reversible: bool,
     /// The former primary that is known to be demoted.
     demoted: Option<InstanceId>,
     /// Whether the standby refused to start with the data that it has: a rewind was interrupted.
@@ -79,8 +84,8 @@ pub struct DatabaseMachine {
     stalled: Option<(Time, Lsn)>,
     /// The primary's position at the probe before the last: a standby that has flushed it keeps up.
     previous: Lsn,
-    /// Since when a joined standby has not streamed.
-    apart: Option<Time>,
+    /// Whether a joined standby that does not stream is to be made anew.
+    apart: Apart,
     /// How far the primary's return to where it stood has been told.
     comeback: Comeback,
     /// Whether the standby's way back after a failover has been told.
@@ -104,11 +109,12 @@ impl DatabaseMachine {
             demote: Order::default(),
             barrier: None,
             settled: Time::ZERO,
+            reversible: false,
             demoted: None,
             spoilt: false,
             stalled: None,
             previous: Lsn::default(),
-            apart: None,
+            apart: Apart::default(),
             comeback: Comeback::None,
             recovering: false,
             errand: Errand::default(),
@@ -260,7 +266,7 @@ impl DatabaseMachine {
             .and_then(|db| db.standby.as_ref())
             .map(|standby| standby.instance.clone());
         if standby.as_ref() == Some(action.instance()) && matches!(action, Action::Rejoin { .. }) {
-            self.apart = None;
+            self.apart.begin();
             desk.emit(EventKind::StandbyJoined {
                 db_instance: self.id.clone(),
                 instance: action.instance().clone(),

@@ -119,9 +119,9 @@ impl DbHost {
         announce(desk, instance, change);
     }
 
-    /// Orders the host to start unless an order is under way.
-    pub(super) fn start(&mut self, desk: &mut Desk<'_>, action: Action) {
-        self.order.issue(desk, action);
+    /// Orders the host to start unless an order is under way; says whether it did.
+    pub(super) fn start(&mut self, desk: &mut Desk<'_>, action: Action) -> bool {
+        self.order.issue(desk, action)
     }
 }
 

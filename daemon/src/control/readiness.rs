@@ -6,26 +6,23 @@
 use topologies::event::{DbInstanceStatus, ReplicationGroupStatus, TargetHealth};
 use topologies::id::InstanceId;
 use topologies::plan::InstanceKind;
-use topologies::world::{Database, StackPhase};
-
-use super::desk::Desk;
+use topologies::world::{Database, StackPhase, World};
 
 /// Whether the stack has just become available.
-pub(super) fn available(desk: &Desk<'_>) -> bool {
-    match desk.world().phase {
-        StackPhase::Creating => is_whole(desk),
-        StackPhase::Resuming => every_endpoint_answers(desk),
+pub(super) fn available(world: &World) -> bool {
+    match world.phase {
+        StackPhase::Creating => is_whole(world),
+        StackPhase::Resuming => every_endpoint_answers(world),
         StackPhase::Available | StackPhase::Stopping => false,
     }
 }
 
 /// Whether databases and caches are available and each of their hosts answers, every load balancer's nodes live, and every
 /// target is healthy.
-fn is_whole(desk: &Desk<'_>) -> bool {
-    let world = desk.world();
+pub(crate) fn is_whole(world: &World) -> bool {
     let databases = world.databases.values().map(|db| db.status);
     let replicas = world.replicas.values().map(|replica| replica.status);
-    let hosts = desk
+    let hosts = world
         .plan
         .instances
         .iter()
@@ -37,8 +34,8 @@ fn is_whole(desk: &Desk<'_>) -> bool {
     let caches = world.caches.values().all(|cache| {
         cache.status == ReplicationGroupStatus::Available && cache.replicas.values().all(|up| *up)
     });
-    let targets = desk.plan.topology.target_groups.iter().all(|group| {
-        desk.plan.targets(group).all(|instance| {
+    let targets = world.plan.topology.in_use().all(|group| {
+        world.plan.targets(group).all(|instance| {
             let views = world
                 .targets
                 .get(&group.id)
@@ -55,32 +52,33 @@ fn is_whole(desk: &Desk<'_>) -> bool {
             status,
             DbInstanceStatus::Available | DbInstanceStatus::Stopped
         )
-    }) && hosts.map(|host| &host.id).all(|host| answers(desk, host))
+    }) && hosts.map(|host| &host.id).all(|host| answers(world, host))
         && caches
-        && nodes(desk).all(|alive| alive)
+        && nodes(world).all(|alive| alive)
         && targets
 }
 
 /// Whether every primary answers, and behind every load balancer a node lives and in every target group a target is healthy.
-fn every_endpoint_answers(desk: &Desk<'_>) -> bool {
-    let world = desk.world();
+fn every_endpoint_answers(world: &World) -> bool {
     let databases = world.databases.values().filter(|db| !is_stopped(Some(db)));
     let databases = databases.map(|db| &db.primary);
     let caches = world.caches.values().map(|cache| &cache.primary);
-    let balancers = desk.plan.topology.load_balancers.iter().all(|lb| {
+    let balancers = world.plan.topology.listening().all(|lb| {
         let nodes = world.nodes.get(&lb.id);
         nodes.is_some_and(|nodes| nodes.values().any(|alive| *alive))
     });
-    let groups = desk.plan.topology.target_groups.iter().all(|group| {
+    let groups = world.plan.topology.in_use().all(|group| {
         let targets = world.targets.get(&group.id);
-        targets.is_some_and(|targets| {
-            targets
-                .values()
-                .flat_map(|views| views.values())
-                .any(|view| view.state == TargetHealth::Healthy)
-        })
+        let empty = world.plan.targets(group).next().is_none();
+        empty
+            || targets.is_some_and(|targets| {
+                targets
+                    .values()
+                    .flat_map(|views| views.values())
+                    .any(|view| view.state == TargetHealth::Healthy)
+            })
     });
-    databases.chain(caches).all(|host| answers(desk, host)) && balancers && groups
+    databases.chain(caches).all(|host| answers(world, host)) && balancers && groups
 }
 
 /// Whether it was stopped on request: nobody is to answer for it.
@@ -88,15 +86,14 @@ fn is_stopped(database: Option<&Database>) -> bool {
     database.is_some_and(|database| database.status == DbInstanceStatus::Stopped)
 }
 
-fn answers(desk: &Desk<'_>, instance: &InstanceId) -> bool {
-    let known = desk.world().instances.get(instance);
+fn answers(world: &World, instance: &InstanceId) -> bool {
+    let known = world.instances.get(instance);
     known.and_then(|known| known.reachable) == Some(true)
 }
 
 /// Of every load balancer's node, whether it lives.
-fn nodes(desk: &Desk<'_>) -> impl Iterator<Item = bool> {
-    let world = desk.world();
-    desk.plan.topology.load_balancers.iter().flat_map(|lb| {
+fn nodes(world: &World) -> impl Iterator<Item = bool> {
+    world.plan.topology.listening().flat_map(|lb| {
         let nodes = world.nodes.get(&lb.id);
         lb.zones
             .iter()

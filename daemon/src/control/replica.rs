@@ -1,13 +1,11 @@
 //! A read replica: streams asynchronously from the primary of its DB instance, whichever host that is.
 //!
 //! ```text
-//!  creating ──streams──► replicating ──stream broken──► replication degraded ──apart for long──► made anew
+//!  creating ──streams──► replicating ──stream broken──► replication degraded ──parted, or apart for long──► made anew
 //!                          ▲   │ does not answer ──► error ──ended──► started again
 //!                          └───┴── primary changed: follow the new one
 //! ```
 //! A replica may have received what the promoted standby never had; then it can not follow and is rewound or copied anew.
-
-use std::time::Duration;
 
 use topologies::event::{DbInstanceStatus, DbRequest, EventKind, ReplicationStatus};
 use topologies::id::{DbInstanceId, InstanceId};
@@ -15,15 +13,13 @@ use topologies::runtime::InstanceStatus;
 use topologies::time::Time;
 
 use super::action::{Action, DbRole, Outcome, Ticket};
+use super::apart::{Apart, Line};
 use super::bugs::Bug;
 use super::database::Errand;
 use super::desk::Desk;
 use super::host::DbHost;
-use super::probe::{DbProbe, Lsn};
+use super::probe::DbProbe;
 use super::removal;
-
-/// A replica that answers and does not stream for this long while its source accepts streams is made anew.
-const APART: Duration = Duration::from_secs(3);
 
 /// `RDS-EVENT-0006` (aws-behaviour §1.2).
 const RESTARTED: (u16, &str) = (6, "DB instance restarted.");
@@ -37,11 +33,9 @@ pub struct ReplicaMachine {
     host: DbHost,
     /// The source that it was last made to stream from.
     source: Option<InstanceId>,
-    apart: Option<Time>,
+    apart: Apart,
     /// Whether it refused to start with the data that it has: a rewind was interrupted.
     spoilt: bool,
-    /// The furthest that it was seen: timeline and position.
-    reached: (u32, Lsn),
     /// Its server, when somebody asked to reboot it.
     errand: Errand,
     /// Whether it was started since its server was last ended on request.
@@ -57,9 +51,8 @@ impl ReplicaMachine {
             instance,
             host: DbHost::new(threshold),
             source: None,
-            apart: None,
+            apart: Apart::default(),
             spoilt: false,
-            reached: (0, Lsn(0)),
             errand: Errand::default(),
             rebooted: false,
         }
@@ -109,10 +102,8 @@ impl ReplicaMachine {
             return;
         };
         self.source = Some(source.clone());
-        self.apart = None;
+        self.apart.begin();
         self.spoilt = false;
-        // A rewind takes it back.
-        self.reached = (0, Lsn(0));
         if !matches!(action, Action::Follow { .. }) {
             self.host.began(&action, desk.now);
             self.rebooted = true;
@@ -135,7 +126,7 @@ impl ReplicaMachine {
 
     /// Decides.
     pub fn decide(&mut self, desk: &mut Desk<'_>) {
-        let Some(database) = desk.world().databases.get(&self.of) else {
+        let Some(database) = desk.world().databases.get(&self.of).cloned() else {
             return;
         };
         if removal::leaves(desk.world(), desk.plan, &self.instance) {
@@ -143,7 +134,6 @@ impl ReplicaMachine {
         }
         let source = database.primary.clone();
         let failing_over = database.failover_to.is_some();
-        let timeline = database.timeline;
         let replica = desk.world().replicas.get(&self.id);
         let reboots = replica.is_some_and(|it| it.requested == Some(DbRequest::Reboot));
         if reboots && !self.errand.stop(desk, &self.instance) {
@@ -166,26 +156,16 @@ impl ReplicaMachine {
             return;
         };
         let expected = desk.address_seen_by(&self.instance, &source);
-        let receiver = status.receiver.as_ref();
-        let points_there =
-            receiver.is_some_and(|receiver| Some(&receiver.sender_host) == expected.as_ref());
-        // One whose log parted from its source's streams again and again up to where they part.
-        let position = (status.timeline, status.lsn);
-        let behind = timeline.is_some_and(|timeline| status.timeline < timeline);
-        let follows = !behind || position > self.reached;
-        self.reached = self.reached.max(position);
-        let streams =
-            points_there && follows && receiver.is_some_and(|receiver| receiver.streaming);
-        if streams {
+        let receives = status.receiver.as_ref().is_some_and(|receiver| {
+            receiver.streaming && Some(&receiver.sender_host) == expected.as_ref()
+        });
+        let line = self.apart.judge(status, receives, &database);
+        if line == Line::Streams {
             self.host.streams();
-        }
-        if streams || failing_over {
-            self.source = if streams {
-                Some(source)
-            } else {
-                self.source.take()
-            };
-            self.apart = None;
+            self.apart.due(line, desk);
+            self.source = Some(source);
+        } else if failing_over {
+            self.apart.begin();
         } else if self.source.as_ref() != Some(&source) {
             if !desk.planted(Bug::ForgetReplicas) {
                 let action = Action::Follow {
@@ -194,15 +174,15 @@ impl ReplicaMachine {
                 };
                 self.host.start(desk, action);
             }
-        } else if desk.now - *self.apart.get_or_insert(desk.now) > APART
-            && self.source_answers(desk, &source)
-        {
+        } else if self.source_answers(desk, &source) && self.apart.due(line, desk) {
             let action = Action::Rejoin {
                 instance: self.instance.clone(),
                 source,
                 by: self.host.means(desk.now),
             };
-            self.host.start(desk, action);
+            if self.host.start(desk, action) {
+                self.apart.tried();
+            }
         }
     }
 

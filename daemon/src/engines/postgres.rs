@@ -10,11 +10,12 @@
 //! - `state`: what a host's directory holds, and what may be done with it; `start`: in a role, or not at all
 //! - `config`: configuration files; `golden`: the cluster that all are copies of
 //! - `session`: connections; `roles`: users, passwords, the database; `replication`: promote, follow, wait for
-//! - `rejoin`: an old primary becomes a standby; `probe`: how is it?
+//! - `rejoin`: an old primary becomes a standby; `reach`: could it reach its source?; `probe`: how is it?
 
 mod config;
 mod golden;
 mod probe;
+mod reach;
 mod rejoin;
 mod replication;
 mod roles;

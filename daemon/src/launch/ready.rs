@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use topologies::event::{DbInstanceStatus, EventKind, ReplicationGroupStatus};
+use topologies::event::EventKind;
 use topologies::id::InstanceId;
-use topologies::plan::{Instance, InstanceKind, Plan};
-use topologies::world::{ProcessState, StackPhase, World};
+use topologies::plan::Plan;
+use topologies::world::{StackPhase, World};
 
+use super::missing::{self, Struck};
 use crate::control::desk::REPEATED;
 use crate::log;
 use crate::stack::Stack;
@@ -24,25 +25,30 @@ const LIMIT: Duration = Duration::from_secs(120);
 const LIMIT_WITH_FAULTS: Duration = Duration::from_secs(20);
 /// Lines of a program's log that are shown when it is given up.
 const LOG_LINES: usize = 5;
+/// Of how many instances, when several are not healthy.
+const LOGS_MAX: usize = 3;
 /// How long these lines may take to be read.
 const LOG_LIMIT: Duration = Duration::from_secs(1);
 
 /// Waits until every endpoint has answered this daemon, whose first event comes after `since`, and every application instance runs.
-/// While faults are in force some may not: that is told, and no error.
+/// While faults are in force, only what they did not hit is waited for.
 ///
 /// # Errors
-/// [`UpError::Topology`] when an instance's start fails again and again; [`UpError::Machine`] when it takes too long. The message says
-/// what is missing and why, as far as that was seen.
+/// When that takes too long, or when no waiting helps: something fails again and again. The message says what, and the last reason that
+/// was seen.
 pub(super) async fn wait(stack: &Stack, since: u64, tell: Tell<'_>) -> Result<(), UpError> {
     let mut watch = Watch::default();
     let limit = limit(stack, since).await;
     let waited = tokio::time::timeout(limit, until(stack, since, &mut watch, tell)).await;
     match waited {
-        Ok(None) => Ok(()),
-        Ok(Some(Hopeless { why, log_of })) => {
-            for line in last_lines(stack, log_of).await {
-                tell(Progress::Line(line));
-            }
+        Ok(End::Available) => Ok(()),
+        Ok(End::Struck(struck)) => {
+            let line = format!("no answer from {}: {}", struck.in_words(), in_force(stack));
+            tell(Progress::Line(line));
+            Ok(())
+        }
+        Ok(End::Hopeless(Hopeless { why, log_of })) => {
+            tell_logs(stack, log_of.as_slice(), tell).await;
             Err(UpError::Topology {
                 message: why,
                 hint: Some(
@@ -51,25 +57,54 @@ pub(super) async fn wait(stack: &Stack, since: u64, tell: Tell<'_>) -> Result<()
             })
         }
         Err(_) => {
-            let world = stack.world.borrow();
-            let missing = missing(&stack.plan(), &world);
+            let world = stack.world.borrow().clone();
             if !world.faults.is_empty() {
-                let faults: Vec<&str> = world.faults.keys().map(|id| id.as_str()).collect();
-                tell(Progress::Line(format!(
-                    "no answer from {missing}, with faults in force: {}",
-                    faults.join(", ")
-                )));
+                let missing = missing::in_words(&world.plan, &world);
+                let line = format!("no answer from {missing}: {}", in_force(stack));
+                tell(Progress::Line(line));
                 return Ok(());
             }
-            let last = watch.last.map(|last| format!("; {last}"));
-            Err(UpError::Machine {
-                message: format!(
-                    "after {limit:?} no answer yet from {missing}{}",
-                    last.unwrap_or_default()
-                ),
-                hint: Some("`localaws doctor` tells what this machine lacks".to_owned()),
-            })
+            let unhealthy = missing::unhealthy(&world.plan, &world);
+            let logs: Vec<InstanceId> = unhealthy.into_iter().map(|one| one.instance).collect();
+            tell_logs(stack, &logs[..logs.len().min(LOGS_MAX)], tell).await;
+            Err(late(limit, &world, watch.last))
         }
+    }
+}
+
+/// Which faults are in force, and the way out.
+fn in_force(stack: &Stack) -> String {
+    let world = stack.world.borrow();
+    let faults = world.faults.iter();
+    let faults: Vec<String> = faults
+        .map(|(id, fault)| format!("{id} ({} {})", fault.kind, fault.target))
+        .collect();
+    let faults = faults.join(", ");
+    format!("in force is {faults}; `localaws chaos heal` ends it")
+}
+
+/// What to say when the time is up. A program that answers its health check wrongly, all the while that everything else is there,
+/// is the user's; what does not answer at all may be this machine's.
+fn late(limit: Duration, world: &World, last: Option<String>) -> UpError {
+    let plan = &*world.plan;
+    let missing = missing::in_words(plan, world);
+    let unhealthy = missing::unhealthy(plan, world);
+    if unhealthy.iter().any(missing::Unhealthy::refuses) {
+        return UpError::Topology {
+            message: format!("after {limit:?}, {missing}"),
+            hint: Some(
+                "the program answers its `health-check` otherwise than the target group expects, or not on its port; its last lines stand above"
+                    .to_owned(),
+            ),
+        };
+    }
+    let last = last.map(|last| format!("; {last}"));
+    UpError::Machine {
+        message: format!(
+            "after {limit:?} no answer yet from {missing}{}",
+            last.unwrap_or_default()
+        ),
+        hint: Some("`localaws doctor` tells what this machine lacks".to_owned()),
     }
 }
 
@@ -83,8 +118,18 @@ async fn limit(stack: &Stack, since: u64) -> Duration {
     }
 }
 
-/// Tells what is missing and what fails, until nothing is missing or nothing helps.
-async fn until(stack: &Stack, since: u64, watch: &mut Watch, tell: Tell<'_>) -> Option<Hopeless> {
+/// How the wait ended.
+enum End {
+    /// Every endpoint has answered, or nobody is there any more who could tell.
+    Available,
+    /// Everything has answered that could.
+    Struck(Struck),
+    /// Nothing helps.
+    Hopeless(Hopeless),
+}
+
+/// Tells what is missing and what fails, until nothing is missing that could come, or nothing helps.
+async fn until(stack: &Stack, since: u64, watch: &mut Watch, tell: Tell<'_>) -> End {
     let mut world = stack.world.clone();
     // Subscribed before the file is read, so that nothing falls between the two.
     let mut events = stack.events.subscribe();
@@ -97,9 +142,15 @@ async fn until(stack: &Stack, since: u64, watch: &mut Watch, tell: Tell<'_>) -> 
         let now = world.borrow_and_update().clone();
         // The last daemon's word for it is none.
         if now.seq > since && now.phase == StackPhase::Available {
-            return None;
+            return End::Available;
         }
-        let missing = missing(&stack.plan(), &now);
+        if now.seq > since && !now.faults.is_empty() {
+            let struck = Struck::by(&now.plan, &stack.runtime.afflictions());
+            if !struck.is_empty() && struck.spared_answer(&now.plan, &now) {
+                return End::Struck(struck);
+            }
+        }
+        let missing = missing::in_words(&now.plan, &now);
         if missing != told {
             tell(Progress::Step(format!("waiting for {missing}")));
             told = missing;
@@ -111,7 +162,7 @@ async fn until(stack: &Stack, since: u64, watch: &mut Watch, tell: Tell<'_>) -> 
                 event = events.recv() => event.ok(),
                 changed = world.changed() => match changed {
                     Ok(()) => None,
-                    Err(_) => return None,
+                    Err(_) => return End::Available,
                 },
             },
         };
@@ -119,11 +170,11 @@ async fn until(stack: &Stack, since: u64, watch: &mut Watch, tell: Tell<'_>) -> 
             continue;
         };
         seen = event.seq;
-        if let Some(line) = watch.take(&event.event, &stack.plan(), &now) {
+        if let Some(line) = watch.take(&event.event, &now.plan, &now) {
             tell(Progress::Line(line));
         }
         if let Some(hopeless) = watch.hopeless.take() {
-            return Some(hopeless);
+            return End::Hopeless(hopeless);
         }
     }
 }
@@ -161,12 +212,12 @@ impl Watch {
         let EventKind::InstanceExited { instance, how } = event else {
             return None;
         };
-        if !is_app(plan, instance) {
+        if !plan.instance(instance).is_some_and(missing::is_app) {
             return None;
         }
         let first = !self.exits.contains_key(instance);
         let exits = self.exits.entry(instance.clone()).or_default();
-        if engines_missing(world).is_empty() && world.faults.is_empty() {
+        if missing::engines(world).is_empty() && world.faults.is_empty() {
             *exits += 1;
         }
         let exits = *exits;
@@ -184,59 +235,17 @@ impl Watch {
     }
 }
 
-fn is_app(plan: &Plan, instance: &InstanceId) -> bool {
-    let kind = plan.instance(instance).map(|instance| &instance.kind);
-    matches!(kind, Some(InstanceKind::App(_)))
-}
-
-/// Databases, replicas and caches that are not available.
-fn engines_missing(world: &World) -> Vec<String> {
-    let databases = world.databases.iter();
-    let databases = databases.filter(|(_, db)| db.status != DbInstanceStatus::Available);
-    let replicas = world.replicas.iter();
-    let replicas = replicas.filter(|(_, replica)| replica.status != DbInstanceStatus::Available);
-    let caches = world.caches.iter();
-    let caches = caches.filter(|(_, cache)| cache.status != ReplicationGroupStatus::Available);
-    let databases = databases.map(|(id, _)| id.to_string());
-    let replicas = replicas.map(|(id, _)| id.to_string());
-    let caches = caches.map(|(id, _)| id.to_string());
-    databases.chain(replicas).chain(caches).collect()
-}
-
-/// What does not answer or run yet, in a few words.
-fn missing(plan: &Plan, world: &World) -> String {
-    let mut names = engines_missing(world);
-    let apps = plan.instances.iter().filter(|instance| {
-        let state = world.instances.get(&instance.id);
-        matches!(instance.kind, InstanceKind::App(_))
-            && !state.is_some_and(|state| matches!(state.process, ProcessState::Running { .. }))
-    });
-    names.extend(apps.map(|instance| instance.id.to_string()));
-    if names.is_empty() {
-        let unseen = |instance: &&Instance| {
-            let known = world.instances.get(&instance.id);
-            !matches!(instance.kind, InstanceKind::App(_))
-                && known.and_then(|known| known.reachable) != Some(true)
-        };
-        let hosts = plan.instances.iter().filter(unseen);
-        names.extend(hosts.map(|host| host.id.to_string()));
+/// Tells the end of instances' logs. They go with the stack, so it is told here.
+async fn tell_logs(stack: &Stack, instances: &[InstanceId], tell: Tell<'_>) {
+    for instance in instances {
+        for line in last_lines(stack, instance).await {
+            tell(Progress::Line(line));
+        }
     }
-    if names.is_empty() {
-        let balancers = plan.topology.load_balancers.iter();
-        names.extend(balancers.map(|lb| lb.id.to_string()));
-    }
-    names.join(", ")
 }
 
-/// The end of an instance's log. It goes with the stack, so it is told here.
-async fn last_lines(stack: &Stack, instance: Option<InstanceId>) -> Vec<String> {
-    let Some(instance) = instance else {
-        return Vec::new();
-    };
-    let lines = stack
-        .runtime
-        .logs(&instance, false)
-        .collect::<Vec<String>>();
+async fn last_lines(stack: &Stack, instance: &InstanceId) -> Vec<String> {
+    let lines = stack.runtime.logs(instance, false).collect::<Vec<String>>();
     let lines = tokio::time::timeout(LOG_LIMIT, lines).await;
     let lines = lines.unwrap_or_default();
     let last = lines.iter().skip(lines.len().saturating_sub(LOG_LINES));
@@ -248,7 +257,7 @@ async fn last_lines(stack: &Stack, instance: Option<InstanceId>) -> Vec<String> 
 mod tests {
     use topologies::address::Slot;
     use topologies::check::check;
-    use topologies::event::Event;
+    use topologies::event::{DbInstanceStatus, Event};
     use topologies::id::FaultId;
     use topologies::time::Time;
 
@@ -336,14 +345,34 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
-        let plan = plan();
-        let world = World::new(&plan);
-        assert_eq!(missing(&plan, &world), "orders, web-1");
+    fn a_program_that_answers_wrongly_to_the_end_is_the_users() {
+        let file = "region: us-east-1\navailability-zones: [a]\ninstances: { web: { program: app, port: 80 } }\ntarget-groups: { shop: { targets: web } }\n";
+        let topology = check(file, "t.yaml").0.unwrap();
+        let plan = topologies::plan::plan(&topology, Slot::new(Slot::MIN).unwrap());
         let running = EventKind::InstanceRunning {
             instance: "web-1".into(),
             handle: "1".to_owned(),
         };
-        assert_eq!(missing(&plan, &with(&world, running)), "orders");
+        let world = with(&World::new(&plan), running);
+        let after = |reason: &str| {
+            let checked = EventKind::TargetHealthChanged {
+                target_group: "shop".into(),
+                instance: "web-1".into(),
+                node: "us-east-1a".into(),
+                state: topologies::event::TargetHealth::Unhealthy,
+                reason: reason.to_owned(),
+            };
+            late(LIMIT, &with(&world, checked), None)
+        };
+        let wrong = after("Target.ResponseCodeMismatch");
+        assert!(matches!(wrong, UpError::Topology { .. }), "{wrong:?}");
+        let said = wrong.to_string();
+        assert!(
+            said.contains("web-1") && said.contains("shop") && said.contains("Mismatch"),
+            "{said}"
+        );
+        let silent = after(topologies::event::TARGET_TIMEOUT);
+        assert!(matches!(silent, UpError::Machine { .. }), "{silent:?}");
+        assert!(silent.to_string().contains("web-1"), "{silent}");
     }
 }

@@ -125,3 +125,30 @@ fn a_full_disk_costs_no_line_and_leaves_no_half_one() {
     let whole: Vec<u8> = (1..=4).flat_map(line).collect();
     assert_eq!(sink.medium.content, whole);
 }
+
+#[test]
+fn a_disk_that_has_room_again_is_written_to_however_long_it_was_full() {
+    let mut sink = Sink::new(Disk::default(), 0);
+    let kept = WAITING_MAX as u64;
+    (1..=kept + 5).for_each(|seq| sink.push(line(seq)));
+    assert!(sink.medium.content.is_empty());
+    sink.medium.room = usize::MAX;
+    sink.push(line(kept + 6));
+    sink.push(line(kept + 7));
+    let written: Vec<u8> = (1..=kept)
+        .chain([kept + 6, kept + 7])
+        .flat_map(line)
+        .collect();
+    assert!(
+        sink.medium.content == written,
+        "lines are missing or out of order"
+    );
+    assert!(sink.waiting.is_empty());
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("timeline.jsonl");
+    std::fs::write(&path, &sink.medium.content).unwrap();
+    let gap = past(&path).unwrap_err().to_string();
+    let found = format!("event {} where event {} belongs", kept + 6, kept + 1);
+    assert!(gap.contains(&found), "the gap is no part in silence: {gap}");
+}

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use topologies::id::InstanceId;
 use topologies::plan::{Instance, InstanceKind};
 
-use super::{Prober, held_up, sightings, ticks};
+use super::doubt::Doubt;
+use super::{Prober, Witnessed, held_up, sightings, ticks};
 use crate::control::probe::{CacheProbe, DbProbe, Probe};
 use crate::engines::EngineHost;
 use crate::engines::postgres::Postgres;
@@ -65,6 +66,7 @@ impl Host {
         let timing = prober.timing();
         let (interval, limit) = (timing.probe_interval, timing.probe_timeout);
         let (mut ticks, mut hurry) = (ticks(begun, interval), prober.hurry.clone());
+        let mut doubt = Doubt::new(timing.probe_threshold);
         loop {
             // Both are cancel-safe; a hurry that comes while the host is being asked is found here afterwards.
             tokio::select! {
@@ -73,8 +75,13 @@ impl Host {
             }
             let sent = prober.clock.now();
             let (probe, doubtful) = self.ask(&prober, limit).await;
-            // While nobody at all answers, it is this machine that does not run.
-            if timed_out(&probe) && (doubtful || !prober.witness.since(sent)) {
+            let round = match timed_out(&probe) {
+                false => Witnessed::Answered,
+                true if doubtful => Witnessed::HeldUp,
+                true if prober.witness.since(sent) => Witnessed::TimedOut,
+                true => Witnessed::TimedOutAlone,
+            };
+            if !doubt.believes(round) {
                 continue;
             }
             if !prober.report(sent, probe).await {

@@ -8,10 +8,11 @@ use topologies::id::DbInstanceId;
 use super::invariants::Invariant;
 
 /// An event that needs another before it: RDS-EVENT numbers of the end and of the beginnings of which one suffices.
-const ENDS: [(u16, &[u16]); 7] = [
+const ENDS: [(u16, &[u16]); 8] = [
     (6, &[4, 49]),
     (15, &[13]),
     (49, &[13, 49]),
+    (65, &[13]),
     (51, &[50]),
     (50, &[53]),
     (53, &[52]),
@@ -75,6 +76,7 @@ mod tests {
             &[52, 50],
             &[49],
             &[50, 51],
+            &[65],
         ] {
             assert!(!judge(wrong), "{wrong:?}");
         }

@@ -15,6 +15,8 @@ use crate::control::action::{Action, DbRole, Outcome, Ticket};
 
 /// A command without an answer is given up after this time.
 pub(super) const COMMAND_LIMIT: Duration = Duration::from_secs(10);
+/// A source that does not answer its follower-to-be is waited for this long.
+const REACH_LIMIT: Duration = Duration::from_secs(1);
 /// An order of a daemon that was killed may still have its effect for this long.
 pub(super) const AFTERLIFE: Duration = Duration::from_millis(50);
 
@@ -243,7 +245,7 @@ impl Ground {
         Ok(self.spawn(host, POSTGRES_STARTS_MICROS))
     }
 
-    /// Stops the host; from here until the end its data can not be used.
+    /// Stops the host if it could reach its source; from here until the end its data can not be used.
     fn begin_rejoin(&mut self, host: usize, source: &str) -> Result<Course, Undone> {
         self.runtime_obeys(host)?;
         let source = *self
@@ -254,11 +256,11 @@ impl Ground {
             let why = Outcome::Refused("its data are a writer's that was not demoted".to_owned());
             return Err((self.draw(SPAWN_MICROS), why));
         }
-        self.stop(host);
         if !self.answers(self.hosts[host].zone, source) {
             let why = Outcome::Failed("its source does not answer".to_owned());
-            return Err((self.draw(SPAWN_MICROS), why));
+            return Err((REACH_LIMIT, why));
         }
+        self.stop(host);
         let there = &mut self.hosts[host];
         there.life += 1;
         there.server.data = Data::Torn;
@@ -316,10 +318,14 @@ impl Ground {
             self.streams[host] = None;
         }
         let server = &self.hosts[host].server;
-        let timeline = if redis { 0 } else { server.timeline };
+        let (timeline, offset) = if redis {
+            (0, Some(server.log.len()))
+        } else {
+            (server.timeline, server.forked_at)
+        };
         Outcome::Promoted {
             timeline,
-            offset: server.log.len() as u64,
+            offset: offset.map(|offset| offset as u64),
         }
     }
 

@@ -44,6 +44,10 @@ pub(super) struct Host {
     pub(super) down_since: Option<Time>,
     /// Since when whoever asks it from outside is answered without delay.
     pub(super) heard_since: Option<Time>,
+    /// A follower of PostgreSQL whose source answers and has not what it has: it gets the same again and again.
+    pub(super) parted: bool,
+    /// When it was last seen to stream, or to begin.
+    pub(super) streamed_at: Time,
     /// What reached it while it was frozen.
     pub(super) backlog: Vec<Due>,
     pub(super) server: Server,
@@ -102,6 +106,8 @@ impl Ground {
             fenced: false,
             down_since: Some(Time::ZERO),
             heard_since: None,
+            parted: false,
+            streamed_at: Time::ZERO,
             backlog: Vec::new(),
             server: Server::new(match instance.kind {
                 InstanceKind::DbHost(_) => Engine::Postgres,
@@ -183,6 +189,8 @@ impl Ground {
         there.ready = false;
         there.frozen = false;
         there.life += 1;
+        there.parted = false;
+        there.streamed_at = self.now;
         there.server.begin();
         let life = there.life;
         let program = there.server.engine == Engine::App;

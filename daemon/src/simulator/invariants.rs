@@ -17,6 +17,9 @@ use super::ground::Ground;
 /// Who was heard for this long can not have been missed.
 const HEARD: Duration = Duration::from_secs(1);
 
+/// A follower that is merely cut off is left alone for this long at least.
+const LEFT: Duration = Duration::from_secs(30);
+
 /// A rule that was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Invariant {
@@ -34,6 +37,8 @@ pub enum Invariant {
     PromotedHighestOffset,
     /// No cache primary comes back empty beside a replica that is heard and holds data.
     CacheKeepsItsData,
+    /// A follower whose only trouble is its link to its source is not made anew: its data are in line.
+    FollowersAreLeft,
     /// Of what RDS tells, no end comes without its beginning.
     EventsInOrder,
     /// A target that has been dead for long gets no traffic.
@@ -59,6 +64,7 @@ impl Invariant {
             Self::WorldIsTheFold => "the world is the fold of the timeline",
             Self::PromotedHighestOffset => "the cache replica with the highest offset is promoted",
             Self::CacheKeepsItsData => "a cache with a live replica keeps its data",
+            Self::FollowersAreLeft => "a follower that is merely cut off is left alone",
             Self::EventsInOrder => "what RDS tells begins before it ends",
             Self::NoTrafficToTheDead => "a dead target gets no traffic",
             Self::ComesUp => "the stack comes up",
@@ -330,6 +336,35 @@ impl Record {
             }
             None => Ok(()),
         }
+    }
+
+    /// Judges an order to make a follower anew. One that runs, whose data are its source's and who could not reach it, streams again
+    /// once it can.
+    pub(super) fn made_anew(
+        &self,
+        ground: &Ground,
+        world: &World,
+        (host, source): (usize, usize),
+    ) -> Result<(), (Invariant, String)> {
+        let Service::Database(id) = &self.service else {
+            return Ok(());
+        };
+        if !self.copies.contains(&host) || self.primary(ground, world) != source {
+            return Ok(());
+        }
+        let (follower, there) = (&ground.hosts[host], &ground.hosts[source]);
+        let standby = world.databases[id].standby.as_ref();
+        let joined = standby.is_none_or(|it| it.instance != follower.id || it.joined);
+        let sound = follower.serves() && follower.server.follows() && joined;
+        let in_line = follower.server.precedes(&there.server) && ground.streams[host].is_none();
+        let cut = !ground.network.connects(follower.zone, there.zone);
+        if sound && in_line && cut && ground.now - follower.streamed_at < LEFT {
+            let (follower, source) = (&follower.id, &there.id);
+            let detail =
+                format!("{follower} is merely cut off from {source} and was to be made anew");
+            return Err((Invariant::FollowersAreLeft, detail));
+        }
+        Ok(())
     }
 
     fn promoted(

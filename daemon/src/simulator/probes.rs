@@ -274,16 +274,16 @@ impl Ground {
             synchronous: server.sync == Some(follower),
             flush_lsn: Lsn(stream.flushed as u64),
         });
-        let receiver = self.streams[host]
-            .as_ref()
-            .filter(|_| server.follows())
-            .map(|stream| WalReceiver {
-                streaming: stream.established,
-                sender_host: self.hosts[stream.source]
-                    .address
-                    .seen_from(there.zone)
-                    .to_string(),
-            });
+        let seen = |source: usize| self.hosts[source].address.seen_from(there.zone);
+        let stream = self.streams[host].as_ref();
+        let stream = stream.map(|stream| (stream.established, stream.source));
+        let vain = server.source.filter(|_| there.parted);
+        let receiver = stream.or(vain.map(|source| (true, source)));
+        let receiver = receiver.filter(|_| server.follows());
+        let receiver = receiver.map(|(streaming, source)| WalReceiver {
+            streaming,
+            sender_host: seen(source).to_string(),
+        });
         DbProbe::Answered(PgStatus {
             in_recovery: server.follows(),
             timeline: server.timeline,

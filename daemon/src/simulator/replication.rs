@@ -57,10 +57,13 @@ impl Ground {
         let there = &self.hosts[source];
         let open = self.answers(follower.zone, source) && !there.fenced && self.daemon.is_some();
         let agrees = open && follower.server.precedes(&there.server);
-        if !open || (postgres && !agrees) {
+        let parted = open && postgres && !agrees;
+        self.hosts[host].parted = parted;
+        if !open || parted {
             let after = self.draw(RETRY_MICROS);
             return self.later(after, Due::Connect { host, life });
         }
+        let (follower, there) = (&self.hosts[host], &self.hosts[source]);
         let position = follower.server.log.len();
         // A replica of Redis goes on where it was if the source still has what came after.
         let partial = postgres || (agrees && position > 0);
@@ -298,7 +301,9 @@ impl Ground {
 
     /// Ends a follower's stream; it will try again.
     pub(super) fn end_stream(&mut self, follower: usize) {
-        self.streams[follower] = None;
+        if self.streams[follower].take().is_some() {
+            self.hosts[follower].streamed_at = self.now;
+        }
         let (host, life) = (follower, self.hosts[follower].life);
         let after = self.draw(RETRY_MICROS);
         self.later(after, Due::Connect { host, life });

@@ -266,6 +266,15 @@ impl Simulation {
     fn perform(&mut self, ticket: Ticket, action: &Action, epoch: u64) {
         let host = self.ground.host(action.instance());
         let ran = self.ground.hosts[host].running;
+        if let Action::Rejoin { source, .. } = action
+            && self.ground.daemon == Some(epoch)
+        {
+            let pair = (host, self.ground.host(source));
+            for n in 0..self.records.len() {
+                let judged = self.records[n].made_anew(&self.ground, &self.world, pair);
+                self.note(judged);
+            }
+        }
         self.ground.perform(ticket, action, epoch);
         let starts = matches!(action, Action::StartCache { source: None, .. });
         if starts && !ran && self.ground.hosts[host].running && self.available_at.is_some() {

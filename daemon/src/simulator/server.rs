@@ -40,6 +40,8 @@ pub(super) struct Server {
     pub(super) log: Vec<u64>,
     pub(super) data: Data,
     pub(super) timeline: u32,
+    /// Where this process left the timeline before, if it did.
+    pub(super) forked_at: Option<usize>,
     /// Whom it follows.
     pub(super) source: Option<usize>,
     /// The follower that commits wait for, as it is in force.
@@ -57,6 +59,7 @@ impl Server {
             log: Vec::new(),
             data: Data::Fresh,
             timeline: 1,
+            forked_at: None,
             source: None,
             sync: None,
             sync_shown: None,
@@ -68,6 +71,7 @@ impl Server {
     pub(super) fn begin(&mut self) {
         self.sync = self.sync_shown;
         self.waiting.clear();
+        self.forked_at = None;
         if self.engine == Engine::Redis {
             self.log.clear();
         }
@@ -89,6 +93,7 @@ impl Server {
         self.sync = None;
         self.sync_shown = None;
         self.timeline += 1;
+        self.forked_at = Some(self.log.len());
         if self.engine == Engine::Postgres {
             self.log.push(first);
         }

@@ -317,6 +317,67 @@ fn ctrl_c_leaves_nothing_of_a_stack_in_the_foreground() {
     assert_eq!(traces.anything(), Vec::<String>::new());
 }
 
+/// The second one cuts short what the first began: nothing may go on that still writes when the directory goes.
+#[test]
+fn two_ctrl_c_during_the_bring_up_leave_nothing() {
+    let place = Place::new();
+    let topology =
+        "region: ap-northeast-2\navailability-zones: [a, b]\ndb-instances: { orders: {} }\n";
+    let stack = Stack {
+        place: &place,
+        name: "twice",
+        file: place.file("twice.yaml", topology),
+    };
+    // A golden cluster is there after the first; its copying is what is cut short then.
+    for _ in 0..6 {
+        let mut child = place
+            .command(&["up", &stack.file, "--runtime", "process"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut lines = lines.map_while(Result::ok);
+        assert!(
+            lines.any(|line| line.contains("waiting for")),
+            "it did not begin"
+        );
+        kill(child.id(), "-INT");
+        assert!(
+            lines.any(|line| line.contains("ending instances")),
+            "it does not end"
+        );
+        kill(child.id(), "-INT");
+        let said: Vec<String> = lines.collect();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{said:?}");
+        assert!(!stack.directory().exists(), "{said:?}");
+    }
+}
+
+/// Whoever keeps the stack goes on when nobody takes what it says, a full disk among them.
+#[test]
+fn a_log_that_takes_nothing_costs_nothing_else() {
+    let place = Place::new();
+    let stack = Stack::new(&place, "mute");
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut child = place
+        .command(&["up", &stack.file, "--runtime", "process"])
+        .env("LOCALAWS_LOG", "debug")
+        .stdout(Stdio::piped())
+        .stderr(full)
+        .spawn()
+        .unwrap();
+    let head = BufReader::new(child.stdout.take().unwrap()).lines().next();
+    assert!(head.is_some_and(|line| line.is_ok()), "it did not come up");
+    stack.awaits("web-1", true);
+    kill(child.id(), "-INT");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(!stack.directory().exists());
+}
+
 /// Who asks for `down` says what becomes of the data, also where Ctrl-C would take it along.
 #[test]
 fn down_keeps_the_data_of_a_stack_in_the_foreground() {

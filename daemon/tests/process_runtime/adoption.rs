@@ -78,6 +78,33 @@ async fn an_instance_that_died_with_its_daemon_is_reported_and_leaves_nothing() 
     assert_eq!(bench.marked(), 0);
 }
 
+/// As on a full disk: its end can not be recorded. It could not be taken over, and so not be taken down, either.
+#[tokio::test]
+async fn an_instance_whose_end_finds_no_room_is_taken_over_all_the_same() {
+    let bench = Bench::new().await;
+    let (survivor, ..) = plans(&bench.stack);
+    kill_a_daemon(&bench.stack);
+    let records = bench.stack.join("run/records");
+    let record = std::fs::read(records.join("survivor.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+    kill(
+        record["leader"]["pid"]
+            .as_i64()
+            .unwrap()
+            .try_into()
+            .unwrap(),
+    );
+    std::fs::create_dir(records.join("survivor.partial")).unwrap();
+    let bench = bench.reopen().await;
+    let status = bench.status(&survivor.id).await;
+    assert!(
+        matches!(status, InstanceStatus::Exited { .. }),
+        "{status:?}"
+    );
+    bench.runtime.clear().await.unwrap();
+    assert_eq!(bench.marked(), 0);
+}
+
 #[tokio::test]
 async fn a_stack_can_be_removed_after_its_daemon_was_killed() {
     let bench = Bench::new().await;

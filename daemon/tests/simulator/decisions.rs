@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::control::action::{Action, DbRole, Means, Outcome, Ticket};
-use daemon::control::probe::{CacheProbe, DbProbe, PgStatus, Probe, RedisRole, RedisStatus};
+use daemon::control::probe::{CacheProbe, DbProbe, Lsn, PgStatus, Probe, RedisRole, RedisStatus};
 use daemon::control::{Control, Stimulus};
 use topologies::edit::Edit;
 use topologies::event::{DbInstanceStatus, Event, EventKind, ReplicationGroupStatus};
@@ -111,6 +111,13 @@ impl Bench {
         for _ in 0..3 {
             self.database(host, DbProbe::TimedOut);
         }
+    }
+
+    /// The database's primary is lost, its standby answers.
+    fn lose_primary(&mut self) {
+        self.database("orders-1", primary());
+        self.database("orders-2", standby());
+        self.exited("orders-1");
     }
 
     /// Ends the last order for which `wanted` holds, which must be there, and forgets those before.
@@ -260,7 +267,7 @@ fn failed_over() -> Bench {
         bench.cache(node, replica(false));
     }
     bench.after(300);
-    let (timeline, offset) = (0, 100);
+    let (timeline, offset) = (0, Some(100));
     let promotes = |action: &Action| matches!(action, Action::PromoteCache { .. });
     bench.settle(promotes, Outcome::Promoted { timeline, offset });
     bench
@@ -296,7 +303,7 @@ fn a_fenced_cache_primary_that_lives_is_taken_back_when_every_replica_is_gone() 
     bench.cache("sessions-001", redis(RedisRole::Primary));
     bench.after(300);
     let taken_back = |action: &Action| matches!(action, Action::PromoteCache { instance } if instance.as_str() == "sessions-001");
-    let (timeline, offset) = (0, 100);
+    let (timeline, offset) = (0, Some(100));
     bench.settle(taken_back, Outcome::Promoted { timeline, offset });
     assert!(!bench.control.world().fenced(&id("sessions-001")));
 }
@@ -304,9 +311,7 @@ fn a_fenced_cache_primary_that_lives_is_taken_back_when_every_replica_is_gone() 
 /// The database's primary is lost; its standby is to be promoted.
 fn failing_over(plan: Arc<Plan>) -> Bench {
     let mut bench = Bench::resumed(plan);
-    bench.database("orders-1", primary());
-    bench.database("orders-2", standby());
-    bench.exited("orders-1");
+    bench.lose_primary();
     bench
 }
 
@@ -337,7 +342,7 @@ fn a_standby_that_dies_in_its_promotion_is_started_as_what_its_data_are() {
     };
     bench.database("orders-2", DbProbe::Answered(promoted));
     bench.after(1_000);
-    let (timeline, offset) = (2, 0);
+    let (timeline, offset) = (2, Some(0));
     bench.settle(promotes, Outcome::Promoted { timeline, offset });
     let database = &bench.control.world().databases["orders"];
     assert_eq!(
@@ -352,11 +357,9 @@ fn a_promotion_that_is_to_wait_asks_to_be_woken() {
     let minute = Duration::from_secs(60);
     plan.topology.timing.db_failover = (minute, minute);
     let mut bench = failing_over(Arc::new(plan));
-    let promotes = |action: &Action| matches!(action, Action::Promote { .. });
-    let demotes = |action: &Action| matches!(action, Action::Demote { .. });
     let decided = bench.now;
-    bench.settle(demotes, Outcome::Done);
-    // Everything else that waits is done with, and nobody probes.
+    bench.orders.clear();
+    // Nobody probes.
     for _ in 0..100 {
         if bench.ordered(promotes) {
             break;
@@ -367,6 +370,62 @@ fn a_promotion_that_is_to_wait_asks_to_be_woken() {
     }
     assert!(bench.ordered(promotes), "{:?}", bench.orders);
     assert_eq!((bench.now - decided).as_secs(), 60);
+}
+
+/// The primary falls silent, and so does its standby while the promotion waits for a minute.
+fn both_silent_in_a_failover() -> Bench {
+    let mut plan = (*tier_10k::plan()).clone();
+    let minute = Duration::from_secs(60);
+    plan.topology.timing.db_failover = (minute, minute);
+    let mut bench = Bench::resumed(Arc::new(plan));
+    bench.database("orders-1", primary());
+    bench.database("orders-2", standby());
+    bench.silent("orders-1");
+    assert!(bench.control.world().fenced(&id("orders-1")));
+    bench.silent("orders-2");
+    bench
+}
+
+fn promotes(action: &Action) -> bool {
+    matches!(action, Action::Promote { .. })
+}
+
+#[test]
+fn a_failover_is_abandoned_when_the_standby_is_lost_and_the_primary_is_back() {
+    let mut bench = both_silent_in_a_failover();
+    bench.after(61_000);
+    bench.rds_events();
+    bench.database("orders-1", primary());
+    bench.database("orders-1", primary());
+    let database = &bench.control.world().databases["orders"];
+    assert_eq!(database.primary.as_str(), "orders-1");
+    assert_eq!(database.failover_to, None);
+    assert!(database.fenced.is_empty());
+    assert!(!database.standby.as_ref().unwrap().in_sync);
+    let demotes = |action: &Action| matches!(action, Action::Demote { .. });
+    assert!(!bench.ordered(|it| promotes(it) || demotes(it)));
+    // RDS-EVENT-0065 (aws-behaviour §1.2).
+    assert!(bench.rds_events().contains(&65));
+    bench.database("orders-2", standby());
+    assert!(!bench.ordered(promotes), "it may lack what was written");
+}
+
+#[test]
+fn a_failover_goes_on_when_the_standby_is_back_first() {
+    let mut bench = both_silent_in_a_failover();
+    bench.after(61_000);
+    assert!(!bench.ordered(promotes), "{:?}", bench.orders);
+    bench.database("orders-2", standby());
+    assert!(bench.ordered(promotes), "{:?}", bench.orders);
+    // Nobody knows any more whether it was promoted.
+    bench.silent("orders-2");
+    bench.database("orders-1", primary());
+    let failed = Outcome::Failed("no answer".to_owned());
+    bench.settle(promotes, failed);
+    bench.database("orders-1", primary());
+    let database = &bench.control.world().databases["orders"];
+    assert_eq!(database.failover_to, Some(id("orders-2")));
+    assert!(bench.control.world().fenced(&id("orders-1")));
 }
 
 #[test]
@@ -405,33 +464,83 @@ fn means(bench: &Bench, follower: &str) -> Option<Means> {
     })
 }
 
-/// To a rewind a follower of its source's own timeline has nothing amiss, even if log that it needs is nowhere to be had.
+/// Its primary answers, alone, and so does the follower, in whose account nothing streams.
+fn apart(bench: &mut Bench, follower: &str, account: &PgStatus, seconds: u64) {
+    let alone = PgStatus {
+        timeline: account.timeline,
+        ..PgStatus::default()
+    };
+    for _ in 0..seconds * 2 {
+        bench.after(498);
+        bench.database("orders-1", DbProbe::Answered(alone.clone()));
+        bench.database(follower, DbProbe::Answered(account.clone()));
+    }
+}
+
+/// One that is cut off has nothing amiss, and streams again by itself; only one whose source lacks log that it needs never does. To a
+/// rewind that one, too, has nothing amiss.
 #[test]
-fn a_follower_that_a_rewind_did_not_help_is_made_anew() {
+fn a_follower_that_is_cut_off_is_left_and_made_anew_only_with_patience() {
     let rejoins = |action: &Action| matches!(action, Action::Rejoin { .. });
+    let account = PgStatus {
+        timeline: 1,
+        in_recovery: true,
+        ..PgStatus::default()
+    };
     for follower in ["orders-2", "orders-replica-1"] {
         let mut bench = Bench::resumed(tier_10k::plan());
-        let apart = |bench: &mut Bench| {
-            for _ in 0..12 {
-                bench.after(500);
-                let alone = PgStatus {
-                    timeline: 1,
-                    ..PgStatus::default()
-                };
-                bench.database("orders-1", DbProbe::Answered(alone));
-                bench.database(follower, standby());
-            }
-        };
         let starts = |action: &Action| matches!(action, Action::StartDatabase { instance, .. } if instance.as_str() == follower);
         bench.exited(follower);
         bench.database("orders-1", primary());
         bench.settle(starts, Outcome::Done);
-        apart(&mut bench);
+        apart(&mut bench, follower, &account, 28);
+        assert_eq!(means(&bench, follower), None, "{follower}");
+        apart(&mut bench, follower, &account, 4);
         assert_eq!(means(&bench, follower), Some(Means::Rewind), "{follower}");
         bench.settle(rejoins, Outcome::Done);
-        apart(&mut bench);
+        apart(&mut bench, follower, &account, 58);
+        assert_eq!(means(&bench, follower), None, "{follower}");
+        apart(&mut bench, follower, &account, 4);
         assert_eq!(means(&bench, follower), Some(Means::Copy), "{follower}");
     }
+}
+
+/// The promoted standby never had what this one received of the old primary.
+#[test]
+fn a_follower_beyond_the_fork_is_made_anew_at_once() {
+    let beyond = |lsn: u64| {
+        let mut bench = Bench::resumed(tier_10k::plan());
+        let starts =
+            |action: &Action| action.is_start() && action.instance().as_str() == "orders-replica-1";
+        bench.settle(starts, Outcome::Done);
+        bench.lose_primary();
+        let (timeline, offset) = (2, Some(100));
+        bench.settle(promotes, Outcome::Promoted { timeline, offset });
+        let follows = |action: &Action| matches!(action, Action::Follow { instance, .. } if instance.as_str() == "orders-replica-1");
+        let account = PgStatus {
+            timeline: 1,
+            in_recovery: true,
+            lsn: Lsn(lsn),
+            ..PgStatus::default()
+        };
+        let new_primary = PgStatus {
+            timeline: 2,
+            ..PgStatus::default()
+        };
+        let look = |bench: &mut Bench| {
+            bench.after(498);
+            bench.database("orders-2", DbProbe::Answered(new_primary.clone()));
+            bench.database("orders-replica-1", DbProbe::Answered(account.clone()));
+        };
+        look(&mut bench);
+        bench.settle(follows, Outcome::Done);
+        for _ in 0..10 {
+            look(&mut bench);
+        }
+        means(&bench, "orders-replica-1")
+    };
+    assert_eq!(beyond(101), Some(Means::Rewind));
+    assert_eq!(beyond(100), None);
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn reason(bench: &Bench) -> Option<String> {
 fn promoted() -> Outcome {
     Outcome::Promoted {
         timeline: 2,
-        offset: 0,
+        offset: None,
     }
 }
 

@@ -189,6 +189,11 @@ fn a_drill_that_can_not_be_judged_leaves_nothing_broken() {
         &["was not begun"],
     );
 
+    rig.done(&["chaos", "stop", "web-1"]);
+    let parts = ["faults are in force already: f1", "localaws chaos heal"];
+    refused(&rig, &["drill", "run", long], 2, &parts);
+    rig.done(&["chaos", "heal"]);
+
     let first = rig.start(&["drill", "run", long]);
     wait_for(&rig, "injected", |events| events.contains("fault kill-az"));
     refused(

@@ -1,6 +1,8 @@
 use super::*;
 use crate::ledger::Key;
 
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Operations as `(started, ended, outcome)` in milliseconds.
 fn check(operations: &[(u64, u64, Outcome)], expected: &[(u64, u64, bool)]) {
     let mut ledger = Ledger::new(Ledger::LIMIT);
@@ -13,7 +15,7 @@ fn check(operations: &[(u64, u64, Outcome)], expected: &[(u64, u64, bool)]) {
             Outcome::Unknown => ledger.unknown(key, started, ended, "timed out"),
         }
     }
-    let found: Vec<(u64, u64, bool)> = outages(&ledger)
+    let found: Vec<(u64, u64, bool)> = outages(&ledger, PATIENCE)
         .iter()
         .map(|outage| {
             let millis = |at: Time| at.as_micros() / 1_000;
@@ -51,13 +53,21 @@ fn an_outage_lasts_from_the_first_trouble_to_the_next_acknowledgement() {
         &story(&[(0, 1_000), (1_400, 2_000)], &refused),
         &[(1_005, 1_401, true)],
     );
-    // A client that waited for its answer all the time, and got it.
+    // It begins with the first that had to wait, and one gave up meanwhile.
     check(
         &story(
             &[(0, 1_000), (1_500, 2_000)],
-            &[(1_002, 1_480, Acknowledged)],
+            &[(1_002, 1_480, Acknowledged), (1_100, 1_101, Failed)],
         ),
         &[(1_002, 1_480, true)],
+    );
+    // A client without a timeout waited for its answer, and got it long after it was of use.
+    check(
+        &story(
+            &[(0, 1_000), (2_500, 3_000)],
+            &[(1_002, 2_480, Acknowledged)],
+        ),
+        &[(1_002, 2_480, true)],
     );
     // It never came back.
     check(
@@ -75,6 +85,9 @@ fn an_outage_lasts_from_the_first_trouble_to_the_next_acknowledgement() {
 fn silence_and_single_errors_are_no_outage() {
     // Nobody asked for two seconds.
     check(&story(&[(0, 1_000), (3_000, 4_000)], &[]), &[]);
+    // A pause after which everybody was answered in time.
+    let waited = [(1_002, 1_480, Acknowledged), (1_010, 1_481, Acknowledged)];
+    check(&story(&[(0, 1_000), (1_500, 2_000)], &waited), &[]);
     // One client's error while others are served.
     check(&story(&[(0, 1_000)], &[(500, 503, Failed)]), &[]);
     // One client hangs for long while others are served.
@@ -111,7 +124,7 @@ fn the_unserved_are_counted() {
         );
     }
     ledger.acknowledged(Key::new(0, 6), at(600), at(601));
-    let found = outages(&ledger);
+    let found = outages(&ledger, PATIENCE);
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].unserved, 5);
     assert_eq!(found[0].longest_gap, Duration::from_millis(501));

@@ -48,6 +48,26 @@ fn every_kind_of_anomaly_is_found() {
     assert_eq!(result.lost_window(), Some(Window { from: at, to: at }));
 }
 
+/// The RPO of writes acknowledged at these milliseconds, of which those with these numbers are found.
+fn check_rpo(found: &[u64], expected: u64) {
+    let all: Vec<_> = (1..=5).map(|count| (count, Acknowledged)).collect();
+    let result = reconcile(&ledger(&all), &keys(found));
+    assert_eq!(result.rpo(), Duration::from_millis(expected), "{found:?}");
+}
+
+#[test]
+fn the_recovery_point_is_the_last_write_that_survived_before_the_first_lost() {
+    check_rpo(&[1, 2, 3, 4, 5], 0);
+    // One lost write is lost work too.
+    check_rpo(&[1, 2, 3, 5], 1);
+    check_rpo(&[1, 2], 3);
+    // Writes in between that survived do not make the loss shorter.
+    check_rpo(&[1, 3, 5], 3);
+    // Nothing survived before: since the first was begun.
+    check_rpo(&[5], 4);
+    check_rpo(&[], 5);
+}
+
 #[test]
 fn of_several_attempts_the_strongest_counts() {
     let check = |attempts: &[Outcome], found: bool, lost: usize, phantoms: usize| {

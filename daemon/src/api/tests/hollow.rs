@@ -15,6 +15,7 @@ use topologies::runtime::{
 use topologies::time::Time;
 use topologies::world::World;
 
+use crate::api::token::Token;
 use crate::api::{Api, Down};
 use crate::aws::Gateway;
 use crate::driver::Clock;
@@ -57,6 +58,7 @@ pub(crate) fn fixture_of(text: &str) -> Fixture {
     let stack = Stack {
         runtime: Arc::clone(&runtime),
         runtime_choice: (RuntimeKind::Process, "a test".to_owned()),
+        origin: Arc::new(topology),
         directory: directory.path().to_owned(),
         estate: estates.watch(),
         dns_port: 53,
@@ -72,6 +74,7 @@ pub(crate) fn fixture_of(text: &str) -> Fixture {
         api: Api {
             aws: Arc::new(Gateway::new(stack.clone(), [7; 32])),
             stack,
+            token: Token::renew(directory.path()).unwrap(),
             down,
             ending: CancellationToken::new(),
         },

@@ -1,6 +1,8 @@
 //! The failover: when it begins, the promotion that is ordered until it is confirmed, and the marking of the primary that was given up.
 //!
-//! Fenced by [`EventKind::FailoverStarted`] first, then demoted on its disk, so that no start can bring it back as a writer.
+//! Fenced by [`EventKind::FailoverStarted`] first; demoted on its disk once a promotion is ordered, so that no start can bring it back
+//! as a writer. Until then the failover can be abandoned: the standby may be lost, too, and the primary come back. From then on only the
+//! standby knows whether it was promoted.
 
 use topologies::event::{DbInstanceStatus, EventKind};
 use topologies::id::InstanceId;
@@ -8,6 +10,7 @@ use topologies::world::{Database, StackPhase};
 
 use super::{DatabaseMachine, rds_event};
 use crate::control::action::{Action, DbRole, Outcome};
+use crate::control::apart::Apart;
 use crate::control::bugs::Bug;
 use crate::control::desk::Desk;
 use crate::control::liveness::Loss;
@@ -76,20 +79,29 @@ impl DatabaseMachine {
         self.demote.abandon();
         self.promote.abandon();
         self.demoted = None;
+        self.reversible = true;
         let delay = desk.draw(desk.plan.topology.timing.db_failover);
         self.promote.pause_until(desk.now + delay);
         self.drive_failover(desk, database, &standby.instance);
     }
 
-    /// A failover that was decided is carried through: the old primary may be gone for good, and the standby may have been
-    /// promoted by an order whose outcome never came back. Promotion is idempotent, so it is ordered until it is confirmed.
+    /// A failover that was decided is carried through while the standby answers, or may have been promoted by an order whose outcome
+    /// never came back. Promotion is idempotent, so it is ordered until it is confirmed.
     pub(super) fn drive_failover(
         &mut self,
         desk: &mut Desk<'_>,
         database: &Database,
         to: &InstanceId,
     ) {
-        self.keep_demoted(desk, &database.primary);
+        let Some(host) = self.hosts.get_mut(to) else {
+            return;
+        };
+        let lost = host.liveness.lost().is_some();
+        if !self.reversible {
+            self.keep_demoted(desk, &database.primary);
+        } else if lost && self.primary_is_back(database) {
+            return self.abandon_failover(desk, database, to);
+        }
         let Some(host) = self.hosts.get_mut(to) else {
             return;
         };
@@ -109,13 +121,36 @@ impl DatabaseMachine {
                 },
             );
         } else if host.liveness.alive() {
-            self.promote.issue(
-                desk,
-                Action::Promote {
-                    instance: to.clone(),
-                },
-            );
+            let instance = to.clone();
+            if self.promote.issue(desk, Action::Promote { instance }) {
+                self.reversible = false;
+                self.keep_demoted(desk, &database.primary);
+            }
         }
+    }
+
+    /// Whether the primary that was given up answers as one that accepts writes.
+    fn primary_is_back(&self, database: &Database) -> bool {
+        let status = self.status(&database.primary);
+        status.is_some_and(|status| !status.in_recovery)
+    }
+
+    /// The primary goes on as it was, and waits for the standby until that is recorded out of sync.
+    fn abandon_failover(&mut self, desk: &mut Desk<'_>, database: &Database, to: &InstanceId) {
+        self.promote.abandon();
+        self.reversible = false;
+        desk.emit(EventKind::FailoverAbandoned {
+            db_instance: self.id.clone(),
+            from: database.primary.clone(),
+            to: to.clone(),
+        });
+        self.rds_event(desk, rds_event::FAILOVER_ABANDONED);
+        // One that was asked for is not made up for later, when nobody expects it.
+        if database.requested.is_some() {
+            self.done(desk, DbInstanceStatus::Available);
+        }
+        self.barrier = None;
+        self.settled = desk.now;
     }
 
     /// A primary that was given up is marked as such, whichever control plane gave it up; says whether it is.
@@ -133,7 +168,7 @@ impl DatabaseMachine {
     }
 
     pub(super) fn promoted(&mut self, desk: &mut Desk<'_>, to: &InstanceId, outcome: &Outcome) {
-        let Outcome::Promoted { timeline, .. } = outcome else {
+        let Outcome::Promoted { timeline, offset } = outcome else {
             return;
         };
         let database = desk.world().databases.get(&self.id);
@@ -145,6 +180,7 @@ impl DatabaseMachine {
             db_instance: self.id.clone(),
             instance: to.clone(),
             timeline: *timeline,
+            forked_at: *offset,
         });
         // The reason is told at completion, in the same moment, and "restarted" comes last (aws-behaviour §1.1).
         self.rds_event(desk, rds_event::FAILOVER_COMPLETED);
@@ -158,7 +194,7 @@ impl DatabaseMachine {
         self.recovering = false;
         self.spoilt = false;
         self.stalled = None;
-        self.apart = None;
+        self.apart = Apart::default();
         self.configured = true;
         for host in self.hosts.values_mut() {
             host.order.abandon();

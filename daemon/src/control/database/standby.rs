@@ -1,19 +1,14 @@
 //! The standby: its making, its restarts, and the way back of a primary that was given up.
 
-use std::time::Duration;
-
 use topologies::event::DbInstanceStatus;
 use topologies::id::InstanceId;
 use topologies::world::Database;
 
 use super::{DatabaseMachine, rds_event};
 use crate::control::action::{Action, DbRole, Means};
+use crate::control::apart::Line;
 use crate::control::bugs::Bug;
 use crate::control::desk::Desk;
-use crate::control::probe::PgStatus;
-
-/// A joined standby that does not stream for this long is made anew: its history may have parted from the primary's.
-const NOT_STREAMING: Duration = Duration::from_secs(4);
 
 impl DatabaseMachine {
     /// Makes the other host a standby of the primary and keeps it one.
@@ -22,22 +17,21 @@ impl DatabaseMachine {
             return;
         };
         let instance = standby.instance.clone();
-        let streams = self.streaming(database, &instance);
         let primary_answers = self
             .status(&database.primary)
             .is_some_and(|status| !status.in_recovery);
-        self.apart = match self.apart {
-            _ if streams || !primary_answers => None,
-            None => Some(desk.now),
-            since => since,
+        let line = self.line(desk, database, &instance);
+        let anew = match line {
+            Some(line) => self.apart.due(line, desk),
+            None => {
+                self.apart.begin();
+                false
+            }
         };
-        let apart_for_long = self
-            .apart
-            .is_some_and(|since| desk.now - since > NOT_STREAMING);
         let Some(host) = self.hosts.get_mut(&instance) else {
             return;
         };
-        if streams {
+        if line == Some(Line::Streams) {
             host.streams();
         }
         let by = host.means(desk.now);
@@ -63,22 +57,39 @@ impl DatabaseMachine {
                 of: database.primary.clone(),
             };
             host.start(desk, Action::StartDatabase { instance, role });
-        } else if apart_for_long && host.liveness.alive() && !standby.in_sync {
-            self.apart = None;
-            host.start(desk, rejoin(desk));
+        } else if anew && !standby.in_sync && host.start(desk, rejoin(desk)) {
+            self.apart.tried();
         }
     }
 
-    /// Whether the primary sends to the standby what it writes. One whose log parted from the primary's streams again and again up to
-    /// where they part, on its own timeline.
-    fn streaming(&self, database: &Database, standby: &InstanceId) -> bool {
-        let Some(primary) = self.status(&database.primary) else {
-            return false;
-        };
-        let mut peers = primary.peers.iter();
-        let streams = peers.any(|peer| peer.application_name == standby.as_str() && peer.streaming);
-        let in_line = |status: &PgStatus| status.timeline >= primary.timeline;
-        streams && self.status(standby).is_none_or(in_line)
+    /// How the standby stands to its primary, if both answer.
+    fn line(
+        &mut self,
+        desk: &Desk<'_>,
+        database: &Database,
+        instance: &InstanceId,
+    ) -> Option<Line> {
+        let primary = self.status(&database.primary)?;
+        let status = self.status(instance)?.clone();
+        let timeline = primary.timeline;
+        let sends = primary
+            .peers
+            .iter()
+            .any(|peer| peer.application_name == instance.as_str() && peer.streaming);
+        if primary.in_recovery {
+            return None;
+        }
+        let from = desk.address_seen_by(instance, &database.primary);
+        let receiver = status.receiver.as_ref();
+        let receives =
+            receiver.is_some_and(|it| it.streaming && Some(&it.sender_host) == from.as_ref());
+        let line = self.apart.judge(&status, receives, database);
+        let in_line = status.in_recovery && status.timeline >= timeline;
+        Some(if sends && in_line {
+            Line::Streams
+        } else {
+            line
+        })
     }
 
     fn start(&mut self, desk: &mut Desk<'_>, action: Action) {
