@@ -39,7 +39,7 @@ fn ec2_as_boto3_has_it() {
 
 #[test]
 fn elbv2_as_boto3_has_it() {
-    holds("elbv2.py");
+    holds_inside("elbv2.py");
 }
 
 /// Control plane faults: calls suffer, what runs goes on.
@@ -87,6 +87,14 @@ fn elasticache_as_boto3_has_it() {
 }
 
 #[test]
+<<<<<<< HEAD
+=======
+fn route53_as_boto3_has_it() {
+    holds_inside("route53.py");
+}
+
+#[test]
+>>>>>>> gateway
 fn a_stack_in_disorder_is_reset_to_its_file() {
     let rig = Rig::new("process");
     rig.up(SMALL).ends(0, "");
@@ -106,9 +114,35 @@ fn a_stack_in_disorder_is_reset_to_its_file() {
     rig.done(&["down", "--purge"]);
 }
 
+<<<<<<< HEAD
 #[test]
 fn route53_as_boto3_has_it() {
     holds_inside("route53.py");
+=======
+/// A load balancer that listens nowhere and a group without targets have nobody to answer for them.
+#[test]
+fn a_stack_with_what_can_not_answer_comes_up_again() {
+    let rig = Rig::new("process");
+    rig.up(SMALL).ends(0, "");
+    script(&rig, "silent.py");
+    rig.kill_daemon();
+    rig.up(SMALL).ends(0, "");
+    rig.done(&["down"]);
+    rig.up(SMALL).ends(0, "");
+    let query = "LoadBalancers[].LoadBalancerName";
+    let asked = [
+        "elbv2",
+        "describe-load-balancers",
+        "--query",
+        query,
+        "--output",
+        "text",
+    ];
+    let told = client(&rig, "aws", &asked).ends(0, "");
+    let names: Vec<&str> = told.out.split_whitespace().collect();
+    assert_eq!(names, ["idle", "mute", "site"]);
+    rig.done(&["down", "--purge"]);
+>>>>>>> gateway
 }
 
 #[test]

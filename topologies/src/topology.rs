@@ -428,6 +428,26 @@ impl Topology {
             .find(|region| region.zones.iter().any(|z| z.id == *zone))
     }
 
+    /// The load balancers that listen: one without listeners has nothing that could answer.
+    pub fn listening(&self) -> impl Iterator<Item = &LoadBalancer> {
+        let all = self.load_balancers.iter();
+        all.filter(|lb| !lb.listeners.is_empty())
+    }
+
+    /// The target groups that a listener forwards to: the targets of others are not checked.
+    pub fn in_use(&self) -> impl Iterator<Item = &TargetGroup> {
+        let listeners = self.load_balancers.iter().flat_map(|lb| &lb.listeners);
+        let actions = listeners.flat_map(|listener| {
+            let rules = listener.rules.iter().map(|rule| &rule.action);
+            rules.chain([&listener.default_action])
+        });
+        let actions: Vec<&RuleAction> = actions.collect();
+        self.target_groups.iter().filter(move |group| {
+            let mut actions = actions.iter();
+            actions.any(|action| matches!(action, RuleAction::Forward(id) if *id == group.id))
+        })
+    }
+
     /// A zone's number.
     pub fn zone_number(&self, zone: &ZoneId) -> Option<ZoneNumber> {
         self.zones().find(|z| z.id == *zone).map(|z| z.number)

@@ -34,7 +34,7 @@ pub(crate) fn is_whole(world: &World) -> bool {
     let caches = world.caches.values().all(|cache| {
         cache.status == ReplicationGroupStatus::Available && cache.replicas.values().all(|up| *up)
     });
-    let targets = world.plan.topology.target_groups.iter().all(|group| {
+    let targets = world.plan.topology.in_use().all(|group| {
         world.plan.targets(group).all(|instance| {
             let views = world
                 .targets
@@ -63,18 +63,20 @@ fn every_endpoint_answers(world: &World) -> bool {
     let databases = world.databases.values().filter(|db| !is_stopped(Some(db)));
     let databases = databases.map(|db| &db.primary);
     let caches = world.caches.values().map(|cache| &cache.primary);
-    let balancers = world.plan.topology.load_balancers.iter().all(|lb| {
+    let balancers = world.plan.topology.listening().all(|lb| {
         let nodes = world.nodes.get(&lb.id);
         nodes.is_some_and(|nodes| nodes.values().any(|alive| *alive))
     });
-    let groups = world.plan.topology.target_groups.iter().all(|group| {
+    let groups = world.plan.topology.in_use().all(|group| {
         let targets = world.targets.get(&group.id);
-        targets.is_some_and(|targets| {
-            targets
-                .values()
-                .flat_map(|views| views.values())
-                .any(|view| view.state == TargetHealth::Healthy)
-        })
+        let empty = world.plan.targets(group).next().is_none();
+        empty
+            || targets.is_some_and(|targets| {
+                targets
+                    .values()
+                    .flat_map(|views| views.values())
+                    .any(|view| view.state == TargetHealth::Healthy)
+            })
     });
     databases.chain(caches).all(|host| answers(world, host)) && balancers && groups
 }
@@ -91,7 +93,7 @@ fn answers(world: &World, instance: &InstanceId) -> bool {
 
 /// Of every load balancer's node, whether it lives.
 fn nodes(world: &World) -> impl Iterator<Item = bool> {
-    world.plan.topology.load_balancers.iter().flat_map(|lb| {
+    world.plan.topology.listening().flat_map(|lb| {
         let nodes = world.nodes.get(&lb.id);
         lb.zones
             .iter()

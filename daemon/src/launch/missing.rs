@@ -41,7 +41,7 @@ pub(super) fn in_words(plan: &Plan, world: &World) -> String {
         names.extend(unhealthy(plan, world).iter().map(ToString::to_string));
     }
     if names.is_empty() {
-        let balancers = plan.topology.load_balancers.iter();
+        let balancers = plan.topology.listening();
         names.extend(balancers.map(|lb| lb.id.to_string()));
     }
     counted(&names)
@@ -185,13 +185,13 @@ impl Struck {
     }
 
     fn balancers_answer(&self, plan: &Plan, world: &World) -> bool {
-        let nodes = plan.topology.load_balancers.iter().all(|balancer| {
+        let nodes = plan.topology.listening().all(|balancer| {
             let mut spared = balancer.zones.iter();
             let spared = spared.any(|zone| !self.zones.contains(zone));
             let nodes = world.nodes.get(&balancer.id);
             !spared || nodes.is_some_and(|nodes| nodes.values().any(|alive| *alive))
         });
-        let targets = plan.topology.target_groups.iter().all(|group| {
+        let targets = plan.topology.in_use().all(|group| {
             let spared = plan.targets(group).any(|target| self.spares(&target.id));
             let views = world.targets.get(&group.id);
             let mut views = views

@@ -12,6 +12,7 @@ use topologies::topology::{
 };
 use wire::{Call, Fault, Record, page};
 
+use super::balancers;
 use super::names::{self, Found};
 use crate::aws::{View, ids};
 
@@ -318,10 +319,15 @@ pub(super) fn load_balancer_attributes(
     input: &Value,
 ) -> Result<Record, Fault> {
     let lb = names::find_balancer(view, input["LoadBalancerArn"].as_str().unwrap_or_default())?;
+    Ok(Record::new().list("Attributes", attributes_of(view, lb)))
+}
+
+pub(super) fn attributes_of(view: &View<'_>, lb: &LoadBalancer) -> Vec<Record> {
     let cross_zone = lb.cross_zone.to_string();
+    let protected = balancers::is_protected(view, lb).to_string();
     let idle = lb.idle_timeout.as_secs().to_string();
     let mut attributes = vec![
-        ("deletion_protection.enabled", "false"),
+        ("deletion_protection.enabled", protected.as_str()),
         ("load_balancing.cross_zone.enabled", cross_zone.as_str()),
         ("access_logs.s3.enabled", "false"),
         ("zonal_shift.config.enabled", "false"),
@@ -338,7 +344,7 @@ pub(super) fn load_balancer_attributes(
             ("client_keep_alive.seconds", "3600"),
         ]);
     }
-    Ok(Record::new().list("Attributes", attributes.into_iter().map(pair)))
+    attributes.into_iter().map(pair).collect()
 }
 
 /// What is built, and what is always as AWS has it by default (aws-behaviour §4.3).

@@ -1,6 +1,7 @@
 //! ARNs in AWS's shapes, and what they lead to.
 //!
-//! The 16 digits at the end follow from the name, a listener's from its port and a rule's from its priority.
+//! The 16 digits at the end follow from the name, those of a file's listener from its port and of its rule from its priority. A
+//! listener or rule that was created, or got another port or priority, has its digits recorded, for its ARN stays what it was.
 
 use topologies::id::RegionId;
 use topologies::topology::{
@@ -23,10 +24,57 @@ fn path(lb: &LoadBalancer) -> String {
     format!("{kind}/{}/{digits}", lb.id)
 }
 
-fn listener_path(lb: &LoadBalancer, listener: &Listener) -> String {
-    let lb = path(lb);
-    let digits = digits("listener", &format!("{lb}/{}", listener.port), 16);
-    format!("{lb}/{digits}")
+/// The digits of a listener's ARN.
+pub(super) fn listener_digits(view: &View<'_>, lb: &LoadBalancer, listener: &Listener) -> String {
+    let id = listener_record(lb, listener.port);
+    recorded(view, LISTENER_RECORD, &id).unwrap_or_else(|| {
+        let name = format!("{}/{}", path(lb), listener.port);
+        digits("listener", &name, 16)
+    })
+}
+
+/// The digits of a rule's ARN; the default rule has the priority 0 in it.
+pub(super) fn rule_digits(
+    view: &View<'_>,
+    lb: &LoadBalancer,
+    listener: &Listener,
+    priority: u32,
+) -> String {
+    let own = listener_digits(view, lb, listener);
+    recorded(view, RULE_RECORD, &rule_record(lb, &own, priority)).unwrap_or_else(|| {
+        let name = format!("{}/{own}/{priority}", path(lb));
+        digits("rule", &name, 16)
+    })
+}
+
+/// Under which identifier a listener is recorded.
+pub(super) fn listener_record(lb: &LoadBalancer, port: u16) -> String {
+    format!("{}/{port}", lb.id)
+}
+
+/// Under which identifier a rule of the listener with these digits is recorded.
+pub(super) fn rule_record(lb: &LoadBalancer, listener: &str, priority: u32) -> String {
+    format!("{}/{listener}/{priority}", lb.id)
+}
+
+fn recorded(view: &View<'_>, resource: &str, id: &str) -> Option<String> {
+    let region = RegionId::from(view.region);
+    let record = view.world.account.resource(resource, &region, id)?;
+    record.attributes[DIGITS].as_str().map(str::to_owned)
+}
+
+/// The ARN of the listener with these digits.
+pub(super) fn listener_arn(view: &View<'_>, lb: &LoadBalancer, digits: &str) -> String {
+    view.arn(SERVICE, &format!("listener/{}/{digits}", path(lb)))
+}
+
+/// The ARN of the rule with these digits.
+pub(super) fn rule_arn(view: &View<'_>, lb: &LoadBalancer, listener: &str, digits: &str) -> String {
+    let path = path(lb);
+    view.arn(
+        SERVICE,
+        &format!("listener-rule/{path}/{listener}/{digits}"),
+    )
 }
 
 pub(super) fn load_balancer(view: &View<'_>, lb: &LoadBalancer) -> String {
@@ -34,10 +82,7 @@ pub(super) fn load_balancer(view: &View<'_>, lb: &LoadBalancer) -> String {
 }
 
 pub(super) fn listener(view: &View<'_>, lb: &LoadBalancer, listener: &Listener) -> String {
-    view.arn(
-        SERVICE,
-        &format!("listener/{}", listener_path(lb, listener)),
-    )
+    listener_arn(view, lb, &listener_digits(view, lb, listener))
 }
 
 /// A rule's; the default rule has the priority 0 in it.
@@ -47,9 +92,8 @@ pub(super) fn rule(
     listener: &Listener,
     priority: u32,
 ) -> String {
-    let listener = listener_path(lb, listener);
-    let digits = digits("rule", &format!("{listener}/{priority}"), 16);
-    view.arn(SERVICE, &format!("listener-rule/{listener}/{digits}"))
+    let digits = rule_digits(view, lb, listener, priority);
+    rule_arn(view, lb, &listener_digits(view, lb, listener), &digits)
 }
 
 pub(super) fn target_group(view: &View<'_>, group: &TargetGroup) -> String {
@@ -103,6 +147,12 @@ fn region_of(view: &View<'_>, group: &TargetGroup) -> Option<RegionId> {
 
 /// Under which target groups are recorded.
 pub(super) const GROUP_RECORD: &str = "elbv2:targetgroup";
+/// Under which listeners are recorded.
+pub(super) const LISTENER_RECORD: &str = "elbv2:listener";
+/// Under which rules are recorded.
+pub(super) const RULE_RECORD: &str = "elbv2:rule";
+/// The attribute of these two that has the digits of their ARN.
+pub(super) const DIGITS: &str = "Digits";
 /// Under which load balancers are recorded.
 pub(super) const BALANCER_RECORD: &str = "elbv2:loadbalancer";
 
