@@ -165,6 +165,9 @@ pub struct Cache {
     pub fenced: BTreeSet<InstanceId>,
     /// Whether a failover goes on.
     pub failing_over: bool,
+    /// Nodes that were lost and are being recovered, as far as was told.
+    #[serde(default)]
+    pub recovering: BTreeSet<InstanceId>,
 }
 
 /// How a load balancer node sees a target.
@@ -234,6 +237,7 @@ impl World {
                 replicas: nodes.map(|node| (node, false)).collect(),
                 fenced: BTreeSet::new(),
                 failing_over: false,
+                recovering: BTreeSet::new(),
             };
             Some((group.id.clone(), cache))
         });
@@ -355,6 +359,7 @@ impl World {
             | EventKind::CacheFailoverStarted { .. }
             | EventKind::CachePrimaryPromoted { .. }
             | EventKind::CacheReplicaLinkChanged { .. }
+            | EventKind::CacheNodeRecoveryChanged { .. }
             | EventKind::CacheNodeJoined { .. }) => self.apply_to_cache(cache),
         }
     }
@@ -488,6 +493,7 @@ impl World {
         | EventKind::CacheFailoverStarted { group, .. }
         | EventKind::CachePrimaryPromoted { group, .. }
         | EventKind::CacheReplicaLinkChanged { group, .. }
+        | EventKind::CacheNodeRecoveryChanged { group, .. }
         | EventKind::CacheNodeJoined { group, .. }) = event
         else {
             return;
@@ -559,6 +565,7 @@ impl Cache {
         let nodes: BTreeSet<&InstanceId> = nodes.collect();
         self.replicas.retain(|node, _| nodes.contains(node));
         self.fenced.retain(|node| nodes.contains(node));
+        self.recovering.retain(|node| nodes.contains(node));
         for node in nodes {
             if *node != self.primary {
                 self.replicas.entry(node.clone()).or_insert(false);
@@ -583,6 +590,17 @@ impl Cache {
         } else if let EventKind::CacheReplicaLinkChanged { instance, up, .. } = event {
             if let Some(link) = self.replicas.get_mut(instance) {
                 *link = *up;
+            }
+        } else if let EventKind::CacheNodeRecoveryChanged {
+            instance,
+            recovering,
+            ..
+        } = event
+        {
+            if *recovering {
+                self.recovering.insert(instance.clone());
+            } else {
+                self.recovering.remove(instance);
             }
         } else if let EventKind::CacheNodeJoined { instance, .. } = event {
             self.fenced.remove(instance);
