@@ -376,9 +376,11 @@ fn a_replica_that_never_synchronized_with_the_primary_does_not_win_by_its_offset
         }
         bench.after(300);
         let mut orders = bench.orders.iter();
-        orders.find_map(|(_, action)| match action {
-            Action::PromoteCache { instance } => Some(instance.to_string()),
-            _ => None,
+        orders.find_map(|(_, action)| {
+            let Action::PromoteCache { instance } = action else {
+                return None;
+            };
+            Some(instance.to_string())
         })
     };
     assert_eq!(elected("5205").as_deref(), Some("sessions-002"));
@@ -390,9 +392,11 @@ fn a_replica_that_never_synchronized_with_the_primary_does_not_win_by_its_offset
 fn the_recovery_of_a_cache_node_is_told_once_at_its_beginning_and_once_at_its_end() {
     let told = |bench: &mut Bench| {
         let told = std::mem::take(&mut bench.told).into_iter();
-        let told = told.filter_map(|event| match event {
-            EventKind::ElasticacheEvent { message, .. } => Some(message),
-            _ => None,
+        let told = told.filter_map(|event| {
+            let EventKind::ElasticacheEvent { message, .. } = event else {
+                return None;
+            };
+            Some(message)
         });
         told.collect::<Vec<_>>()
     };
