@@ -359,7 +359,7 @@ fn answered(probe: &Probe) -> bool {
     match probe {
         Probe::Database(_, probe) => match probe {
             DbProbe::Answered(_) | DbProbe::Starting | DbProbe::Refused => true,
-            DbProbe::TimedOut | DbProbe::Failed(_) => false,
+            DbProbe::TimedOut | DbProbe::NoAnswer | DbProbe::Failed(_) => false,
         },
         Probe::Cache(_, probe) => match probe {
             CacheProbe::Answered(_) | CacheProbe::Loading | CacheProbe::Refused => true,

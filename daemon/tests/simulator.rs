@@ -137,6 +137,27 @@ fn a_patient_observer_fails_over_as_well() {
     }
 }
 
+/// aws-behaviour §1.1, failover reasons: a primary that hangs is not one that the network does not reach.
+#[test]
+fn a_failover_tells_a_primary_that_hangs_from_one_that_is_not_reached() {
+    let isolated = Fault::Isolation(ZoneNumber::zone(1).expect("one of three zones"));
+    for (fault, reason) in [
+        (Fault::Freeze(host("orders-1")), "busy and unresponsive"),
+        (isolated, "unreachable due to loss of network connectivity"),
+        (Fault::Stop(host("orders-1")), "is unhealthy"),
+    ] {
+        let run = run(1, Some(vec![scheduled(2_000, 6_000, fault)]));
+        assert!(run.violation.is_none(), "{}", story(&run));
+        let mut events = run.timeline.iter().map(ToString::to_string);
+        let told = events.find(|event| event.contains("failing over from orders-1"));
+        assert!(
+            told.is_some_and(|event| event.contains(reason)),
+            "{}",
+            story(&run)
+        );
+    }
+}
+
 /// The standby's zone is cut off while a promotion waits, and the primary's comes back.
 #[test]
 fn a_failover_whose_standby_is_lost_too_is_abandoned() {

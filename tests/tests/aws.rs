@@ -87,14 +87,11 @@ fn elasticache_as_boto3_has_it() {
 }
 
 #[test]
-<<<<<<< HEAD
-=======
 fn route53_as_boto3_has_it() {
     holds_inside("route53.py");
 }
 
 #[test]
->>>>>>> gateway
 fn a_stack_in_disorder_is_reset_to_its_file() {
     let rig = Rig::new("process");
     rig.up(SMALL).ends(0, "");
@@ -114,11 +111,6 @@ fn a_stack_in_disorder_is_reset_to_its_file() {
     rig.done(&["down", "--purge"]);
 }
 
-<<<<<<< HEAD
-#[test]
-fn route53_as_boto3_has_it() {
-    holds_inside("route53.py");
-=======
 /// A load balancer that listens nowhere and a group without targets have nobody to answer for them.
 #[test]
 fn a_stack_with_what_can_not_answer_comes_up_again() {
@@ -142,7 +134,6 @@ fn a_stack_with_what_can_not_answer_comes_up_again() {
     let names: Vec<&str> = told.out.split_whitespace().collect();
     assert_eq!(names, ["idle", "mute", "site"]);
     rig.done(&["down", "--purge"]);
->>>>>>> gateway
 }
 
 #[test]

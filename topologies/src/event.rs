@@ -271,6 +271,15 @@ pub enum EventKind {
         /// Whether it replicates.
         up: bool,
     },
+    /// A node was lost and is being recovered, or has been: ElastiCache tells of both.
+    CacheNodeRecoveryChanged {
+        /// The group.
+        group: ReplicationGroupId,
+        /// The node.
+        instance: InstanceId,
+        /// Whether it is being recovered.
+        recovering: bool,
+    },
     /// A primary that was given up runs again as a replica; its interface is open again.
     CacheNodeJoined {
         /// The group.
@@ -513,6 +522,7 @@ impl EventKind {
             | Self::CacheFailoverStarted { group, .. }
             | Self::CachePrimaryPromoted { group, .. }
             | Self::CacheReplicaLinkChanged { group, .. }
+            | Self::CacheNodeRecoveryChanged { group, .. }
             | Self::CacheNodeJoined { group, .. } => group.to_string(),
             Self::ElasticacheEvent { source, .. } => source.clone(),
             Self::TargetHealthChanged { target_group, .. } => target_group.to_string(),
@@ -619,6 +629,14 @@ impl fmt::Display for EventKind {
                 ..
             } => {
                 write!(f, "{instance} does not replicate")
+            }
+            Self::CacheNodeRecoveryChanged {
+                instance,
+                recovering: true,
+                ..
+            } => write!(f, "{instance} is being recovered"),
+            Self::CacheNodeRecoveryChanged { instance, .. } => {
+                write!(f, "{instance} is recovered")
             }
             Self::CacheNodeJoined { instance, .. } => write!(f, "{instance} joined as replica"),
             Self::TargetHealthChanged {

@@ -177,6 +177,9 @@ pub struct Cache {
     /// Whether a failover was asked for that has not begun.
     #[serde(default)]
     pub failover_requested: bool,
+    /// Nodes that were lost and are being recovered, as far as was told.
+    #[serde(default)]
+    pub recovering: BTreeSet<InstanceId>,
 }
 
 /// How a load balancer node sees a target.
@@ -249,6 +252,7 @@ impl World {
                 fenced: BTreeSet::new(),
                 failing_over: false,
                 failover_requested: false,
+                recovering: BTreeSet::new(),
             };
             Some((group.id.clone(), cache))
         });
@@ -372,6 +376,7 @@ impl World {
             | EventKind::CacheFailoverStarted { .. }
             | EventKind::CachePrimaryPromoted { .. }
             | EventKind::CacheReplicaLinkChanged { .. }
+            | EventKind::CacheNodeRecoveryChanged { .. }
             | EventKind::CacheNodeJoined { .. }) => self.apply_to_cache(cache),
         }
     }
@@ -522,6 +527,7 @@ impl World {
         | EventKind::CacheFailoverStarted { group, .. }
         | EventKind::CachePrimaryPromoted { group, .. }
         | EventKind::CacheReplicaLinkChanged { group, .. }
+        | EventKind::CacheNodeRecoveryChanged { group, .. }
         | EventKind::CacheNodeJoined { group, .. }) = event
         else {
             return;
@@ -593,6 +599,7 @@ impl Cache {
         let nodes: BTreeSet<&InstanceId> = nodes.collect();
         self.replicas.retain(|node, _| nodes.contains(node));
         self.fenced.retain(|node| nodes.contains(node));
+        self.recovering.retain(|node| nodes.contains(node));
         for node in nodes {
             if *node != self.primary {
                 self.replicas.entry(node.clone()).or_insert(false);
@@ -621,6 +628,17 @@ impl Cache {
         } else if let EventKind::CacheReplicaLinkChanged { instance, up, .. } = event {
             if let Some(link) = self.replicas.get_mut(instance) {
                 *link = *up;
+            }
+        } else if let EventKind::CacheNodeRecoveryChanged {
+            instance,
+            recovering,
+            ..
+        } = event
+        {
+            if *recovering {
+                self.recovering.insert(instance.clone());
+            } else {
+                self.recovering.remove(instance);
             }
         } else if let EventKind::CacheNodeJoined { instance, .. } = event {
             self.fenced.remove(instance);

@@ -17,7 +17,7 @@ use topologies::event::{EventKind, ReplicationGroupStatus};
 use topologies::id::{InstanceId, ReplicationGroupId};
 use topologies::runtime::InstanceStatus;
 use topologies::time::Time;
-use topologies::world::Cache;
+use topologies::world::{Cache, StackPhase};
 
 use super::action::{Action, Outcome, Ticket};
 use super::bugs::Bug;
@@ -35,6 +35,8 @@ pub struct CacheMachine {
     automatic_failover: bool,
     promote: Order,
     election: Option<Election>,
+    /// The history of writes that the primary last said it has.
+    history: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -75,6 +77,7 @@ impl CacheMachine {
             automatic_failover,
             promote: Order::default(),
             election: None,
+            history: None,
         }
     }
 
@@ -135,6 +138,11 @@ impl CacheMachine {
             && sent >= node.accounts_from
         {
             node.status = Some((sent, status.clone()));
+            let world = desk.world().caches.get(&self.id);
+            let primary = world.is_some_and(|it| it.primary == *instance && !it.failing_over);
+            if primary && status.role == RedisRole::Primary {
+                self.history = Some(status.replication_id.clone());
+            }
         }
         if *probe == CacheProbe::Loading {
             // What it had is gone or about to go: its last account is none to elect it by.
@@ -193,6 +201,12 @@ impl CacheMachine {
         if cache.status == ReplicationGroupStatus::Deleting {
             return;
         }
+        for replica in cache.replicas.keys() {
+            let node = self.nodes.get(replica);
+            if node.is_some_and(|node| node.liveness.lost().is_some()) {
+                self.tell_recovery(desk, replica, true);
+            }
+        }
         if cache.failing_over {
             return self.elect(desk, &cache);
         }
@@ -225,15 +239,11 @@ impl CacheMachine {
 
     fn keep_primary(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
         let given_up = self.given_up(desk, cache);
-        let Some(node) = self.nodes.get_mut(&cache.primary) else {
+        let Some(node) = self.nodes.get(&cache.primary) else {
             return;
         };
         if given_up && node.to_start(cache) {
-            let action = Action::StartCache {
-                instance: cache.primary.clone(),
-                source: None,
-            };
-            node.order.issue(desk, action);
+            self.start_primary(desk, cache);
         } else if let Some((_, status)) = &node.status
             && node.liveness.well()
             && status.role != RedisRole::Primary
@@ -244,7 +254,30 @@ impl CacheMachine {
         }
     }
 
+    /// Starts the primary where it stands, empty.
+    fn start_primary(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
+        let Some(node) = self.nodes.get_mut(&cache.primary) else {
+            return;
+        };
+        let action = Action::StartCache {
+            instance: cache.primary.clone(),
+            source: None,
+        };
+        node.order.issue(desk, action);
+        if node.liveness.lost().is_some() {
+            self.tell_recovery(desk, &cache.primary, true);
+        }
+    }
+
+    /// Whether the primary is lost and may be started where it stood. Those that follow it wait for that, or for its start to fail:
+    /// they would ask it in vain, and again only after a second.
+    fn primary_comes_first(&self, cache: &Cache) -> bool {
+        let node = self.nodes.get(&cache.primary);
+        node.is_some_and(|node| node.liveness.lost().is_some() && !node.order.failed())
+    }
+
     fn keep_replicas(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
+        let primary_first = self.primary_comes_first(cache);
         for instance in cache.replicas.keys() {
             let expected = desk.address_seen_by(instance, &cache.primary);
             let Some(node) = self.nodes.get_mut(instance) else {
@@ -266,7 +299,9 @@ impl CacheMachine {
                         .issue(desk, Action::RejoinCache { instance, source });
                 }
             } else if node.to_start(cache) {
-                node.order.issue(desk, start);
+                if !primary_first {
+                    node.order.issue(desk, start);
+                }
             } else if node.liveness.well() && node.status.is_some() && !follows {
                 node.order.issue(
                     desk,
@@ -299,10 +334,9 @@ impl CacheMachine {
                     instance: instance.clone(),
                     up,
                 });
-                if up && cache.status == ReplicationGroupStatus::Modifying {
-                    let message = format!("Finished recovery for cache nodes {instance}");
-                    self.elasticache_event(desk, instance.as_str(), message);
-                }
+            }
+            if up {
+                self.tell_recovery(desk, instance, false);
             }
         }
         let Some(cache) = desk.world().caches.get(&self.id) else {
@@ -312,6 +346,12 @@ impl CacheMachine {
             .nodes
             .get(&cache.primary)
             .is_some_and(|node| node.liveness.alive());
+        if primary {
+            self.tell_recovery(desk, &cache.primary.clone(), false);
+        }
+        let Some(cache) = desk.world().caches.get(&self.id) else {
+            return;
+        };
         let complete = primary && cache.replicas.values().all(|up| *up);
         if complete && cache.status != ReplicationGroupStatus::Available {
             self.status_changed(desk, ReplicationGroupStatus::Available);
@@ -323,6 +363,32 @@ impl CacheMachine {
             group: self.id.clone(),
             status,
         });
+    }
+
+    /// Tells that a node is being recovered, or has been: each once (aws-behaviour §3.2). A stack that comes up after it was taken down
+    /// has lost nothing.
+    fn tell_recovery(&self, desk: &mut Desk<'_>, instance: &InstanceId, recovering: bool) {
+        let Some(cache) = desk.world().caches.get(&self.id) else {
+            return;
+        };
+        let comes_up = cache.status == ReplicationGroupStatus::Creating
+            || desk.world().phase == StackPhase::Creating;
+        if cache.recovering.contains(instance) == recovering || (recovering && comes_up) {
+            return;
+        }
+        let (group, node) = (self.id.clone(), instance.clone());
+        desk.emit(EventKind::CacheNodeRecoveryChanged {
+            group,
+            instance: node,
+            recovering,
+        });
+        let begins = if recovering {
+            "Recovering"
+        } else {
+            "Finished recovery for"
+        };
+        let message = format!("{begins} cache nodes {instance}");
+        self.elasticache_event(desk, instance.as_str(), message);
     }
 
     fn elasticache_event(&self, desk: &mut Desk<'_>, source: &str, message: String) {
@@ -340,8 +406,18 @@ impl Node {
         self.liveness.lost().is_some() || (creating && !self.started && !self.liveness.alive())
     }
 
-    /// Its replication offset as it told it last.
-    fn offset(&self) -> u64 {
-        self.status.as_ref().map_or(0, |(_, status)| status.offset)
+    /// Its replication offset as it told it last, after whether that counts in this history of writes: of another, it tells nothing.
+    fn standing(&self, history: Option<&String>) -> (bool, u64) {
+        let status = self.status.as_ref().map(|(_, status)| status);
+        status.map_or((false, 0), |status| {
+            let shared = history.is_none_or(|history| status.replication_id == *history);
+            (shared, status.offset)
+        })
+    }
+
+    /// Whether it said what it is after this moment.
+    fn heard_since(&self, moment: Time) -> bool {
+        let asked = self.status.as_ref().map(|(asked, _)| *asked);
+        asked.is_some_and(|asked| asked >= moment)
     }
 }

@@ -186,6 +186,11 @@ impl Order {
         self.paused = true;
     }
 
+    /// Whether the last one failed.
+    pub fn failed(&self) -> bool {
+        self.failures > 0
+    }
+
     /// When an order becomes possible again; none while one is under way or nothing holds it back.
     pub fn deadline(&self) -> Option<Time> {
         let held_back = self.failures > 0 || self.paused;

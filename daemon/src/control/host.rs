@@ -100,14 +100,15 @@ impl DbHost {
         let sign = match probe {
             DbProbe::Answered(_) => Sign::Answered,
             DbProbe::Refused => Sign::Refused,
-            DbProbe::Starting | DbProbe::TimedOut | DbProbe::Failed(_) => Sign::Silent,
+            DbProbe::TimedOut => Sign::Silent,
+            DbProbe::NoAnswer | DbProbe::Starting | DbProbe::Failed(_) => Sign::Mute,
         };
         match probe {
             DbProbe::Starting => {
                 self.starting.get_or_insert(sent);
             }
             // It may still be starting.
-            DbProbe::TimedOut => {}
+            DbProbe::TimedOut | DbProbe::NoAnswer => {}
             DbProbe::Answered(_) | DbProbe::Refused | DbProbe::Failed(_) => self.starting = None,
         }
         let change = self.liveness.take(sign, sent);

@@ -1,7 +1,7 @@
 //! Whether a host lives, judged from probes and from what its runtime reports.
 //!
 //! ```text
-//!             answered                 silent x threshold, refused x 2, exited
+//!             answered                 silent or mute x threshold, refused x 2, exited
 //!  Unknown ───────────────► Alive ────────────────────────────────────────────► Lost(why)
 //!     ▲                        ▲                        answered                    │
 //!     └── forget               └─────────────────────────────────────────────────────┘
@@ -18,8 +18,10 @@ const REFUSALS: u32 = 2;
 pub enum Sign {
     /// It answered a probe.
     Answered,
-    /// It did not answer in time, or with an error.
+    /// It took no connection in time, or nobody asked how far it got.
     Silent,
+    /// It took the connection, and did not answer in time, or with an error.
+    Mute,
     /// Its host refused the connection.
     Refused,
     /// Its runtime reported that the process ended.
@@ -31,6 +33,8 @@ pub enum Sign {
 pub enum Loss {
     /// It gave no sign.
     Silent,
+    /// It takes connections and does not answer: its server hangs.
+    Mute,
     /// Its host refuses connections.
     Refused,
     /// Its process ended.
@@ -42,6 +46,7 @@ impl Loss {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Silent => "no answer to probes",
+            Self::Mute => "it takes connections and does not answer",
             Self::Refused => "connection refused",
             Self::Exited => "process ended",
         }
@@ -64,8 +69,12 @@ pub enum Life {
 pub struct Liveness {
     life: Life,
     silent: u32,
+    /// How many of the silent ones took the connection.
+    mute: u32,
     refused: u32,
     threshold: u32,
+    /// The sign by which it was last taken for lost was asked for then.
+    lost_at: Time,
     /// Answers to probes sent before this say nothing about the host as it is.
     valid_from: Time,
 }
@@ -76,8 +85,10 @@ impl Liveness {
         Self {
             life: Life::Unknown,
             silent: 0,
+            mute: 0,
             refused: 0,
             threshold: threshold.max(1),
+            lost_at: Time::ZERO,
             valid_from: Time::ZERO,
         }
     }
@@ -100,6 +111,11 @@ impl Liveness {
         }
     }
 
+    /// Since when it is lost, if it is: what others said before may be older than that.
+    pub fn lost_at(&self) -> Option<Time> {
+        self.lost().map(|_| self.lost_at)
+    }
+
     /// Takes in a sign that was asked for at `sent` (for an exit: seen at); returns the new judgement if it changed.
     pub fn take(&mut self, sign: Sign, sent: Time) -> Option<Life> {
         let before = self.life;
@@ -109,11 +125,13 @@ impl Liveness {
         match sign {
             Sign::Answered => {
                 self.silent = 0;
+                self.mute = 0;
                 self.refused = 0;
                 self.life = Life::Alive;
             }
-            Sign::Silent => {
+            Sign::Silent | Sign::Mute => {
                 self.silent += 1;
+                self.mute += u32::from(sign == Sign::Mute);
                 self.refused = 0;
             }
             Sign::Refused => {
@@ -128,7 +146,8 @@ impl Liveness {
         let judgement = if self.refused >= REFUSALS {
             Some(Loss::Refused)
         } else if self.silent >= self.threshold {
-            Some(Loss::Silent)
+            let hangs = self.mute == self.silent;
+            Some(if hangs { Loss::Mute } else { Loss::Silent })
         } else {
             None
         };
@@ -136,6 +155,9 @@ impl Liveness {
             && self.lost().is_none()
         {
             self.life = Life::Lost(loss);
+        }
+        if self.lost().is_some() && !matches!(before, Life::Lost(_)) {
+            self.lost_at = sent;
         }
         (before != self.life).then_some(self.life)
     }
@@ -163,7 +185,7 @@ mod tests {
 
     #[test]
     fn transition_table() {
-        use Sign::{Answered, Exited, Refused, Silent};
+        use Sign::{Answered, Exited, Mute, Refused, Silent};
         let table: &[(&[Sign], Life)] = &[
             (&[], Life::Unknown),
             (&[Silent, Silent], Life::Unknown),
@@ -175,6 +197,10 @@ mod tests {
                 &[Answered, Silent, Silent, Silent],
                 Life::Lost(Loss::Silent),
             ),
+            (&[Answered, Mute, Mute], Life::Alive),
+            (&[Answered, Mute, Mute, Mute], Life::Lost(Loss::Mute)),
+            (&[Answered, Mute, Silent, Mute], Life::Lost(Loss::Silent)),
+            (&[Answered, Refused, Mute, Mute], Life::Lost(Loss::Silent)),
             (&[Answered, Refused], Life::Alive),
             (&[Answered, Refused, Refused], Life::Lost(Loss::Refused)),
             (&[Answered, Refused, Answered, Refused], Life::Alive),

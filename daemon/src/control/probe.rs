@@ -59,8 +59,10 @@ pub enum DbProbe {
     Starting,
     /// The host refused the connection or reset it: the host lives, its server does not.
     Refused,
-    /// No answer in time.
+    /// No connection in time.
     TimedOut,
+    /// It took the connection, and did not answer in time.
+    NoAnswer,
     /// It answered with an error.
     Failed(String),
 }
@@ -131,6 +133,8 @@ pub struct RedisStatus {
     pub role: RedisRole,
     /// Its replication offset, bytes.
     pub offset: u64,
+    /// Names the history of writes that the offset counts in; offsets of two histories can not be compared.
+    pub replication_id: String,
     /// The replicas it knows, by the address they announce; on a primary.
     pub replicas: Vec<Ipv4Addr>,
 }

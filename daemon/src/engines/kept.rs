@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,21 +23,57 @@ pub(super) trait ProbeSession: Sized + Send + 'static {
     /// Why it did not.
     type Error: Send + 'static;
 
-    /// Opens a session.
+    /// Opens a session; tells `connected` as soon as the host has taken the connection.
     fn open(
         address: SocketAddr,
         credentials: &Self::Credentials,
+        connected: &Connected,
     ) -> impl Future<Output = Result<Self, Self::Error>> + Send;
 
     /// Asks once. After an error, or when the caller gives up, the session is not used again.
     fn ask(&mut self) -> impl Future<Output = Result<Self::Answer, Self::Error>> + Send;
 }
 
+/// Whether the host has taken the connection over which it is asked.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Connected(Arc<AtomicBool>);
+
+impl Connected {
+    /// It has taken the connection.
+    pub(super) fn tell(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Why a host told nothing of itself.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Missed<E> {
+    /// It said no, or hung up.
+    Failed(E),
+    /// It did not take a connection in time.
+    NoConnection,
+    /// It took the connection, and did not answer in time.
+    NoAnswer,
+}
+
 /// The longest that opening a session may take.
 const OPEN_LIMIT: Duration = Duration::from_secs(1);
 
-/// The place of one host's session. Empty while the session is in use: a probe that is given up drops it.
-type Place<S> = Arc<tokio::sync::Mutex<HostSession<S>>>;
+/// The place of one host's session.
+struct Place<S: ProbeSession> {
+    /// Empty while the session is in use: a probe that is given up drops it.
+    session: tokio::sync::Mutex<HostSession<S>>,
+    connected: Connected,
+}
+
+impl<S: ProbeSession> Default for Place<S> {
+    fn default() -> Self {
+        Self {
+            session: tokio::sync::Mutex::default(),
+            connected: Connected::default(),
+        }
+    }
+}
 
 /// One host's session, or the task that opens it; the task ends with the set it is in.
 struct HostSession<S: ProbeSession> {
@@ -59,7 +96,9 @@ impl<S: ProbeSession> Default for HostSession<S> {
 }
 
 /// The sessions of an engine.
-pub(super) struct Kept<S: ProbeSession>(Mutex<BTreeMap<InstanceId, Place<S>>>);
+pub(super) struct Kept<S: ProbeSession>(Mutex<Places<S>>);
+
+type Places<S> = BTreeMap<InstanceId, Arc<Place<S>>>;
 
 impl<S: ProbeSession> Default for Kept<S> {
     fn default() -> Self {
@@ -68,19 +107,21 @@ impl<S: ProbeSession> Default for Kept<S> {
 }
 
 impl<S: ProbeSession> Kept<S> {
-    /// Asks a host once, over its session or a new one; none if there is no answer within `deadline`. Probes of one host
-    /// wait for each other, none of them longer than its own deadline.
+    /// Asks a host once, over its session or a new one; returns within `deadline`. Probes of one host wait for each other, none of
+    /// them longer than its own deadline.
     pub(super) async fn ask(
         &self,
         instance: &InstanceId,
         address: SocketAddr,
         credentials: &S::Credentials,
         deadline: Duration,
-    ) -> Option<Result<S::Answer, S::Error>> {
+    ) -> Result<S::Answer, Missed<S::Error>> {
         let place = Arc::clone(self.places().entry(instance.clone()).or_default());
-        tokio::time::timeout(deadline, ask(&place, address, credentials))
-            .await
-            .ok()
+        match tokio::time::timeout(deadline, ask(&place, address, credentials)).await {
+            Ok(answer) => answer.map_err(Missed::Failed),
+            Err(_) if place.connected.0.load(Ordering::Relaxed) => Err(Missed::NoAnswer),
+            Err(_) => Err(Missed::NoConnection),
+        }
     }
 
     /// Closes the session to a host.
@@ -88,7 +129,7 @@ impl<S: ProbeSession> Kept<S> {
         self.places().remove(instance);
     }
 
-    fn places(&self) -> MutexGuard<'_, BTreeMap<InstanceId, Place<S>>> {
+    fn places(&self) -> MutexGuard<'_, Places<S>> {
         // A map of places is whole after any panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,7 +140,8 @@ async fn ask<S: ProbeSession>(
     address: SocketAddr,
     credentials: &S::Credentials,
 ) -> Result<S::Answer, S::Error> {
-    let mut place = place.lock().await;
+    let connected = &place.connected;
+    let mut place = place.session.lock().await;
     if let Some((dialled, mut session)) = place.session.take()
         && dialled == address
         && let Ok(answer) = session.ask().await
@@ -107,7 +149,7 @@ async fn ask<S: ProbeSession>(
         place.session = Some((address, session));
         return Ok(answer);
     }
-    let mut session = open(&mut place, address, credentials).await?;
+    let mut session = open(&mut place, address, credentials, connected).await?;
     let answer = session.ask().await?;
     place.session = Some((address, session));
     Ok(answer)
@@ -118,12 +160,15 @@ async fn open<S: ProbeSession>(
     place: &mut HostSession<S>,
     address: SocketAddr,
     credentials: &S::Credentials,
+    connected: &Connected,
 ) -> Result<S, S::Error> {
     loop {
         if place.opening.as_ref().is_none_or(|(to, _)| *to != address) {
             let (mut task, credentials) = (JoinSet::new(), credentials.clone());
+            let connected = connected.clone();
+            connected.0.store(false, Ordering::Relaxed);
             task.spawn(async move {
-                let opened = S::open(address, &credentials);
+                let opened = S::open(address, &credentials, &connected);
                 tokio::time::timeout(OPEN_LIMIT, opened).await.ok()
             });
             place.opening = Some((address, task));
@@ -150,6 +195,7 @@ mod tests {
     struct Server {
         opened: AtomicUsize,
         open: AtomicUsize,
+        deaf: std::sync::atomic::AtomicBool,
         stalled: std::sync::atomic::AtomicBool,
         broken: std::sync::atomic::AtomicBool,
     }
@@ -167,7 +213,15 @@ mod tests {
         type Answer = ();
         type Error = ();
 
-        async fn open(_: SocketAddr, server: &Arc<Server>) -> Result<Self, ()> {
+        async fn open(
+            _: SocketAddr,
+            server: &Arc<Server>,
+            connected: &Connected,
+        ) -> Result<Self, ()> {
+            if server.deaf.load(SeqCst) {
+                std::future::pending::<()>().await;
+            }
+            connected.tell();
             server.opened.fetch_add(1, SeqCst);
             server.open.fetch_add(1, SeqCst);
             tokio::task::yield_now().await;
@@ -192,36 +246,30 @@ mod tests {
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let counts = || (server.opened.load(SeqCst), server.open.load(SeqCst));
         for _ in 0..3 {
-            assert_eq!(
-                kept.ask(&host, at(1), &server, deadline).await,
-                Some(Ok(()))
-            );
+            assert_eq!(kept.ask(&host, at(1), &server, deadline).await, Ok(()));
         }
         assert_eq!(counts(), (1, 1));
         // A broken session is replaced within the same probe.
         server.broken.store(true, SeqCst);
-        assert_eq!(
-            kept.ask(&host, at(1), &server, deadline).await,
-            Some(Ok(()))
-        );
+        assert_eq!(kept.ask(&host, at(1), &server, deadline).await, Ok(()));
         assert_eq!(counts(), (2, 1));
         // Stalled ones are closed, however many probes wait.
         server.stalled.store(true, SeqCst);
         let one = || kept.ask(&host, at(1), &server, deadline);
-        assert_eq!(tokio::join!(one(), one(), one()), (None, None, None));
+        let unanswered = || Err(Missed::NoAnswer);
+        let all = (unanswered(), unanswered(), unanswered());
+        assert_eq!(tokio::join!(one(), one(), one()), all);
         assert_eq!(server.open.load(SeqCst), 0);
         server.stalled.store(false, SeqCst);
-        assert_eq!(
-            kept.ask(&host, at(1), &server, deadline).await,
-            Some(Ok(()))
-        );
+        assert_eq!(kept.ask(&host, at(1), &server, deadline).await, Ok(()));
         // Another address is another session.
-        assert_eq!(
-            kept.ask(&host, at(2), &server, deadline).await,
-            Some(Ok(()))
-        );
+        assert_eq!(kept.ask(&host, at(2), &server, deadline).await, Ok(()));
         assert_eq!(server.open.load(SeqCst), 1);
         kept.forget(&host);
         assert_eq!(server.open.load(SeqCst), 0);
+        // One that takes no connection is told from one that does not answer.
+        server.deaf.store(true, SeqCst);
+        let at_first = kept.ask(&host, at(1), &server, deadline).await;
+        assert_eq!(at_first, Err(Missed::NoConnection));
     }
 }

@@ -152,6 +152,7 @@ impl Engine {
 fn timed_out(probe: &Probe) -> bool {
     matches!(
         probe,
-        Probe::Database(_, DbProbe::TimedOut) | Probe::Cache(_, CacheProbe::TimedOut)
+        Probe::Database(_, DbProbe::TimedOut | DbProbe::NoAnswer)
+            | Probe::Cache(_, CacheProbe::TimedOut)
     )
 }

@@ -14,6 +14,7 @@ pub(super) fn database(probe: postgres::DbProbe, hosts: &[InstanceId]) -> DbProb
         postgres::DbProbe::Starting => DbProbe::Starting,
         postgres::DbProbe::Refused => DbProbe::Refused,
         postgres::DbProbe::TimedOut => DbProbe::TimedOut,
+        postgres::DbProbe::NoAnswer => DbProbe::NoAnswer,
         postgres::DbProbe::Failed(why) => DbProbe::Failed(why),
     }
 }
@@ -75,6 +76,7 @@ pub(super) fn cache(probe: redis::CacheProbe) -> CacheProbe {
     CacheProbe::Answered(RedisStatus {
         role,
         offset: status.offset,
+        replication_id: status.replication_id,
         replicas,
     })
 }

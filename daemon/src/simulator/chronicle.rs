@@ -1,4 +1,4 @@
-//! What RDS tells, in which order: nothing ends that has not begun (aws-behaviour §1.1, §1.2).
+//! What RDS and ElastiCache tell, in which order: nothing ends that has not begun (aws-behaviour §1.1, §1.2, §3.2).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,11 +21,18 @@ const ENDS: [(u16, &[u16]); 8] = [
 
 /// What has begun, by DB instance.
 #[derive(Debug, Default)]
-pub(super) struct Chronicle(BTreeMap<DbInstanceId, BTreeSet<u16>>);
+pub(super) struct Chronicle {
+    databases: BTreeMap<DbInstanceId, BTreeSet<u16>>,
+    /// Cache nodes that are being recovered.
+    recovering: BTreeSet<String>,
+}
 
 impl Chronicle {
     /// Takes an event in.
     pub(super) fn judge(&mut self, event: &EventKind) -> Result<(), (Invariant, String)> {
+        if let EventKind::ElasticacheEvent { message, .. } = event {
+            return self.judge_recovery(message);
+        }
         let EventKind::RdsEvent {
             source,
             id,
@@ -34,7 +41,7 @@ impl Chronicle {
         else {
             return Ok(());
         };
-        let begun = self.0.entry(source.clone()).or_default();
+        let begun = self.databases.entry(source.clone()).or_default();
         let needs = ENDS.iter().find(|(end, _)| end == id);
         if let Some((_, beginnings)) = needs {
             let before = begun.len();
@@ -46,6 +53,19 @@ impl Chronicle {
         }
         begun.insert(*id);
         Ok(())
+    }
+
+    /// A node's recovery begins once and ends once.
+    fn judge_recovery(&mut self, message: &str) -> Result<(), (Invariant, String)> {
+        let begins = message.strip_prefix("Recovering cache nodes ");
+        let ends = message.strip_prefix("Finished recovery for cache nodes ");
+        let begun = begins.is_none_or(|node| self.recovering.insert(node.to_owned()));
+        let ended = ends.is_none_or(|node| self.recovering.remove(node));
+        if begun && ended {
+            return Ok(());
+        }
+        let detail = format!("`{message}` out of turn");
+        Err((Invariant::EventsInOrder, detail))
     }
 }
 

@@ -191,8 +191,8 @@ impl Ground {
         there.life += 1;
         there.parted = false;
         there.streamed_at = self.now;
-        there.server.begin();
         let life = there.life;
+        there.server.begin(host, life);
         let program = there.server.engine == Engine::App;
         self.later(after, Due::Ready { host, life });
         if program && self.rng.random_bool(CRASHES) {

@@ -396,7 +396,7 @@ impl Record {
     }
 }
 
-/// The replicas that could be promoted, with their positions.
+/// The replicas that could be promoted and have a part of the same history, with their positions.
 fn candidates(ground: &Ground, hosts: &[usize], from: usize) -> Vec<(usize, u64, usize)> {
     // A slow link may hide a replica from probes.
     let swift = |host: usize| {
@@ -411,6 +411,7 @@ fn candidates(ground: &Ground, hosts: &[usize], from: usize) -> Vec<(usize, u64,
             && ground.answers(ZoneNumber::OUTSIDE, **host)
             && !ground.hosts[**host].fenced
             && ground.hosts[**host].server.follows()
+            && ground.hosts[**host].server.history == ground.hosts[from].server.history
     };
     hosts
         .iter()

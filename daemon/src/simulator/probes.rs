@@ -186,8 +186,18 @@ impl Ground {
             .packet(to, *from)
             .filter(|back| gone + *back < *timeout);
         let result = back.and_then(|back| self.met(plan, aim).map(|result| (back, result)));
-        let (after, result) =
-            result.unwrap_or_else(|| (timeout.saturating_sub(gone), self.unanswered(plan, aim)));
+        let (after, result) = result.unwrap_or_else(|| {
+            let unanswered = match (back, aim) {
+                // The kernel of a host whose process hangs takes connections for it.
+                (Some(_), Aim::Host(host, instance))
+                    if self.hosts[*host].server.engine == Engine::Postgres =>
+                {
+                    Probe::Database(instance.clone(), DbProbe::NoAnswer)
+                }
+                _ => self.unanswered(plan, aim),
+            };
+            (timeout.saturating_sub(gone), unanswered)
+        });
         self.later(
             after,
             Due::ProbeReturns {
@@ -318,6 +328,7 @@ impl Ground {
         CacheProbe::Answered(RedisStatus {
             role,
             offset: there.server.log.len() as u64,
+            replication_id: there.server.history.clone(),
             replicas: replicas.collect(),
         })
     }

@@ -68,6 +68,7 @@ impl Ground {
         // A replica of Redis goes on where it was if the source still has what came after.
         let partial = postgres || (agrees && position > 0);
         let (source_life, timeline) = (there.life, there.server.timeline);
+        let history = there.server.history.clone();
         self.streams_opened += 1;
         let id = self.streams_opened;
         self.streams[host] = Some(Stream {
@@ -85,6 +86,7 @@ impl Ground {
         });
         if partial {
             self.hosts[host].server.timeline = timeline;
+            self.hosts[host].server.history = history;
             self.pump(host);
             self.confirm(host);
         } else {
@@ -122,6 +124,7 @@ impl Ground {
             stream.flushed = log.len();
         }
         self.hosts[follower].server.log = log;
+        self.hosts[follower].server.history = self.hosts[source].server.history.clone();
         self.pump_followers_of(follower);
         self.confirm(follower);
     }

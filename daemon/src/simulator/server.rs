@@ -42,6 +42,8 @@ pub(super) struct Server {
     pub(super) timeline: u32,
     /// Where this process left the timeline before, if it did.
     pub(super) forked_at: Option<usize>,
+    /// Of Redis: names the history of writes that its log is a part of.
+    pub(super) history: String,
     /// Whom it follows.
     pub(super) source: Option<usize>,
     /// The follower that commits wait for, as it is in force.
@@ -60,6 +62,7 @@ impl Server {
             data: Data::Fresh,
             timeline: 1,
             forked_at: None,
+            history: String::new(),
             source: None,
             sync: None,
             sync_shown: None,
@@ -68,12 +71,13 @@ impl Server {
     }
 
     /// The process begins: what was only in memory is gone.
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, host: usize, life: u64) {
         self.sync = self.sync_shown;
         self.waiting.clear();
         self.forked_at = None;
         if self.engine == Engine::Redis {
             self.log.clear();
+            self.history = format!("begun-{host}-{life}");
         }
     }
 
@@ -93,6 +97,7 @@ impl Server {
         self.sync = None;
         self.sync_shown = None;
         self.timeline += 1;
+        self.history = format!("promoted-{first}");
         self.forked_at = Some(self.log.len());
         if self.engine == Engine::Postgres {
             self.log.push(first);

@@ -164,12 +164,24 @@ fn redis(role: RedisRole) -> CacheProbe {
     CacheProbe::Answered(RedisStatus {
         role,
         offset: 100,
+        replication_id: "8371".to_owned(),
         replicas: Vec::new(),
     })
 }
 
 fn replica(link_up: bool) -> CacheProbe {
     let source = "127.64.33.10".to_owned();
+    redis(RedisRole::Replica { source, link_up })
+}
+
+/// A replica that follows `sessions-001`, with its link up.
+fn following(node: &str) -> CacheProbe {
+    let plan = tier_10k::plan();
+    let address = |node: &str| plan.instance(&id(node)).expect("it is planned").address;
+    let source = address("sessions-001")
+        .seen_from(address(node).zone)
+        .to_string();
+    let link_up = true;
     redis(RedisRole::Replica { source, link_up })
 }
 
@@ -293,6 +305,7 @@ fn a_fenced_cache_primary_that_lives_is_taken_back_when_every_replica_is_gone() 
     for _ in 0..3 {
         bench.cache("sessions-001", CacheProbe::TimedOut);
     }
+    bench.cache("sessions-002", replica(true));
     for node in ["sessions-002", "sessions-003"] {
         bench.exited(node);
     }
@@ -306,6 +319,104 @@ fn a_fenced_cache_primary_that_lives_is_taken_back_when_every_replica_is_gone() 
     let (timeline, offset) = (0, Some(100));
     bench.settle(taken_back, Outcome::Promoted { timeline, offset });
     assert!(!bench.control.world().fenced(&id("sessions-001")));
+}
+
+/// Where everybody dies together, what was said before is no ground to elect anybody.
+#[test]
+fn nodes_that_die_together_are_no_failover_and_the_primary_is_started_first() {
+    let mut bench = Bench::resumed(tier_10k::plan());
+    bench.cache("sessions-001", redis(RedisRole::Primary));
+    for node in ["sessions-002", "sessions-003"] {
+        bench.cache(node, following(node));
+    }
+    for node in ["sessions-001", "sessions-002", "sessions-003"] {
+        bench.exited(node);
+    }
+    assert!(!bench.control.world().caches["sessions"].failing_over);
+    let starts_replica = |action: &Action| {
+        matches!(
+            action,
+            Action::StartCache {
+                source: Some(_),
+                ..
+            }
+        )
+    };
+    assert!(!bench.ordered(starts_replica), "{:?}", bench.orders);
+    bench.settle(starts_cache_primary, Outcome::Done);
+    assert!(bench.ordered(starts_replica), "{:?}", bench.orders);
+    bench.cache("sessions-001", redis(RedisRole::Primary));
+    let given_up = |event: &EventKind| matches!(event, EventKind::CacheFailoverStarted { .. });
+    assert!(!bench.told.iter().any(given_up), "{:?}", bench.told);
+}
+
+/// An offset of another history of writes says nothing.
+#[test]
+fn a_replica_that_never_synchronized_with_the_primary_does_not_win_by_its_offset() {
+    let account = |role: RedisRole, history: &str, offset: u64| {
+        CacheProbe::Answered(RedisStatus {
+            role,
+            offset,
+            replication_id: history.to_owned(),
+            replicas: Vec::new(),
+        })
+    };
+    let replica = |history: &str, offset: u64| {
+        let source = "127.64.33.10".to_owned();
+        let link_up = false;
+        account(RedisRole::Replica { source, link_up }, history, offset)
+    };
+    let elected = |of_the_third: &str| {
+        let mut bench = Bench::resumed(tier_10k::plan());
+        bench.cache("sessions-001", account(RedisRole::Primary, "8371", 100));
+        bench.exited("sessions-001");
+        for _ in 0..2 {
+            bench.cache("sessions-002", replica("8371", 90));
+            bench.cache("sessions-003", replica(of_the_third, 900));
+        }
+        bench.after(300);
+        let mut orders = bench.orders.iter();
+        orders.find_map(|(_, action)| {
+            let Action::PromoteCache { instance } = action else {
+                return None;
+            };
+            Some(instance.to_string())
+        })
+    };
+    assert_eq!(elected("5205").as_deref(), Some("sessions-002"));
+    assert_eq!(elected("8371").as_deref(), Some("sessions-003"));
+}
+
+/// aws-behaviour §3.2: "Recovering cache nodes", "Finished recovery for cache nodes".
+#[test]
+fn the_recovery_of_a_cache_node_is_told_once_at_its_beginning_and_once_at_its_end() {
+    let told = |bench: &mut Bench| {
+        let told = std::mem::take(&mut bench.told).into_iter();
+        let told = told.filter_map(|event| {
+            let EventKind::ElasticacheEvent { message, .. } = event else {
+                return None;
+            };
+            Some(message)
+        });
+        told.collect::<Vec<_>>()
+    };
+    let mut bench = Bench::resumed(tier_10k::plan());
+    bench.cache("sessions-001", redis(RedisRole::Primary));
+    bench.cache("sessions-002", following("sessions-002"));
+    assert!(told(&mut bench).is_empty());
+    bench.exited("sessions-002");
+    bench.exited("sessions-002");
+    assert_eq!(told(&mut bench), ["Recovering cache nodes sessions-002"]);
+    bench.cache("sessions-002", following("sessions-002"));
+    bench.cache("sessions-002", following("sessions-002"));
+    let finished = "Finished recovery for cache nodes sessions-002";
+    assert_eq!(told(&mut bench), [finished]);
+
+    let mut bench = failed_over();
+    let completed =
+        "Failover from primary node sessions-001 to replica node sessions-002 completed";
+    let recovering = "Recovering cache nodes sessions-001";
+    assert_eq!(told(&mut bench), [completed, completed, recovering]);
 }
 
 /// The database's primary is lost; its standby is to be promoted.

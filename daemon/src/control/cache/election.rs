@@ -54,12 +54,22 @@ impl CacheMachine {
     }
 
     pub(super) fn should_fail_over(&self, cache: &Cache) -> bool {
-        let primary = self.nodes.get(&cache.primary);
+        let lost_at = match self.primary_lost_at(cache) {
+            Some(lost_at) => lost_at,
+            // It lives; accounts of any age say whom it has.
+            None if cache.failover_requested => Time::ZERO,
+            None => return false,
+        };
+        // Who was asked before may be gone as well.
         self.automatic_failover
             && cache.status != ReplicationGroupStatus::Creating
-            && (cache.failover_requested
-                || primary.is_some_and(|node| node.liveness.lost().is_some()))
-            && self.best(cache, |_| true, false).is_some()
+            && self
+                .best(cache, |node| node.heard_since(lost_at), false)
+                .is_some()
+    }
+
+    fn primary_lost_at(&self, cache: &Cache) -> Option<Time> {
+        self.nodes.get(&cache.primary)?.liveness.lost_at()
     }
 
     pub(super) fn start_failover(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
@@ -77,12 +87,13 @@ impl CacheMachine {
         self.election = Some(Election::begin(desk.now + delay, timing));
     }
 
-    /// Whether a replica may live and hold what the primary held, and has not said what it is since it was last started or told
-    /// whom to follow. It is heard or lost within a few probes.
+    /// Whether a replica may live and hold what the primary held, and has not said what it is since the primary was lost, or it was last
+    /// started or told whom to follow. It is heard or lost within a few probes.
     fn one_is_unheard(&self, cache: &Cache) -> bool {
+        let since = self.primary_lost_at(cache).unwrap_or_default();
         self.nodes.iter().any(|(id, node)| {
             let counts = cache.replicas.contains_key(id) && !cache.fenced.contains(id);
-            let heard = node.liveness.alive() && node.status.is_some();
+            let heard = node.liveness.alive() && node.heard_since(since);
             counts && node.liveness.lost().is_none() && !heard
         })
     }
@@ -104,11 +115,7 @@ impl CacheMachine {
             .election
             .get_or_insert_with(|| Election::begin(desk.now, timing))
             .clone();
-        let fresh = |node: &Node| {
-            node.status
-                .as_ref()
-                .is_some_and(|(asked, _)| *asked >= election.since)
-        };
+        let fresh = |node: &Node| node.heard_since(election.since);
         let all_fresh =
             self.candidates(cache).all(|(_, node)| fresh(node)) && !self.one_is_unheard(cache);
         if desk.now < election.since || (!all_fresh && desk.now < election.until) {
@@ -127,21 +134,25 @@ impl CacheMachine {
         }
     }
 
-    /// The replica to promote: the one with the highest offset. One that never replicated anything is chosen only when every
-    /// other has been heard and has nothing either.
+    /// The replica to promote: the one with the highest offset in the primary's history of writes. One that only has another history,
+    /// and never synchronized with the primary, is chosen only when nobody is left to be heard; one that never replicated anything
+    /// only when every other has been heard and has nothing either.
     pub(super) fn best(
         &self,
         cache: &Cache,
         heard: impl Fn(&Node) -> bool,
         lowest: bool,
     ) -> Option<InstanceId> {
+        let history = self.history.as_ref();
         let voters = || self.candidates(cache).filter(|(_, node)| heard(node));
         // Of equals the first, for every run to choose alike.
         let highest =
-            voters().max_by(|(a, x), (b, y)| x.offset().cmp(&y.offset()).then(b.cmp(a)))?;
-        let worth = highest.1.offset() > 0 || voters().count() == cache.replicas.len();
+            voters().max_by_key(|(id, node)| (node.standing(history), std::cmp::Reverse(*id)))?;
+        let (shared, offset) = highest.1.standing(history);
+        let worth = (offset > 0 && (shared || !self.one_is_unheard(cache)))
+            || voters().count() == cache.replicas.len();
         let chosen = if lowest {
-            voters().min_by_key(|(_, node)| node.offset())?
+            voters().min_by_key(|(_, node)| node.standing(None))?
         } else {
             highest
         };
@@ -157,20 +168,19 @@ impl CacheMachine {
         (last && node.liveness.alive() && primary && heard(node)).then(|| cache.primary.clone())
     }
 
-    /// An election without anybody to elect: what is lost is started, for the next one.
+    /// An election without anybody to elect: what is lost is started, for the next one, the primary first.
     fn revive(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
-        let given_up = self.given_up(desk, cache);
+        if self.primary_lost_at(cache).is_some() && self.given_up(desk, cache) {
+            self.start_primary(desk, cache);
+            if self.primary_comes_first(cache) {
+                return;
+            }
+        }
         for (instance, node) in &mut self.nodes {
-            let waits = *instance == cache.primary && !given_up;
-            if node.liveness.lost().is_some() && !waits {
-                let source = (*instance != cache.primary).then(|| cache.primary.clone());
-                node.order.issue(
-                    desk,
-                    Action::StartCache {
-                        instance: instance.clone(),
-                        source,
-                    },
-                );
+            if node.liveness.lost().is_some() && *instance != cache.primary {
+                let (instance, source) = (instance.clone(), Some(cache.primary.clone()));
+                node.order
+                    .issue(desk, Action::StartCache { instance, source });
             }
         }
     }
@@ -180,6 +190,7 @@ impl CacheMachine {
             return;
         };
         self.election = None;
+        self.history = None;
         for node in self.nodes.values_mut() {
             node.status = None;
             node.accounts_from = desk.now;
@@ -203,7 +214,6 @@ impl CacheMachine {
         );
         self.elasticache_event(desk, cache.primary.as_str(), message.clone());
         self.elasticache_event(desk, self.id.as_str(), message);
-        let recovering = format!("Recovering cache nodes {}", cache.primary);
-        self.elasticache_event(desk, cache.primary.as_str(), recovering);
+        self.tell_recovery(desk, &cache.primary, true);
     }
 }

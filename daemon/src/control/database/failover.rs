@@ -19,6 +19,7 @@ use crate::control::liveness::Loss;
 mod reason {
     pub(super) const UNHEALTHY: &str =
         "The primary host of the RDS Multi-AZ instance is unhealthy.";
+    pub(super) const BUSY: &str = "The RDS Multi-AZ primary instance is busy and unresponsive.";
     pub(super) const UNREACHABLE: &str = "The primary host of the RDS Multi-AZ instance is unreachable due to loss of network connectivity.";
 }
 
@@ -64,6 +65,7 @@ impl DatabaseMachine {
             .and_then(|host| host.liveness.lost());
         let why = reason.unwrap_or(match lost {
             Some(Loss::Silent) => reason::UNREACHABLE,
+            Some(Loss::Mute) => reason::BUSY,
             Some(Loss::Refused | Loss::Exited) | None => reason::UNHEALTHY,
         });
         self.tell_failover_instead(desk);

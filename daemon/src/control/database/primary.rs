@@ -30,8 +30,8 @@ impl DatabaseMachine {
             return;
         };
         let lost = host.liveness.lost();
-        let unconfigured =
-            lost == Some(Loss::Silent) && creating && host.started && !self.configured;
+        let silent = matches!(lost, Some(Loss::Silent | Loss::Mute));
+        let unconfigured = silent && creating && host.started && !self.configured;
         if (lost.is_some() && !unconfigured) || (creating && !host.started) {
             if lost.is_some() && !creating {
                 self.tell_loss(desk, database);

@@ -12,7 +12,7 @@ use topologies::id::InstanceId;
 use super::Postgres;
 use super::session::{Session, SessionError};
 use crate::engines::EngineHost;
-use crate::engines::kept::ProbeSession;
+use crate::engines::kept::{Connected, Missed, ProbeSession};
 use crate::engines::secrets::Secret;
 
 /// Everything in one statement, prepared once per session. Recovery may end while it runs, but never begin, so what it
@@ -71,8 +71,10 @@ pub enum DbProbe {
     Starting,
     /// Nothing listens.
     Refused,
-    /// No answer within the deadline.
+    /// No connection within the deadline.
     TimedOut,
+    /// It took the connection, and did not answer within the deadline.
+    NoAnswer,
     /// Something else, in words.
     Failed(String),
 }
@@ -175,8 +177,14 @@ impl ProbeSession for Prober {
     type Answer = Row;
     type Error = SessionError;
 
-    async fn open(address: SocketAddr, password: &Secret) -> Result<Self, SessionError> {
-        let mut session = Session::open(address, password).await?;
+    async fn open(
+        address: SocketAddr,
+        password: &Secret,
+        connected: &Connected,
+    ) -> Result<Self, SessionError> {
+        let stream = Session::connect(address).await?;
+        connected.tell();
+        let mut session = Session::over(stream, password).await?;
         let question = session.prepare(STATUS).await.map_err(SessionError::Sql)?;
         Ok(Self { session, question })
     }
@@ -196,11 +204,12 @@ impl Postgres {
             .ask(instance, host.dial, password, deadline)
             .await
         {
-            Some(Ok(row)) => PgStatus::read(&row).map_or_else(DbProbe::Failed, |status| {
+            Ok(row) => PgStatus::read(&row).map_or_else(DbProbe::Failed, |status| {
                 DbProbe::Answered(Box::new(status))
             }),
-            Some(Err(error)) => outcome(&error),
-            None => DbProbe::TimedOut,
+            Err(Missed::Failed(error)) => outcome(&error),
+            Err(Missed::NoConnection) => DbProbe::TimedOut,
+            Err(Missed::NoAnswer) => DbProbe::NoAnswer,
         }
     }
 }

@@ -51,10 +51,20 @@ impl SessionError {
 impl Session {
     /// Opens a session on the database `postgres`.
     pub(super) async fn open(address: SocketAddr, password: &Secret) -> Result<Self, SessionError> {
+        Self::over(Self::connect(address).await?, password).await
+    }
+
+    /// The first half of [`Session::open`].
+    pub(super) async fn connect(address: SocketAddr) -> Result<TcpStream, SessionError> {
         let stream = TcpStream::connect(address)
             .await
             .map_err(SessionError::Io)?;
         stream.set_nodelay(true).map_err(SessionError::Io)?;
+        Ok(stream)
+    }
+
+    /// The second half.
+    pub(super) async fn over(stream: TcpStream, password: &Secret) -> Result<Self, SessionError> {
         let (client, connection) = Config::new()
             .user(ADMIN)
             .password(password.expose())

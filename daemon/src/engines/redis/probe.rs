@@ -9,7 +9,7 @@ use ::redis::{ErrorKind, ServerErrorKind, cmd};
 use super::Redis;
 use super::session::{Session, SessionError};
 use crate::engines::EngineHost;
-use crate::engines::kept::ProbeSession;
+use crate::engines::kept::{Connected, Missed, ProbeSession};
 use crate::engines::secrets::Secret;
 
 /// What a probe of a node met.
@@ -72,8 +72,14 @@ impl ProbeSession for Session {
     type Answer = String;
     type Error = SessionError;
 
-    async fn open(address: SocketAddr, token: &Option<Secret>) -> Result<Self, SessionError> {
-        Self::open(address, token.as_ref()).await
+    async fn open(
+        address: SocketAddr,
+        token: &Option<Secret>,
+        connected: &Connected,
+    ) -> Result<Self, SessionError> {
+        let stream = Self::connect(address).await?;
+        connected.tell();
+        Self::over(stream, token.as_ref()).await
     }
 
     async fn ask(&mut self) -> Result<String, SessionError> {
@@ -88,12 +94,12 @@ impl Redis {
     pub async fn probe(&self, host: &EngineHost, deadline: Duration) -> CacheProbe {
         let (instance, token) = (&host.instance, &self.settings.auth_token);
         match self.probers.ask(instance, host.dial, token, deadline).await {
-            Some(Ok(info)) => match RedisStatus::read(&info) {
+            Ok(info) => match RedisStatus::read(&info) {
                 Some(status) => CacheProbe::Answered(status),
                 None => CacheProbe::Failed(format!("its view of replication is {info:?}")),
             },
-            Some(Err(error)) => outcome(&error),
-            None => CacheProbe::TimedOut,
+            Err(Missed::Failed(error)) => outcome(&error),
+            Err(Missed::NoConnection | Missed::NoAnswer) => CacheProbe::TimedOut,
         }
     }
 }

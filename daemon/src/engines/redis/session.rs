@@ -34,10 +34,23 @@ impl Session {
         address: SocketAddr,
         token: Option<&Secret>,
     ) -> Result<Self, SessionError> {
+        Self::over(Self::connect(address).await?, token).await
+    }
+
+    /// The first half of [`Session::open`].
+    pub(super) async fn connect(address: SocketAddr) -> Result<TcpStream, SessionError> {
         let stream = TcpStream::connect(address)
             .await
             .map_err(SessionError::Io)?;
         stream.set_nodelay(true).map_err(SessionError::Io)?;
+        Ok(stream)
+    }
+
+    /// The second half.
+    pub(super) async fn over(
+        stream: TcpStream,
+        token: Option<&Secret>,
+    ) -> Result<Self, SessionError> {
         let mut login = RedisConnectionInfo::default().set_skip_set_lib_name();
         if let Some(token) = token {
             login = login.set_password(token.expose());
