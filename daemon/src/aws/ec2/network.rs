@@ -1,6 +1,7 @@
 //! The default VPC of a region, with one subnet for each zone ("Default VPCs"), and images: what instances can be made of.
 
 use serde_json::Value;
+use topologies::topology::Service;
 use wire::{Call, Fault, Record, page};
 
 use super::filter::{self, Shown};
@@ -85,7 +86,7 @@ pub(super) fn describe_images(
         let record = Record::new()
             .set("ImageId", id.as_str())
             .set("Name", service.id.as_str())
-            .set("Description", service.command.join(" "))
+            .set("Description", description(service))
             .set("State", "available")
             .set("OwnerId", view.account)
             .set("Public", false)
@@ -104,6 +105,14 @@ fn shown(id: String, record: Record) -> Shown {
         group: id.clone(),
         id,
         record,
+    }
+}
+
+/// What an image runs, which is all that is known of it.
+fn description(service: &Service) -> String {
+    match &service.image {
+        Some(image) if service.command.is_empty() => image.clone(),
+        Some(_) | None => service.command.join(" "),
     }
 }
 
