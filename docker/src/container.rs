@@ -108,7 +108,11 @@ pub(crate) fn instance(
         // A mount is of the file, not of its name: whoever keeps it true has to write into it, not to replace it.
         mounts.push(mount(path, Path::new("/etc/hosts"), true));
     }
-    let mut command = plan.command.clone();
+    let mut command = if plan.command.is_empty() {
+        around.image.command.clone()
+    } else {
+        plan.command.clone()
+    };
     if let Some(program) = program {
         // The name is as asked for: some programs do by their name what they do.
         let word = command.first().map_or("", String::as_str);
@@ -130,6 +134,10 @@ pub(crate) fn instance(
         mounts,
         around,
     );
+    if plan.command.is_empty() {
+        // What an image runs by itself may be named relative to the directory that it sets.
+        body.working_dir = None;
+    }
     body.user = Some(privilege.user(around.user));
     body.labels = Some(labels);
     body.stop_signal = Some(stop_signal(&plan.software).to_owned());
@@ -351,6 +359,9 @@ mod tests {
             glibc: Some("2.36".to_owned()),
             size: 1,
             path: "/usr/lib/postgresql/15/bin:/usr/bin".to_owned(),
+            command: ["/entry.sh", "node", "server.js"]
+                .map(str::to_owned)
+                .to_vec(),
             recipe: recipe.map(str::to_owned),
         }
     }
@@ -391,6 +402,20 @@ mod tests {
         let image = image(Some("abc"));
         let plan = plan(Software::Postgres { version: Some(15) }, 5432);
         insta::assert_snapshot!(text(&instance(&plan, None, &around(&image))));
+    }
+
+    #[test]
+    fn an_image_without_a_program_runs_what_it_runs_by_itself() {
+        let image = image(None);
+        let plan = InstancePlan {
+            command: Vec::new(),
+            ..plan(Software::Program, 8080)
+        };
+        let body = instance(&plan, None, &around(&image));
+        assert_eq!(body.entrypoint, Some(vec!["/entry.sh".to_owned()]));
+        let arguments = ["node", "server.js"].map(str::to_owned).to_vec();
+        assert_eq!(body.cmd, Some(arguments));
+        assert_eq!(body.working_dir, None);
     }
 
     #[test]

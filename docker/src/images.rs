@@ -45,6 +45,8 @@ pub struct Image {
     pub size: u64,
     /// Its `PATH`.
     pub path: String,
+    /// What it runs unless told otherwise: its entry point and that one's arguments.
+    pub command: Vec<String>,
     /// What it was made from, if it is ours.
     pub(crate) recipe: Option<String>,
 }
@@ -209,6 +211,11 @@ fn image(reference: &str, found: ImageInspect) -> Image {
             .try_into()
             .unwrap_or_default(),
         path: path.unwrap_or_else(|| SYSTEM_PATH.to_owned()),
+        command: [config.entrypoint, config.cmd]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect(),
         recipe: labels.get(RECIPE_LABEL).cloned(),
     }
 }

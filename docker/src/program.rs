@@ -150,6 +150,7 @@ mod tests {
             glibc: Some(glibc.to_owned()),
             size: 0,
             path: "/bin".to_owned(),
+            command: Vec::new(),
             recipe: None,
         }
     }

@@ -144,7 +144,7 @@ fn instances(service: &Service) -> Json {
         environment,
     } = service;
     json!({
-        "program": command,
+        "program": (!command.is_empty()).then_some(command),
         "image": image,
         "port": port,
         "placement": instances.iter().map(|instance| &instance.zone).collect::<Vec<_>>(),

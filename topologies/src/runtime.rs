@@ -65,7 +65,7 @@ pub struct InstancePlan {
     /// What it runs.
     pub software: Software,
     /// The command. The first word is a program of `software` (`postgres`), or for [`Software::Program`] a path or a name to be
-    /// looked up beside our own binary and in `PATH`.
+    /// looked up beside our own binary and in `PATH`. Empty for what the image runs by itself.
     pub command: Vec<String>,
     /// The container image, if the topology names one. Ignored by the process runtime.
     pub image: Option<String>,

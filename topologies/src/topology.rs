@@ -117,7 +117,7 @@ pub struct Service {
     pub id: ServiceId,
     /// Its instances: `<name>-1`, `<name>-2`, ... where a file says how many.
     pub instances: Vec<Member>,
-    /// The command; the first word is a path, or a name looked up beside our own binary and in `PATH`.
+    /// The command; the first word is a path, or a name looked up beside our own binary and in `PATH`. Empty: the image's own.
     pub command: Vec<String>,
     /// The container image under the docker runtime; none means the base image with the program mounted into it.
     pub image: Option<String>,

@@ -83,7 +83,7 @@ color: blue
 timing: slow
 instances:
   web: { program: app, port: 0, count: many }
-  api: { port: 80 }
+  api: { program: app }
   web: { program: app, port: 80 }
 target-groups:
   web:
@@ -255,6 +255,12 @@ fn instances_and_target_groups() {
                 ),
             ),
             (
+                "neither program nor image",
+                notes(
+                    "region: us-east-1\navailability-zones: [a]\ninstances: { web: { port: 80 } }\n",
+                ),
+            ),
+            (
                 "count and placement",
                 web("count: 3, placement: [a, b], availability-zones: [a]"),
             ),
@@ -408,6 +414,12 @@ fn databases_and_caches() {
     told(
         "databases",
         &[
+            (
+                "parameters that are only told",
+                base(
+                    "db-instances: { orders: { parameters: { block_size: 4096, server_version: 15, fsync: on } } }\n",
+                ),
+            ),
             (
                 "standby beside its primary",
                 base(
@@ -685,4 +697,21 @@ fn anchors_and_merge_keys_may_be_used() {
     let text = "region: us-east-1\navailability-zones: &zones [a, b]\ninstances:\n  web: &web { program: app, port: 80, availability-zones: *zones }\n  api: { <<: *web, port: 81 }\n";
     let (topology, notes) = check(text, "t.yaml");
     assert_eq!(topology.unwrap().services.len(), 2, "{notes:?}");
+}
+
+/// An image may have a program of its own.
+#[test]
+fn an_image_needs_no_program() {
+    let text = "region: us-east-1\navailability-zones: [a]\ninstances: { web: { image: nginx, port: 80 } }\n";
+    let (topology, notes) = topologies::check::check(text, "shop.yaml");
+    let topology = topology.unwrap_or_else(|| panic!("{notes:?}"));
+    let web = &topology.services[0];
+    assert!(web.command.is_empty());
+    assert_eq!(web.image.as_deref(), Some("nginx"));
+    let again = topologies::explain::explain(&topology);
+    assert_eq!(
+        topologies::check::check(&again, "shop.yaml").0,
+        Some(topology),
+        "{again}"
+    );
 }

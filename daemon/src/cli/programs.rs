@@ -60,7 +60,13 @@ const HINT: &str = "a path begins beside the topology file, a name is looked up 
 
 /// Why an instance's program can not be started; a word without a slash is looked for in `places`.
 fn problem(service: &Service, file: &Path, places: &[PathBuf]) -> Option<String> {
-    let word = service.command.first()?;
+    let Some(word) = service.command.first() else {
+        // Only who runs processes needs one.
+        let id = &service.id;
+        return Some(format!(
+            "instances `{id}` have an `image:` and no `program:`, and the process runtime runs programs only"
+        ));
+    };
     let what = |problem: &str| {
         let (word, id) = (word.escape_debug(), &service.id);
         Some(format!(

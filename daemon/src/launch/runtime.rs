@@ -53,6 +53,15 @@ async fn process(
     options: &UpOptions,
     why: String,
 ) -> Result<(Arc<dyn Runtime>, String), RuntimeError> {
+    let mut services = options.topology.services.iter();
+    if let Some(service) = services.find(|service| service.command.is_empty()) {
+        return Err(RuntimeError::Missing {
+            what: format!("a `program:` of the instances `{}`", service.id),
+            hint: format!(
+                "their image needs the docker runtime, and {why}; name a program that runs without it"
+            ),
+        });
+    }
     let mut settings = ProcessOptions::from_environment();
     let base = options.topology_path.parent().unwrap_or(Path::new("/"));
     let engines = &options.topology.engines;

@@ -247,3 +247,18 @@ fn control_characters_of_a_file_do_not_reach_the_terminal() {
         "{answer:#?}"
     );
 }
+
+/// The process runtime has nothing to run where only an image is named.
+#[test]
+fn an_image_alone_is_nothing_for_the_process_runtime() {
+    let place = Place::new();
+    let file = place.file(
+        "shop.yaml",
+        "region: us-east-1\navailability-zones: [a]\ninstances: { web: { image: nginx, port: 80 } }\n",
+    );
+    place.run(&["check", &file]).ends(0);
+    place
+        .run(&["up", &file, "--runtime", "process"])
+        .ends(2)
+        .says("instances `web` have an `image:` and no `program:`");
+}

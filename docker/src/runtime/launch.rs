@@ -14,7 +14,7 @@ use topologies::runtime::{Affliction, InstancePlan, Resolution, RuntimeError, So
 
 use super::{DockerRuntime, quiet};
 use crate::container::{self, PLAN, STACK, Surroundings, User};
-use crate::engine::{absent, cut_short, failed};
+use crate::engine::{absent, cut_short, failed, missing};
 use crate::images::{self, Image, Progress};
 use crate::monitor::Card;
 use crate::{harm, program, tool};
@@ -130,6 +130,12 @@ impl DockerRuntime {
             Some(reference) => images::named(&self.engine, reference, &quiet).await?,
             None => self.image(&plan.software, &quiet).await?,
         };
+        if plan.command.is_empty() && image.command.is_empty() {
+            return Err(missing(
+                format!("a command in image `{}`", image.reference),
+                "the image runs nothing by itself: name a `program:` that is in it",
+            ));
+        }
         let program = match (&plan.software, &plan.image, plan.command.first()) {
             (Software::Program, None, Some(word)) => {
                 let found = program::find(word)?;

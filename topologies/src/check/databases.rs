@@ -249,6 +249,7 @@ fn account(checker: &mut Checker<'_>, db: &DbInstanceSpec) {
         }
     }
     parameters::known(checker, &db.parameters.0);
+    parameters::settable(checker, &db.parameters.0);
     for (name, value) in db.parameters.iter() {
         let sound = name
             .value

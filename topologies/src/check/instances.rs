@@ -44,9 +44,8 @@ pub(super) fn services(checker: &mut Checker<'_>) -> Vec<Service> {
             instances,
             command: group
                 .program
-                .value
-                .0
                 .iter()
+                .flat_map(|program| &program.value.0)
                 .map(|word| word.value.clone())
                 .collect(),
             image: group.image.as_ref().map(|image| image.value.clone()),
@@ -62,18 +61,23 @@ pub(super) fn services(checker: &mut Checker<'_>) -> Vec<Service> {
 }
 
 fn command(checker: &mut Checker<'_>, name: &At<String>, group: &InstancesSpec) {
-    let words = &group.program.value.0;
-    if words
-        .first()
-        .is_none_or(|program| program.value.trim().is_empty())
-    {
+    let words = group.program.iter().flat_map(|program| &program.value.0);
+    let named = match &group.program {
+        Some(program) => {
+            let first = program.value.0.first();
+            first.is_some_and(|word| !word.value.trim().is_empty())
+        }
+        // The image has one.
+        None => group.image.is_some(),
+    };
+    if !named {
         checker.error_with(
-            group.program.span,
+            group.program.as_ref().map_or(name.span, |program| program.span),
             format!("instances `{}` have no program", name.value),
-            "name one, `program: storefront`, or with arguments `program: [./app, --verbose]`",
+            "name one, `program: storefront`, or with arguments `program: [./app, --verbose]`; under docker an `image:` may have its own",
         );
     }
-    for word in words.iter().filter(|word| word.value.contains('\0')) {
+    for word in words.filter(|word| word.value.contains('\0')) {
         checker.error(
             word.span,
             "a program's words can not contain a NUL character",

@@ -80,6 +80,29 @@ wal_receiver_create_temp_slot wal_receiver_status_interval wal_receiver_timeout 
 wal_segment_size wal_sender_timeout wal_skip_threshold wal_summary_keep_time wal_sync_method wal_writer_delay
 wal_writer_flush_after work_mem xmlbinary xmloption zero_damaged_pages";
 
+/// Those that nobody sets: they tell what a server is made of (`pg_settings.context` is `internal` in PostgreSQL 13 to 18). A server
+/// does not start with one in its configuration.
+const TOLD_ONLY: &str = "\
+block_size data_checksums data_directory_mode debug_assertions huge_pages_status in_hot_standby integer_datetimes lc_collate lc_ctype
+max_function_args max_identifier_length max_index_keys num_os_semaphores segment_size server_encoding server_version
+server_version_num shared_memory_size shared_memory_size_in_huge_pages ssl_library wal_block_size wal_segment_size";
+
+/// Refuses parameters that PostgreSQL tells and does not take.
+pub(super) fn settable(checker: &mut Checker<'_>, parameters: &[(At<String>, At<Literal>)]) {
+    for (name, _) in parameters {
+        if TOLD_ONLY.split_whitespace().any(|told| told == name.value) {
+            checker.error_with(
+                name.span,
+                format!(
+                    "parameter `{}` can not be set: PostgreSQL only tells it",
+                    name.value
+                ),
+                "leave it out",
+            );
+        }
+    }
+}
+
 /// Warns of a name that the server will not know: it would refuse to start. A name with a dot belongs to an extension. A warning
 /// only: a build may have parameters of its own.
 pub(super) fn known(checker: &mut Checker<'_>, parameters: &[(At<String>, At<Literal>)]) {
@@ -115,6 +138,16 @@ fn meant(written: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_only_told_is_known() {
+        let known: Vec<&str> = KNOWN.split_whitespace().collect();
+        let strange: Vec<&str> = TOLD_ONLY
+            .split_whitespace()
+            .filter(|told| !known.contains(told))
+            .collect();
+        assert!(strange.is_empty(), "{strange:?}");
+    }
 
     #[test]
     fn parameters_are_in_order_and_misspelt_ones_are_guessed() {

@@ -146,8 +146,9 @@ pub enum ProfileSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct InstancesSpec {
-    /// The program and its arguments: a path, or a name looked up beside localaws and in `PATH`. `storefront` is shipped.
-    pub program: At<Words>,
+    /// The program and its arguments: a path, or a name looked up beside localaws and in `PATH`. `storefront` is shipped. May be left
+    /// out with an `image` that has one.
+    pub program: Option<At<Words>>,
     /// The container image under the docker runtime, if the program is in one.
     pub image: Option<At<String>>,
     /// The port on which the program listens, also in its environment as `PORT`.

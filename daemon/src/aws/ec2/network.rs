@@ -4,6 +4,7 @@
 //! Nothing is filtered between hosts, and the only security group says so.
 
 use serde_json::Value;
+use topologies::topology::Service;
 use wire::{Call, Fault, Record, page};
 
 use super::filter::{self, Shown};
@@ -159,7 +160,7 @@ pub(super) fn describe_images(
         let record = Record::new()
             .set("ImageId", id.as_str())
             .set("Name", service.id.as_str())
-            .set("Description", service.command.join(" "))
+            .set("Description", description(service))
             .set("State", "available")
             .set("OwnerId", view.account)
             .set("Public", false)
@@ -179,6 +180,14 @@ fn shown(id: String, record: Record) -> Shown {
         group: id.clone(),
         id,
         record,
+    }
+}
+
+/// What an image runs, which is all that is known of it.
+fn description(service: &Service) -> String {
+    match &service.image {
+        Some(image) if service.command.is_empty() => image.clone(),
+        Some(_) | None => service.command.join(" "),
     }
 }
 
