@@ -4,7 +4,7 @@
 //!  what the account keeps is forgotten ─► what the file does not have, or has otherwise, ends ─► what is missing is put, what was
 //!  stopped is started ─► everything is as planned: done
 //! ```
-//! Data of what stays stays; who is primary stays primary. Whoever asks does so again until nothing is left to do.
+//! Data of what stays stays; who is primary stays primary. A replication group with other nodes than the file's is made anew. Whoever asks does so again until nothing is left to do.
 
 use topologies::edit::Edit;
 use topologies::event::{DbInstanceStatus, DbRequest, EventKind, ReplicationGroupStatus};
@@ -80,7 +80,10 @@ fn endings(world: &World, origin: &Topology) -> (Vec<EventKind>, bool) {
                 let extra = extra.filter(|it| !wanted.read_replicas.contains(it));
                 ids.extend(extra.map(|replica| &replica.id));
             }
-            Some(_) | None => ids.push(&db.id),
+            Some(_) | None => {
+                let replicas = db.read_replicas.iter().map(|replica| &replica.id);
+                ids.extend(std::iter::once(&db.id).chain(replicas));
+            }
         }
         for id in ids {
             leaving = true;

@@ -12,7 +12,7 @@ use crate::id::{
     DbInstanceId, HealthCheckId, InstanceId, LoadBalancerId, ReplicationGroupId, ServiceId,
     TargetGroupId, ZoneId,
 };
-use crate::plan::{HOSTS_PER_ZONE, occupied};
+use crate::plan::{HOSTS_PER_ZONE, cache_node, occupied};
 use crate::topology::{
     DbInstance, HealthCheck, HostedZone, LoadBalancer, ReplicationGroup, RuleAction, Service,
     TargetGroup, Topology,
@@ -153,21 +153,25 @@ pub fn unsound(topology: &Topology) -> Option<Unsound> {
     twice(topology).or_else(|| dangling(topology))
 }
 
-/// Instances, whatever they are of, have one space of names.
+/// Identifiers and the names of hosts that are made from them have one space of names: a host's name is its directory's.
 fn twice(topology: &Topology) -> Option<Unsound> {
     let mut seen = BTreeSet::new();
     let databases = topology.db_instances.iter().flat_map(|db| {
+        let hosts = db.hosts.iter().map(|host| host.id.to_string());
+        // A replica's host has the replica's name.
         let replicas = db.read_replicas.iter().map(|replica| &replica.id);
-        std::iter::once(&db.id)
-            .chain(replicas)
-            .map(|id| id.as_str())
+        let ids = std::iter::once(&db.id).chain(replicas);
+        ids.map(ToString::to_string).chain(hosts)
     });
-    let caches = topology.replication_groups.iter().map(|it| it.id.as_str());
+    let caches = topology.replication_groups.iter().flat_map(|group| {
+        let nodes = (1..=group.placement.len()).map(|number| cache_node(&group.id, number));
+        std::iter::once(group.id.to_string()).chain(nodes.map(|node| node.to_string()))
+    });
     let instances = topology.services.iter().flat_map(|it| &it.instances);
-    let instances = instances.map(|instance| instance.id.as_str());
+    let instances = instances.map(|instance| instance.id.to_string());
     let mut names = databases.chain(caches).chain(instances);
-    let name = names.find(|name| !seen.insert(*name))?;
-    Some(Unsound::Twice(name.to_owned()))
+    let name = names.find(|name| !seen.insert(name.clone()))?;
+    Some(Unsound::Twice(name))
 }
 
 fn dangling(topology: &Topology) -> Option<Unsound> {
@@ -274,6 +278,15 @@ mod tests {
         cache.id = tier.db_instances[0].id.as_str().into();
         let twice = tier.edited(&[Edit::PutReplicationGroup(Box::new(cache.clone()))]);
         assert!(matches!(unsound(&twice), Some(Unsound::Twice(_))));
+        for host in ["orders-1", "sessions-001"] {
+            let mut db = tier.db_instances[0].clone();
+            db.read_replicas.push(ReadReplica {
+                id: host.into(),
+                availability_zone: db.hosts[0].zone.clone(),
+            });
+            let taken = tier.edited(&[Edit::PutDbInstance(Box::new(db))]);
+            assert_eq!(unsound(&taken), Some(Unsound::Twice(host.to_owned())));
+        }
         cache.id = "many".into();
         cache.placement = vec![cache.placement[0].clone(); HOSTS_PER_ZONE];
         let full = tier.edited(&[Edit::PutReplicationGroup(Box::new(cache.clone()))]);

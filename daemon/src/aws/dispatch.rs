@@ -152,6 +152,12 @@ pub(super) fn too_late(protocol: Protocol) -> Fault {
     Fault::sender(coded(protocol, "RequestTimeout"), text).status(408)
 }
 
+/// A body that breaks off.
+pub(super) fn broken_off(protocol: Protocol) -> Fault {
+    let text = "The request ended before all that it announced was received.";
+    Fault::sender(coded(protocol, "IncompleteBody"), text)
+}
+
 fn coded(protocol: Protocol, code: &str) -> String {
     match protocol {
         Protocol::Query | Protocol::Ec2 | Protocol::RestXml => code.to_owned(),

@@ -48,6 +48,8 @@ pub struct Gateway {
 enum Unread {
     TooLarge,
     TooLate,
+    /// It broke off: what came of it may mean something else than the whole.
+    BrokenOff,
 }
 
 impl Gateway {
@@ -92,6 +94,7 @@ impl Gateway {
             let fault: fn(Protocol) -> Fault = match unread {
                 Unread::TooLarge => dispatch::too_large,
                 Unread::TooLate => dispatch::too_late,
+                Unread::BrokenOff => dispatch::broken_off,
             };
             return apart(moment, move || dispatch::unread(&incoming, fault, moment)).await;
         }
@@ -205,9 +208,13 @@ async fn collect(
     }
     let mut read = BytesMut::new();
     let mut total: u64 = 0;
+    let mut whole = true;
     let reading = async {
-        // A client that breaks off hears no answer.
-        while let Some(Ok(frame)) = body.frame().await {
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else {
+                whole = false;
+                break;
+            };
             let Ok(data) = frame.into_data() else {
                 continue;
             };
@@ -224,8 +231,11 @@ async fn collect(
     let read = read.freeze();
     match in_time {
         _ if total > BODY_BYTES_MAX as u64 => Err((read, Unread::TooLarge)),
-        true => Ok(read),
         false => Err((read, Unread::TooLate)),
+        true if !whole || declared.is_some_and(|length| total < length) => {
+            Err((read, Unread::BrokenOff))
+        }
+        true => Ok(read),
     }
 }
 

@@ -85,9 +85,15 @@ impl RemovalMachine {
 pub(super) fn leaves(world: &World, plan: &Plan, instance: &InstanceId) -> bool {
     match plan.instance(instance).map(|it| &it.kind) {
         Some(InstanceKind::DbHost(db)) => {
-            let database = world.databases.get(db).map(|it| it.status);
-            let replica = world.replicas.get(db).map(|it| it.status);
-            database.or(replica) == Some(DbInstanceStatus::Deleting)
+            let deleting = |status| status == DbInstanceStatus::Deleting;
+            let database = |id| world.databases.get(id);
+            let replica = world.replicas.get(db);
+            // A read replica goes with what it is of.
+            let source = replica.and_then(|it| database(&it.of));
+            let source = source
+                .or(database(db))
+                .is_some_and(|it| deleting(it.status));
+            source || replica.is_some_and(|it| deleting(it.status))
         }
         Some(InstanceKind::CacheNode(group)) => {
             let status = world.caches.get(group).map(|it| it.status);

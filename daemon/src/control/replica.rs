@@ -112,12 +112,16 @@ impl ReplicaMachine {
 
     /// The reboot that was asked for is over.
     fn restarted(&mut self, desk: &mut Desk<'_>) {
-        self.errand = Errand::default();
         desk.emit(EventKind::RdsEvent {
             source: self.id.clone(),
             id: RESTARTED.0,
             message: RESTARTED.1.to_owned(),
         });
+        self.reboot_ended(desk);
+    }
+
+    fn reboot_ended(&mut self, desk: &mut Desk<'_>) {
+        self.errand = Errand::default();
         desk.emit(EventKind::DbInstanceStatusChanged {
             db_instance: self.id.clone(),
             status: DbInstanceStatus::Available,
@@ -136,10 +140,12 @@ impl ReplicaMachine {
         let failing_over = database.failover_to.is_some();
         let replica = desk.world().replicas.get(&self.id);
         let reboots = replica.is_some_and(|it| it.requested == Some(DbRequest::Reboot));
-        if reboots && !self.errand.stop(desk, &self.instance) {
+        self.announce(desk, &source);
+        if reboots && self.errand.is_refused(&self.instance) {
+            self.reboot_ended(desk);
+        } else if reboots && !self.errand.stop(desk, &self.instance) {
             return;
         }
-        self.announce(desk, &source);
         if reboots && self.rebooted && self.host.liveness.well() && self.host.status.is_some() {
             self.restarted(desk);
         }

@@ -107,7 +107,7 @@ impl Bench {
         self.take(Stimulus::Probe(self.now, probe));
     }
 
-    fn silent(&mut self, host: &str) {
+    pub(super) fn silent(&mut self, host: &str) {
         for _ in 0..3 {
             self.database(host, DbProbe::TimedOut);
         }

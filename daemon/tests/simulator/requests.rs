@@ -113,6 +113,32 @@ fn a_primary_that_does_not_come_back_from_its_reboot_is_failed_over_from() {
 }
 
 #[test]
+fn a_primary_that_can_not_be_reached_for_its_reboot_is_failed_over_from() {
+    let mut bench = asked(DbRequest::Reboot);
+    let why = "the zone is cut off".to_owned();
+    bench.settle(stops("orders-1"), Outcome::Failed(why));
+    assert_eq!(status(&bench), DbInstanceStatus::Available);
+    bench.silent("orders-1");
+    bench.database("orders-2", standby());
+    assert!(bench.ordered(promotes), "{:?}", bench.orders);
+}
+
+#[test]
+fn a_failover_that_the_standby_can_not_take_is_not_made_up_for_later() {
+    let mut bench = Bench::resumed(tier_10k::plan());
+    bench.database("orders-1", primary());
+    let (db_instance, instance) = ("orders".into(), "orders-2".into());
+    bench.take(Stimulus::Note(EventKind::StandbyOutOfSync {
+        db_instance,
+        instance,
+        why: "a test".to_owned(),
+    }));
+    ask(&mut bench, "orders", DbRequest::Failover);
+    assert_eq!(status(&bench), DbInstanceStatus::Available);
+    assert_eq!(reason(&bench), None);
+}
+
+#[test]
 fn a_stopped_instance_stays_so_until_it_is_started() {
     let mut bench = asked(DbRequest::Stop);
     assert!(!bench.ordered(stops("orders-2")), "the primary goes first");

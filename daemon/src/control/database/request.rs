@@ -6,7 +6,7 @@
 //!  stopping  ──primary stopped──► standby stopped ──► stopped ──asked──► starting ──answers──► available
 //! ```
 //! The world holds what was asked, so that whoever takes over a stack goes on with it; a stop that was carried out twice is one.
-//! A host that can not be started ends the request: then it is as lost as any other, and its standby may take over.
+//! A host that can not be reached for it ends a reboot or a start: then it is as lost as any other, and its standby may take over.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +24,8 @@ use crate::control::desk::{Desk, Order};
 pub(in crate::control) struct Errand {
     orders: BTreeMap<InstanceId, Order>,
     stopped: BTreeSet<InstanceId>,
+    /// Hosts that could not be reached to end their servers.
+    refused: BTreeSet<InstanceId>,
 }
 
 impl Errand {
@@ -48,12 +50,21 @@ impl Errand {
         outcome: &Outcome,
     ) -> Option<InstanceId> {
         let mut orders = self.orders.iter_mut();
-        let ended = orders.find_map(|(instance, order)| {
+        let (instance, outcome) = orders.find_map(|(instance, order)| {
             let (_, outcome) = order.settle(desk, ticket, outcome)?;
-            (outcome == Outcome::Done).then(|| instance.clone())
+            Some((instance.clone(), outcome))
         })?;
-        self.stopped.insert(ended.clone());
-        Some(ended)
+        if outcome != Outcome::Done {
+            self.refused.insert(instance);
+            return None;
+        }
+        self.stopped.insert(instance.clone());
+        Some(instance)
+    }
+
+    /// Whether a host could not be reached to end its server: it is lost, or will be.
+    pub(in crate::control) fn is_refused(&self, instance: &InstanceId) -> bool {
+        self.refused.contains(instance)
     }
 
     pub(in crate::control) fn deadline(&self) -> Option<Time> {
@@ -72,8 +83,12 @@ impl DatabaseMachine {
         match request {
             DbRequest::Failover => {
                 let may = self.may_promote(desk, database);
+                let standby = database.standby.as_ref();
                 if may {
                     self.start_failover(desk, database, Some(REQUESTED));
+                } else if !standby.is_some_and(|standby| standby.in_sync) {
+                    // It was when it was asked for. It is not made up for later, when nobody expects it.
+                    self.done(desk, DbInstanceStatus::Available);
                 }
                 may
             }
@@ -108,6 +123,9 @@ impl DatabaseMachine {
 
     fn reboot(&mut self, desk: &mut Desk<'_>, database: &Database) {
         let primary = &database.primary;
+        if self.errand.is_refused(primary) {
+            return self.done(desk, DbInstanceStatus::Available);
+        }
         if !self.errand.stop(desk, primary) {
             return;
         }
