@@ -232,10 +232,25 @@ impl RunningStack {
 
 /// Control on the world that the past made, and a clock that goes on where the past ended.
 fn control(world: World, past: &[Event], seed: u64) -> (Control, Clock) {
-    let last = past
-        .last()
-        .map_or(Time::ZERO, |event| event.at + Duration::from_millis(1));
-    (Control::new(world, seed), Clock::starting_at(last))
+    let clock = Clock::starting_at(resumed_at(past, SystemTime::now()));
+    (Control::new(world, seed), clock)
+}
+
+/// What the clock of a stack shows that goes on now: the time since its timeline began, and never less than what is told already,
+/// should the machine's clock have been set back.
+fn resumed_at(past: &[Event], now: SystemTime) -> Time {
+    let Some(last) = past.last() else {
+        return Time::ZERO;
+    };
+    let began = past.iter().find_map(|event| {
+        let EventKind::TimelineStarted { started_at, .. } = &event.event else {
+            return None;
+        };
+        started_at.parse().ok()
+    });
+    let elapsed = began.and_then(|began: jiff::Timestamp| now.duration_since(began.into()).ok());
+    let told = last.at + Duration::from_millis(1);
+    elapsed.map_or(told, |elapsed| told.max(Time::ZERO + elapsed))
 }
 
 /// What the timeline goes on with. Where a stack was taken down without its daemon, nobody has recorded that yet.
@@ -303,4 +318,40 @@ async fn data_plane(
         return Err(taken(&cause));
     }
     Ok(Arc::new(data_plane))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn past(started_at: &str, last: Time) -> Vec<Event> {
+        let started = EventKind::TimelineStarted {
+            format: FORMAT,
+            stack: "shop".into(),
+            runtime: RuntimeKind::Process,
+            seed: 1,
+            started_at: started_at.to_owned(),
+            plan: String::new(),
+            version: String::new(),
+        };
+        let events = [(Time::ZERO, started), (last, EventKind::StackAvailable)];
+        let numbered = events.into_iter().zip(1..);
+        numbered
+            .map(|((at, event), seq)| Event { seq, at, event })
+            .collect()
+    }
+
+    #[test]
+    fn the_clock_of_a_resumed_stack_has_gone_on_meanwhile_and_never_goes_back() {
+        let began: jiff::Timestamp = "2026-11-25T10:00:00Z".parse().unwrap();
+        let last = Time::from_millis(5_000);
+        let past = past(&began.to_string(), last);
+        let began = SystemTime::from(began);
+        let at = |elapsed: u64| resumed_at(&past, began + Duration::from_secs(elapsed));
+        assert_eq!(at(60), Time::from_millis(60_000));
+        assert_eq!(at(2), Time::from_millis(5_001));
+        let set_back = began - Duration::from_secs(60);
+        assert_eq!(resumed_at(&past, set_back), Time::from_millis(5_001));
+        assert_eq!(resumed_at(&[], began), Time::ZERO);
+    }
 }

@@ -63,7 +63,7 @@ pub enum StateError {
     #[error("stack `{0}` is already running")]
     Running(StackId),
     /// It was up with a runtime that is not the one asked for.
-    #[error("stack `{name}` was up on runtime `{}`, and its instances are there", runtime.as_str())]
+    #[error("stack `{name}` was up on runtime `{}`, and its data are there", runtime.as_str())]
     OtherRuntime {
         /// The stack.
         name: StackId,
@@ -71,7 +71,7 @@ pub enum StateError {
         runtime: RuntimeKind,
     },
     /// It was up as another stack than the one asked for.
-    #[error("stack `{name}` was brought up otherwise: {}", differences.join(", "))]
+    #[error("the file is not what stack `{name}` was brought up with; now it is {}", differences.join(", "))]
     OtherPlan {
         /// The stack.
         name: StackId,

@@ -29,7 +29,6 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("tokio-postgres", &["daemon", "examples/storefront"]),
     ("redis", &["daemon", "examples/storefront"]),
     ("hickory-proto", &["proxies"]),
-    ("hickory-server", &["proxies"]),
     ("roxmltree", &["wire"]),
     ("regex", &["wire"]),
 ];

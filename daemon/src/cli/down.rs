@@ -31,16 +31,16 @@ pub(super) fn run(arguments: Down, stack: Option<StackId>) -> Result<Exit, Failu
         (None, None) => only(&stacks)?,
     };
     let known = stacks.iter().find(|stack| stack.record.name == name);
+    if known.is_none() && !home.stack(&name).path().exists() {
+        return Err(target::no_such(&stacks, &name));
+    }
     let display = Display::new();
     display.tell(&Progress::Step(format!("taking down {name}")));
     match known {
         Some(stack) if stack.running => {
             block_on(ask(&home, stack, arguments.purge))?;
         }
-        Some(_) | None if home.stack(&name).path().exists() => {
-            remove(&home, &name, arguments.purge)?;
-        }
-        Some(_) | None => return Err(target::no_such(&stacks, &name)),
+        Some(_) | None => remove(&home, &name, arguments.purge)?,
     }
     drop(display);
     // Seen, not supposed: a stack that never came up goes with its data whatever was asked for.

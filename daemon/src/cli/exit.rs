@@ -162,10 +162,9 @@ impl From<ClientError> for Failure {
                     | Code::NotFound
                     | Code::MethodNotAllowed
                     | Code::UnsupportedMediaType
+                    | Code::Refused
                     | Code::TooLarge => Exit::Wrong,
-                    Code::Unauthorized | Code::Refused | Code::Failed | Code::Unavailable => {
-                        Exit::Broken
-                    }
+                    Code::Unauthorized | Code::Failed | Code::Unavailable => Exit::Broken,
                 },
                 message: error.message,
                 hint: error.hint,

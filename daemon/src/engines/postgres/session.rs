@@ -17,9 +17,9 @@ use super::ADMIN;
 use crate::engines::secrets::Secret;
 
 /// What every session of ours sets. Our own commits must not wait for a standby that is yet to come, statements are quoted
-/// for standard strings, and no parameter of the topology cuts our statements short.
+/// for standard strings, and no parameter of the topology cuts our statements short or has them only read.
 const OPTIONS: &str = "-c synchronous_commit=local -c standard_conforming_strings=on \
-                       -c statement_timeout=0 -c lock_timeout=0 -c client_min_messages=error";
+                       -c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0 -c client_min_messages=error";
 
 /// The connection's work, polled only while a request waits.
 type Driver = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
