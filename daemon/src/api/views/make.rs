@@ -2,7 +2,7 @@
 
 use topologies::address::{self, ZoneNumber};
 use topologies::event::{DbInstanceStatus, TARGET_TIMEOUT, TargetHealth};
-use topologies::id::{InstanceId, LoadBalancerId, ReplicationGroupId, ZoneId};
+use topologies::id::{DbInstanceId, InstanceId, LoadBalancerId, ReplicationGroupId, ZoneId};
 use topologies::plan::{EndpointKind, Instance, InstanceKind, LoadBalancerNode, Plan};
 use topologies::runtime::RuntimeKind;
 use topologies::topology::{LoadBalancerType, Topology};
@@ -196,7 +196,8 @@ fn instance_view(
 }
 
 /// The state of an instance in the words of its service: EC2's instance states with `impaired` of its status checks, the statuses
-/// of DB instances, those of cache nodes.
+/// of DB instances, those of cache nodes. A host whose process was last reported to run and which does not answer is unreachable:
+/// whether it still runs nobody here can know.
 fn instance_state(world: &World, instance: &Instance, known: &InstanceState) -> &'static str {
     let answers = known.reachable != Some(false) && !silent_target(world, &instance.id);
     match (&instance.kind, &known.process) {
@@ -204,10 +205,11 @@ fn instance_state(world: &World, instance: &Instance, known: &InstanceState) -> 
         (InstanceKind::App(_), ProcessState::Exited { .. }) => "stopped",
         (InstanceKind::App(_), ProcessState::Running { .. }) if answers => "running",
         (InstanceKind::App(_), ProcessState::Running { .. }) => "impaired",
-        // One that did not answer the last daemon either is not on its way.
-        (_, _) if !answers => "failed",
-        (_, ProcessState::Pending) => "creating",
+        (InstanceKind::DbHost(db), _) if let Some(asked) = asked_for(world, db) => asked.as_str(),
         (_, ProcessState::Exited { .. }) => "failed",
+        // One that did not answer the last daemon either is not on its way.
+        (_, _) if !answers => "unreachable",
+        (_, ProcessState::Pending) => "creating",
         (InstanceKind::CacheNode(_), ProcessState::Running { .. }) => "available",
         (InstanceKind::DbHost(db), ProcessState::Running { .. }) => {
             let replica = world.replicas.get(db).map(|replica| replica.status);
@@ -218,6 +220,16 @@ fn instance_state(world: &World, instance: &Instance, known: &InstanceState) -> 
                 .map_or("available", DbInstanceStatus::as_str)
         }
     }
+}
+
+/// The status of a DB instance that is stopped, or on its way there or back: its hosts are as they are because somebody asked for it.
+fn asked_for(world: &World, db: &DbInstanceId) -> Option<DbInstanceStatus> {
+    let status = world.databases.get(db)?.status;
+    let asked = matches!(
+        status,
+        DbInstanceStatus::Stopping | DbInstanceStatus::Stopped | DbInstanceStatus::Starting
+    );
+    asked.then_some(status)
 }
 
 /// Whether an instance is a target, and every load balancer node that is there waits for it in vain: the reason code of a check
