@@ -143,16 +143,11 @@ async fn the_replica_that_lost_least_takes_over() {
     let mut client = group.client(old, token).await;
     set(&mut client, "a", 1).await.unwrap();
 
-    // The primary knows its replicas by the address that they have from outside.
-    let seen = eventually("both replicas are online", SOON, async || {
-        let status = group.answer(old).await?;
-        let online = status
-            .replicas
-            .iter()
-            .filter(|replica| replica.state == "online");
-        (online.count() == 2).then_some(status)
-    })
-    .await;
+    // Whoever says that its link is up is sent the writes, and known by the address that it has from outside.
+    let seen = group.answer(old).await.unwrap();
+    for replica in &seen.replicas {
+        assert_eq!(replica.state, "online", "{replica:?}");
+    }
     let mut known: Vec<_> = seen
         .replicas
         .iter()

@@ -111,6 +111,18 @@ impl Bench {
             })
             .count()
     }
+
+    /// Waits until so many carry it: a process that is just being replaced by another program has no environment for a moment.
+    pub(crate) async fn until_marked(&self, count: usize) {
+        let wait = async {
+            while self.marked() != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        if timeout(PATIENCE, wait).await.is_err() {
+            panic!("{} processes, not {count}", self.marked());
+        }
+    }
 }
 
 impl Drop for Bench {

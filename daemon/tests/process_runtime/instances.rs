@@ -169,10 +169,7 @@ async fn clearing_leaves_no_process_and_no_record() {
         );
         bench.start(&plan).await;
     }
-    // A process that is just being replaced by another program has no environment for a moment.
-    while bench.marked() < 8 {
-        tokio::task::yield_now().await;
-    }
+    bench.until_marked(8).await;
     let mut seen = bench.runtime.watch();
     bench.runtime.clear().await.unwrap();
     assert_eq!(bench.marked(), 0);
@@ -198,7 +195,7 @@ async fn many_start_side_by_side() {
     for outcome in started.await {
         outcome.unwrap();
     }
-    assert_eq!(bench.marked(), 12);
+    bench.until_marked(12).await;
     bench.runtime.clear().await.unwrap();
 }
 
