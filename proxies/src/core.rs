@@ -20,6 +20,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use topologies::address::ZoneNumber;
+use topologies::id::{LoadBalancerId, TargetGroupId, ZoneId};
 use topologies::network::Network;
 
 use crate::alb::pool::Pool;
@@ -38,6 +39,7 @@ use crate::{alb, dns, eni, nlb};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) routes: Arc<Routes>,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) network: Arc<Network>,
 }
 
@@ -47,6 +49,10 @@ pub(crate) struct Post {
     pub(crate) entrance: Entrance,
     pub(crate) counters: Arc<Counters>,
 }
+
+/// Where the nodes of Application Load Balancers count what they send to target groups, by load balancer, zone and group.
+pub(crate) type Meters =
+    BTreeMap<LoadBalancerId, BTreeMap<ZoneId, BTreeMap<TargetGroupId, Arc<Counters>>>>;
 
 /// The entrances of one core.
 pub(crate) type Posts = BTreeMap<SocketAddrV4, Arc<Post>>;
@@ -380,6 +386,11 @@ impl Core {
         (peer, local): (SocketAddrV4, SocketAddrV4),
         post: Arc<Post>,
     ) {
+        // Its reset may have come while it was dealt out.
+        if !matches!(client.take_error(), Ok(None)) {
+            return post.counters.add(self.number, Count::ConnectionsEnded);
+        }
+        post.counters.add(self.number, Count::Served);
         // A peer that has reset the connection already; it shows when it is read.
         let _reset = client.set_nodelay(true);
         let snapshot = self.snapshot();
