@@ -111,15 +111,19 @@ impl Drop for Unanswered {
 
 /// An answer of the load balancer itself.
 fn own(visit: &Visit, response: Response<Bytes>) -> Response<ResponseBody> {
-    let (class, code) = match response.status().as_u16() {
-        300..=399 => (Some(Count::Elb3xx), None),
-        400..=499 => (Some(Count::Elb4xx), None),
-        500 => (Some(Count::Elb5xx), Some(Count::Elb500)),
-        502 => (Some(Count::Elb5xx), Some(Count::Elb502)),
-        503 => (Some(Count::Elb5xx), Some(Count::Elb503)),
-        504 => (Some(Count::Elb5xx), Some(Count::Elb504)),
-        500..=599 => (Some(Count::Elb5xx), None),
-        _ => (None, None),
+    let status = response.status().as_u16();
+    let class = match status {
+        300..=399 => Some(Count::Elb3xx),
+        400..=499 => Some(Count::Elb4xx),
+        500..=599 => Some(Count::Elb5xx),
+        _ => None,
+    };
+    let code = match status {
+        500 => Some(Count::Elb500),
+        502 => Some(Count::Elb502),
+        503 => Some(Count::Elb503),
+        504 => Some(Count::Elb504),
+        _ => None,
     };
     for count in [class, code].into_iter().flatten() {
         visit.count(count);
