@@ -8,6 +8,7 @@
 //! dropped.
 
 mod doubt;
+mod figures;
 mod hosts;
 mod sightings;
 mod targets;
@@ -41,6 +42,7 @@ use crate::control::probe::{CacheProbe, Check, DbProbe, Probe};
 use crate::driver::Clock;
 use crate::estate::Estate;
 
+pub use figures::{Figure, Figures};
 use hosts::Host;
 use targets::{Questions, Rounds, Target};
 
@@ -78,6 +80,8 @@ pub struct Prober {
     pub inbox: mpsc::Sender<Stimulus>,
     /// Shared by all probes.
     pub witness: Arc<Witness>,
+    /// Where numbers go that Control does not need.
+    pub figures: Arc<Figures>,
     /// Changes when cache nodes are to be asked at once: an election waits for what they say. One that is being asked at that
     /// moment is asked again.
     pub hurry: watch::Receiver<()>,

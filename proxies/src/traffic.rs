@@ -121,6 +121,19 @@ counts! {
     bytes Bytes,
 }
 
+impl Traffic {
+    /// Connections that were accepted and have not ended.
+    pub fn open(&self) -> u64 {
+        self.connections.saturating_sub(self.connections_ended)
+    }
+
+    /// Connections from an ALB's node to targets that have not ended.
+    pub fn open_to_targets(&self) -> u64 {
+        let ended = self.target_connections_ended;
+        self.target_connections.saturating_sub(ended)
+    }
+}
+
 /// The numbers that one core counts; on cache lines of its own, so that cores do not take them from each other.
 #[derive(Debug, Default)]
 #[repr(align(128))]

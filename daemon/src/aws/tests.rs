@@ -15,13 +15,13 @@ use crate::api::{Exposure, router};
 /// A small stack in two regions.
 const SMALL: &str = "name: small\nregions: { ap-northeast-2: [a, c], us-east-1: [a] }\n";
 
-struct Answer {
-    status: StatusCode,
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
     headers: HeaderMap,
-    body: String,
+    pub(super) body: String,
 }
 
-async fn send(fixture: &Fixture, request: Request<Body>) -> Answer {
+pub(super) async fn send(fixture: &Fixture, request: Request<Body>) -> Answer {
     use hyper::service::Service;
     let router = router(fixture.api.clone(), Exposure::Loopback);
     let answer = TowerToHyperService::new(router)
@@ -38,7 +38,7 @@ async fn send(fixture: &Fixture, request: Request<Body>) -> Answer {
 }
 
 /// A request with the scope of a signature, and a signature that is none.
-fn signed(
+pub(super) fn signed(
     service: &str,
     region: &str,
     headers: &[(&str, &str)],

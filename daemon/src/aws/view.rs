@@ -7,6 +7,7 @@ use topologies::topology::{Region, Topology};
 use topologies::world::World;
 use wire::{Fault, Service};
 
+use super::Metrics;
 use super::session::{Issuer, Principal};
 
 /// The circumstances of a call: everything about it that is neither its input nor the state of the stack.
@@ -35,6 +36,8 @@ pub struct Facts {
     pub port_offset: u16,
     /// Makes temporary credentials.
     pub issuer: Issuer,
+    /// What was measured.
+    pub metrics: Metrics,
 }
 
 /// What a handler sees.

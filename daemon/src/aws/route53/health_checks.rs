@@ -21,7 +21,7 @@ const CREATED: &str = "route53:healthcheck";
 const PAGE_MAX: usize = 100;
 
 /// The id of a health check: a UUID, that of the topology file's by their names.
-pub(super) fn uuid(id: &HealthCheckId) -> String {
+pub(in crate::aws) fn uuid(id: &HealthCheckId) -> String {
     let name = id.as_str();
     if is_uuid(name) {
         return name.to_owned();
