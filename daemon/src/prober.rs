@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use topologies::address::ZoneNumber;
+use topologies::address::{ZoneNumber, knocker};
 use topologies::id::{LoadBalancerId, TargetGroupId};
 use topologies::network::Network;
 use topologies::plan::{Instance, LoadBalancerNode};
@@ -224,7 +224,8 @@ impl Prober {
                 continue;
             }
             let (sent, begun) = (self.clock.now(), Instant::now());
-            let outcome = probe::knock(self.outside(), address, NODE_TIMEOUT).await;
+            let from = knocker(self.estate.borrow().plan.slot);
+            let outcome = probe::knock(from, address, NODE_TIMEOUT).await;
             if matches!(outcome, ProbeOutcome::Timeout) && held_up(begun, NODE_TIMEOUT) {
                 continue;
             }

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
-use topologies::address::ZoneNumber;
+use topologies::address::{ZoneNumber, is_knocker};
 use topologies::id::{LoadBalancerId, TargetGroupId, ZoneId};
 use topologies::network::Network;
 
@@ -331,6 +331,10 @@ impl Core {
         let post = self.posts.borrow().get(&local).cloned();
         let post = post.or_else(|| self.permanent.borrow().get(&local).cloned());
         let Some(post) = post else { return };
+        if is_knocker(*peer.ip()) {
+            // It has seen what it wanted to see; its own reset may be on its way still.
+            return;
+        }
         post.counters.add(self.number, Count::Connections);
         // A client that has reset the connection already is not served: nobody is there to be.
         if !matches!(client.take_error(), Ok(None)) {
@@ -386,10 +390,6 @@ impl Core {
         (peer, local): (SocketAddrV4, SocketAddrV4),
         post: Arc<Post>,
     ) {
-        // Its reset may have come while it was dealt out.
-        if !matches!(client.take_error(), Ok(None)) {
-            return post.counters.add(self.number, Count::ConnectionsEnded);
-        }
         post.counters.add(self.number, Count::Served);
         // A peer that has reset the connection already; it shows when it is read.
         let _reset = client.set_nodelay(true);

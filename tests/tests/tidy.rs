@@ -59,6 +59,8 @@ const PURE: &[&str] = &[
     "daemon/src/engines/redis/config.rs",
     "daemon/src/aws/elbv2",
     "daemon/src/aws/ec2",
+    "daemon/src/aws/cloudwatch.rs",
+    "daemon/src/aws/cloudwatch",
     "daemon/src/aws/iam.rs",
     "daemon/src/aws/route53.rs",
     "daemon/src/aws/route53",
