@@ -1,5 +1,7 @@
 //! The AWS API over HTTP, of a stack of which only the handle is real.
 
+mod cloudwatch;
+
 use std::fmt::Write as _;
 
 use axum::body::Body;
@@ -15,13 +17,13 @@ use crate::api::{Exposure, router};
 /// A small stack in two regions.
 const SMALL: &str = "name: small\nregions: { ap-northeast-2: [a, c], us-east-1: [a] }\n";
 
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
+struct Answer {
+    status: StatusCode,
     headers: HeaderMap,
-    pub(super) body: String,
+    body: String,
 }
 
-pub(super) async fn send(fixture: &Fixture, request: Request<Body>) -> Answer {
+async fn send(fixture: &Fixture, request: Request<Body>) -> Answer {
     use hyper::service::Service;
     let router = router(fixture.api.clone(), Exposure::Loopback);
     let answer = TowerToHyperService::new(router)
@@ -38,7 +40,7 @@ pub(super) async fn send(fixture: &Fixture, request: Request<Body>) -> Answer {
 }
 
 /// A request with the scope of a signature, and a signature that is none.
-pub(super) fn signed(
+fn signed(
     service: &str,
     region: &str,
     headers: &[(&str, &str)],

@@ -4,9 +4,9 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::Metrics;
+use super::{send, signed};
 use crate::api::tests::hollow::{Fixture, fixture_of};
-use crate::aws::tests::{send, signed};
+use crate::aws::Metrics;
 
 const SMALL: &str = "name: small\nregion: eu-west-1\navailability-zones: [a, b]\n";
 
