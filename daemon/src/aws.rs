@@ -27,6 +27,7 @@ mod ids;
 mod input;
 mod published;
 mod rds;
+mod resourcegroupstaggingapi;
 mod route53;
 mod services;
 mod session;

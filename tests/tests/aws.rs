@@ -92,6 +92,11 @@ fn cloudwatch_as_boto3_has_it() {
 }
 
 #[test]
+fn tagging_as_boto3_has_it() {
+    holds("tagging.py");
+}
+
+#[test]
 fn route53_as_boto3_has_it() {
     holds_inside("route53.py");
 }

@@ -69,6 +69,8 @@ const PURE: &[&str] = &[
     "daemon/src/aws/sts.rs",
     "daemon/src/aws/rds",
     "daemon/src/aws/elasticache",
+    "daemon/src/aws/resourcegroupstaggingapi.rs",
+    "daemon/src/aws/resourcegroupstaggingapi",
     "daemon/src/aws/subnet_groups.rs",
     "daemon/src/aws/coverage.rs",
     "daemon/src/aws/trouble.rs",

@@ -1,6 +1,9 @@
 //! Which services have operations. Everything that goes through all of them (dispatch, coverage, tests) reads this list.
 
-use super::{Handler, Operations, cloudwatch, ec2, elasticache, elbv2, iam, rds, route53, sts};
+use super::{
+    Handler, Operations, cloudwatch, ec2, elasticache, elbv2, iam, rds, resourcegroupstaggingapi,
+    route53, sts,
+};
 
 /// The tables, by the name of the service's model.
 pub(super) const SERVICES: &[(&str, Operations)] = &[
@@ -10,6 +13,10 @@ pub(super) const SERVICES: &[(&str, Operations)] = &[
     ("elbv2", elbv2::OPERATIONS),
     ("iam", iam::OPERATIONS),
     ("rds", rds::OPERATIONS),
+    (
+        "resourcegroupstaggingapi",
+        resourcegroupstaggingapi::OPERATIONS,
+    ),
     ("route53", route53::OPERATIONS),
     ("sts", sts::OPERATIONS),
 ];
