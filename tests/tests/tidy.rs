@@ -72,6 +72,8 @@ const PURE: &[&str] = &[
     "daemon/src/aws/resourcegroupstaggingapi.rs",
     "daemon/src/aws/resourcegroupstaggingapi",
     "daemon/src/aws/subnet_groups.rs",
+    "daemon/src/aws/versions.rs",
+    "daemon/src/aws/input.rs",
     "daemon/src/aws/coverage.rs",
     "daemon/src/aws/trouble.rs",
     "daemon/src/aws/ids.rs",
