@@ -119,3 +119,57 @@ fn rng() -> io::Result<ChaCha20Rng> {
     getrandom::fill(&mut seed).map_err(io::Error::other)?;
     Ok(ChaCha20Rng::from_seed(seed))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topology(password: &str) -> Topology {
+        let text = format!(
+            "name: t\nregion: eu-west-1\navailability-zones: [a, b]\n\
+             db-instances: {{ orders: {{ engine: postgres, {password} }} }}\n"
+        );
+        let (topology, notes) = topologies::check::check(&text, "t.yaml");
+        topology.unwrap_or_else(|| panic!("{notes:?}"))
+    }
+
+    fn master(secrets: &Secrets, db: &str) -> String {
+        secrets.databases[&DbInstanceId::from(db)]
+            .master
+            .expose()
+            .to_owned()
+    }
+
+    #[test]
+    fn a_password_that_was_set_later_outlives_the_one_of_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path();
+        let given = topology("master-user-password: first-of-all");
+        let orders = DbInstanceId::from("orders");
+        let before = Secrets::open(directory, &given).unwrap();
+        assert_eq!(master(&before, "orders"), "first-of-all");
+        Secrets::keep(directory, &orders, "set-by-a-call").unwrap();
+        let after = Secrets::open(directory, &given).unwrap();
+        assert_eq!(master(&after, "orders"), "set-by-a-call");
+        assert_eq!(
+            after.databases[&orders].admin,
+            before.databases[&orders].admin
+        );
+        // Another file is another wish.
+        let other = topology("master-user-password: another-one");
+        let told = Secrets::open(directory, &other).unwrap();
+        assert_eq!(master(&told, "orders"), "another-one");
+    }
+
+    #[test]
+    fn a_replica_that_is_promoted_has_the_passwords_of_its_source() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path();
+        let before = Secrets::open(directory, &topology("multi-az: true")).unwrap();
+        let (orders, own) = (DbInstanceId::from("orders"), DbInstanceId::from("own"));
+        Secrets::inherit(directory, &own, &orders).unwrap();
+        let after = Secrets::open(directory, &topology("multi-az: true")).unwrap();
+        assert_eq!(after.databases[&own], before.databases[&orders]);
+        assert!(Secrets::inherit(directory, &own, &"nobody".into()).is_err());
+    }
+}

@@ -14,7 +14,7 @@ use topologies::id::{DbInstanceId, InstanceId};
 use topologies::runtime::InstanceStatus;
 use topologies::time::Time;
 
-use super::action::{Action, DbRole, Outcome, Ticket};
+use super::action::{Action, DbRole, Means, Outcome, Ticket};
 use super::apart::{Apart, Line};
 use super::bugs::Bug;
 use super::database::Errand;
@@ -159,7 +159,11 @@ impl ReplicaMachine {
         }
         if self.host.liveness.lost().is_some() || !self.host.started && !self.host.liveness.alive()
         {
-            return self.start(desk, source);
+            // A source that has been at work may lack the log that leads from the golden cluster to where it is.
+            let late = replica.status == DbInstanceStatus::Creating
+                && database.status != DbInstanceStatus::Creating;
+            let copies = late && !self.host.started;
+            return self.make(desk, source, copies);
         }
         let Some((_, status)) = self
             .host
@@ -197,6 +201,21 @@ impl ReplicaMachine {
             if self.host.start(desk, action) {
                 self.apart.tried();
             }
+        }
+    }
+
+    /// Starts it, or makes it of a copy of its source once that answers.
+    fn make(&mut self, desk: &mut Desk<'_>, source: InstanceId, copies: bool) {
+        if !copies {
+            return self.start(desk, source);
+        }
+        if self.source_answers(desk, &source) {
+            let action = Action::Rejoin {
+                instance: self.instance.clone(),
+                source,
+                by: Means::Copy,
+            };
+            self.host.start(desk, action);
         }
     }
 

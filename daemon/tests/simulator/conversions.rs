@@ -6,7 +6,7 @@ use daemon::control::action::{Action, DbRole, Means, Outcome};
 use daemon::control::probe::{DbProbe, PgStatus};
 use topologies::edit::Edit;
 use topologies::event::{DbInstanceStatus, DbRequest, EventKind};
-use topologies::topology::Member;
+use topologies::topology::{Member, ReadReplica};
 use topologies::world::Database;
 
 use super::bench::{Bench, id, primary, promotes, standby, starts};
@@ -158,6 +158,23 @@ fn another_password_is_there_when_the_primary_was_configured_with_it_whoever_tha
     bench.database("orders-2", DbProbe::Answered(writes));
     assert!(bench.rds_events().contains(&16));
     assert_eq!(orders(&bench).status, DbInstanceStatus::Available);
+}
+
+#[test]
+fn a_new_replica_of_a_source_that_has_been_at_work_is_a_copy_of_it() {
+    let mut bench = stack();
+    bench.orders.clear();
+    let mut with = bench.control.world().plan.topology.db_instances[0].clone();
+    with.read_replicas.push(ReadReplica {
+        id: "late".into(),
+        availability_zone: with.hosts[0].zone.clone(),
+    });
+    bench.take(Stimulus::Note(EventKind::TopologyEdited {
+        by: "a test".to_owned(),
+        edits: vec![Edit::PutDbInstance(Box::new(with))],
+    }));
+    let copies = |action: &Action| matches!(action, Action::Rejoin { instance, by: Means::Copy, .. } if instance.as_str() == "late");
+    assert!(bench.ordered(copies), "{:?}", bench.orders);
 }
 
 #[test]
