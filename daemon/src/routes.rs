@@ -66,7 +66,10 @@ fn endpoint_records(plan: &Plan, world: &World, kind: &EndpointKind) -> Option<R
             one(timing.elasticache_ttl, &world.caches.get(group)?.primary)
         }
         EndpointKind::ElasticacheReader(group) => {
-            let replicas = world.caches.get(group)?.replicas.iter();
+            let cache = world.caches.get(group)?;
+            let replicas = cache.replicas.iter();
+            // Who goes leaves the answers first, as AWS takes a node out of the endpoint before it is deleted.
+            let replicas = replicas.filter(|(instance, _)| !cache.leaving.contains(*instance));
             let candidates = replicas.filter_map(|(instance, up)| {
                 Some(Candidate {
                     healthy: *up,

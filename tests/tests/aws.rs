@@ -92,6 +92,11 @@ fn elasticache_as_boto3_has_it() {
 }
 
 #[test]
+fn cache_nodes_reboot_and_replicas_go() {
+    holds_inside("elasticache_nodes.py");
+}
+
+#[test]
 fn cloudwatch_as_boto3_has_it() {
     holds_inside("cloudwatch.py");
 }

@@ -12,7 +12,7 @@ use crate::id::{
     DbInstanceId, HealthCheckId, InstanceId, LoadBalancerId, ReplicationGroupId, ServiceId,
     TargetGroupId, ZoneId,
 };
-use crate::plan::{HOSTS_PER_ZONE, cache_node, occupied};
+use crate::plan::{HOSTS_PER_ZONE, occupied};
 use crate::topology::{
     DbInstance, HealthCheck, HostedZone, LoadBalancer, ReplicationGroup, RuleAction, Service,
     TargetGroup, Topology,
@@ -166,8 +166,8 @@ fn twice(topology: &Topology) -> Option<Unsound> {
         ids.map(ToString::to_string).chain(hosts)
     });
     let caches = topology.replication_groups.iter().flat_map(|group| {
-        let nodes = (1..=group.placement.len()).map(|number| cache_node(&group.id, number));
-        std::iter::once(group.id.to_string()).chain(nodes.map(|node| node.to_string()))
+        let nodes = group.nodes.iter().map(|node| node.id.to_string());
+        std::iter::once(group.id.to_string()).chain(nodes)
     });
     let instances = topology.services.iter().flat_map(|it| &it.instances);
     let instances = instances.map(|instance| instance.id.to_string());
@@ -290,10 +290,11 @@ mod tests {
             assert_eq!(unsound(&taken), Some(Unsound::Twice(host.to_owned())));
         }
         cache.id = "many".into();
-        cache.placement = vec![cache.placement[0].clone(); HOSTS_PER_ZONE];
+        cache.nodes = vec![cache.nodes[0].clone(); HOSTS_PER_ZONE];
         let full = tier.edited(&[Edit::PutReplicationGroup(Box::new(cache.clone()))]);
         assert!(matches!(unsound(&full), Some(Unsound::Full(_))));
-        cache.placement = vec!["us-east-1z".into()];
+        cache.nodes.truncate(1);
+        cache.nodes[0].zone = "us-east-1z".into();
         let nowhere = tier.edited(&[Edit::PutReplicationGroup(Box::new(cache))]);
         assert!(matches!(unsound(&nowhere), Some(Unsound::NoZone(_))));
     }

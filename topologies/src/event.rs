@@ -281,6 +281,22 @@ pub enum EventKind {
         /// Whether it is being recovered.
         recovering: bool,
     },
+    /// A reboot of a node was asked for, or is over.
+    CacheNodeRebootChanged {
+        /// The group.
+        group: ReplicationGroupId,
+        /// The node.
+        instance: InstanceId,
+        /// Whether it reboots.
+        rebooting: bool,
+    },
+    /// A replica is to go, with its data.
+    CacheNodeLeaving {
+        /// The group.
+        group: ReplicationGroupId,
+        /// The node.
+        instance: InstanceId,
+    },
     /// A primary that was given up runs again as a replica; its interface is open again.
     CacheNodeJoined {
         /// The group.

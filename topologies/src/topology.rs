@@ -293,14 +293,14 @@ pub struct ReadReplica {
 /// An ElastiCache replication group, cluster mode disabled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicationGroup {
-    /// Its identifier; nodes are `<id>-001`, `<id>-002`, ...
+    /// Its identifier.
     pub id: ReplicationGroupId,
     /// The region of its zones.
     pub region: RegionId,
     /// The major version asked for.
     pub engine_version: Option<u16>,
-    /// One zone per node; the first is the primary at first.
-    pub placement: Vec<ZoneId>,
+    /// Its nodes, `<id>-001` and so on; the first is the primary at first.
+    pub nodes: Vec<Member>,
     /// Whether a replica is promoted by itself.
     pub automatic_failover: bool,
     /// The port.

@@ -277,6 +277,8 @@ impl World {
             | EventKind::CachePrimaryPromoted { .. }
             | EventKind::CacheReplicaLinkChanged { .. }
             | EventKind::CacheNodeRecoveryChanged { .. }
+            | EventKind::CacheNodeRebootChanged { .. }
+            | EventKind::CacheNodeLeaving { .. }
             | EventKind::CacheNodeJoined { .. }) => self.apply_to_cache(cache),
         }
     }

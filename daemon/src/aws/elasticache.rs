@@ -26,6 +26,7 @@ pub(super) const OPERATIONS: Operations = &[
         "CreateReplicationGroup",
         Handler::Change(create::replication_group),
     ),
+    ("DecreaseReplicaCount", Handler::Change(change::decrease)),
     (
         "DeleteCacheSubnetGroup",
         Handler::Change(|view, input| GROUPS.delete(view, input)),
@@ -55,6 +56,7 @@ pub(super) const OPERATIONS: Operations = &[
         Handler::Change(|view, input| GROUPS.modify(view, input)),
     ),
     ("ModifyReplicationGroup", Handler::Change(change::modify)),
+    ("RebootCacheCluster", Handler::Change(change::reboot)),
     ("RemoveTagsFromResource", Handler::Change(tags::remove)),
     ("TestFailover", Handler::Change(change::test_failover)),
 ];

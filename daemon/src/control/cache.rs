@@ -10,6 +10,7 @@
 //! none that may live is still to be heard.
 
 mod election;
+mod reboot;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +27,7 @@ use super::host::announce;
 use super::liveness::{Liveness, Sign};
 use super::probe::{CacheProbe, RedisRole, RedisStatus};
 use election::Election;
+use reboot::Reboots;
 
 /// Decides for one replication group.
 #[derive(Clone, Debug)]
@@ -37,6 +39,7 @@ pub struct CacheMachine {
     election: Option<Election>,
     /// The history of writes that the primary last said it has.
     history: Option<String>,
+    reboots: Reboots,
 }
 
 #[derive(Clone, Debug)]
@@ -78,6 +81,7 @@ impl CacheMachine {
             promote: Order::default(),
             election: None,
             history: None,
+            reboots: Reboots::default(),
         }
     }
 
@@ -162,11 +166,17 @@ impl CacheMachine {
                 Outcome::Done | Outcome::Failed(_) | Outcome::Refused(_) => self.election = None,
             }
         }
-        let Self { id, nodes, .. } = self;
+        if let Some(node) = self.reboots.settle(desk, ticket, outcome) {
+            self.tell_shutdown(desk, &node);
+        }
+        let Self {
+            id, nodes, reboots, ..
+        } = self;
         for (instance, node) in nodes {
             let Some((action, outcome)) = node.order.settle(desk, ticket, outcome) else {
                 continue;
             };
+            reboots.started(instance, &outcome);
             if outcome != Outcome::Done {
                 continue;
             }
@@ -201,7 +211,7 @@ impl CacheMachine {
         if cache.status == ReplicationGroupStatus::Deleting {
             return;
         }
-        for replica in cache.replicas.keys() {
+        for replica in cache.replicas.keys().filter(|it| !cache.is_due(it)) {
             let node = self.nodes.get(replica);
             if node.is_some_and(|node| node.liveness.lost().is_some()) {
                 self.tell_recovery(desk, replica, true);
@@ -210,6 +220,7 @@ impl CacheMachine {
         if cache.failing_over {
             return self.elect(desk, &cache);
         }
+        self.reboot_nodes(desk, &cache);
         if self.should_fail_over(&cache) {
             return self.start_failover(desk, &cache);
         }
@@ -233,6 +244,7 @@ impl CacheMachine {
         orders
             .filter_map(Order::deadline)
             .chain(election)
+            .chain(self.reboots.deadline())
             .min()
             .map(|at| (at, "election or retry of a cache order"))
     }
@@ -242,6 +254,9 @@ impl CacheMachine {
         let Some(node) = self.nodes.get(&cache.primary) else {
             return;
         };
+        if cache.is_due(&cache.primary) {
+            return;
+        }
         if given_up && node.to_start(cache) {
             self.start_primary(desk, cache);
         } else if let Some((_, status)) = &node.status
@@ -278,7 +293,7 @@ impl CacheMachine {
 
     fn keep_replicas(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
         let primary_first = self.primary_comes_first(cache);
-        for instance in cache.replicas.keys() {
+        for instance in cache.replicas.keys().filter(|it| !cache.is_due(it)) {
             let expected = desk.address_seen_by(instance, &cache.primary);
             let Some(node) = self.nodes.get_mut(instance) else {
                 continue;
@@ -352,7 +367,7 @@ impl CacheMachine {
         let Some(cache) = desk.world().caches.get(&self.id) else {
             return;
         };
-        let complete = primary && cache.replicas.values().all(|up| *up);
+        let complete = primary && cache.replicas.values().all(|up| *up) && cache.leaving.is_empty();
         if complete && cache.status != ReplicationGroupStatus::Available {
             self.status_changed(desk, ReplicationGroupStatus::Available);
         }

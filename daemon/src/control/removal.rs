@@ -12,7 +12,7 @@ use topologies::event::{DbInstanceStatus, EventKind, ReplicationGroupStatus};
 use topologies::id::InstanceId;
 use topologies::plan::{InstanceKind, Plan};
 use topologies::time::Time;
-use topologies::topology::{DbInstance, Service};
+use topologies::topology::{DbInstance, ReplicationGroup, Service};
 use topologies::world::{Wanted, World};
 
 use super::action::{Action, Outcome, Ticket};
@@ -94,8 +94,10 @@ pub(super) fn leaves(world: &World, plan: &Plan, instance: &InstanceId) -> bool 
             source || replica.is_some_and(|it| deleting(it.status))
         }
         Some(InstanceKind::CacheNode(group)) => {
-            let status = world.caches.get(group).map(|it| it.status);
-            status == Some(ReplicationGroupStatus::Deleting)
+            let cache = world.caches.get(group);
+            cache.is_some_and(|it| {
+                it.status == ReplicationGroupStatus::Deleting || it.leaving.contains(instance)
+            })
         }
         Some(InstanceKind::App(_)) => {
             let state = world.instances.get(instance);
@@ -130,6 +132,11 @@ fn departures(world: &World, plan: &Plan) -> Vec<Departure> {
         edits: vec![Edit::RemoveReplicationGroup(group.id.clone())],
         told: None,
     });
+    let replicas = topology.replication_groups.iter().filter_map(|group| {
+        let cache = world.caches.get(&group.id)?;
+        let whole = cache.status == ReplicationGroupStatus::Deleting;
+        (!whole && !cache.leaving.is_empty()).then(|| cache_nodes(group, &cache.leaving))
+    });
     let terminated = |id: &InstanceId| {
         let state = world.instances.get(id);
         state.is_some_and(|state| state.wanted == Wanted::Terminated)
@@ -138,7 +145,23 @@ fn departures(world: &World, plan: &Plan) -> Vec<Departure> {
         let leaving = service.instances.iter().filter(|it| terminated(&it.id));
         leaving.map(|it| application(service, plan, &it.id))
     });
-    databases.chain(caches).chain(instances).collect()
+    databases
+        .chain(caches)
+        .chain(replicas)
+        .chain(instances)
+        .collect()
+}
+
+/// Replicas of a replication group that goes on without them.
+fn cache_nodes(group: &ReplicationGroup, leaving: &BTreeSet<InstanceId>) -> Departure {
+    let mut without = group.clone();
+    without.nodes.retain(|node| !leaving.contains(&node.id));
+    Departure {
+        hosts: leaving.iter().cloned().collect(),
+        by: "elasticache:DecreaseReplicaCount",
+        edits: vec![Edit::PutReplicationGroup(Box::new(without))],
+        told: None,
+    }
 }
 
 /// A DB instance goes with its read replicas: whoever wants to keep one promotes it before.

@@ -1,8 +1,10 @@
 //! What becomes of a replication group whose nodes end, hang and come back in an order that seldom occurs.
 
+use daemon::control::Stimulus;
 use daemon::control::action::{Action, Outcome};
 use daemon::control::probe::{CacheProbe, RedisRole, RedisStatus};
-use topologies::event::EventKind;
+use topologies::event::{EventKind, ReplicationGroupStatus};
+use topologies::id::InstanceId;
 
 use super::bench::{Bench, id};
 use super::tier_10k;
@@ -209,4 +211,111 @@ fn the_recovery_of_a_cache_node_is_told_once_at_its_beginning_and_once_at_its_en
         "Failover from primary node sessions-001 to replica node sessions-002 completed";
     let recovering = "Recovering cache nodes sessions-001";
     assert_eq!(told(&mut bench), [completed, completed, recovering]);
+}
+
+fn stops(node: &str) -> impl Fn(&Action) -> bool {
+    move |action| matches!(action, Action::Stop { instance } if instance.as_str() == node)
+}
+
+fn ask(bench: &mut Bench, node: &str, event: fn(InstanceId) -> EventKind) {
+    bench.told.clear();
+    bench.orders.clear();
+    bench.take(Stimulus::Note(event(id(node))));
+}
+
+fn reboots(instance: InstanceId) -> EventKind {
+    EventKind::CacheNodeRebootChanged {
+        group: "sessions".into(),
+        instance,
+        rebooting: true,
+    }
+}
+
+fn leaves(instance: InstanceId) -> EventKind {
+    let group = "sessions".into();
+    EventKind::CacheNodeLeaving { group, instance }
+}
+
+/// A group whose nodes all answered.
+fn whole() -> Bench {
+    let mut bench = Bench::resumed(tier_10k::plan());
+    bench.cache("sessions-001", redis(RedisRole::Primary));
+    for node in ["sessions-002", "sessions-003"] {
+        bench.cache(node, following(node));
+    }
+    bench
+}
+
+fn gives_up(bench: &Bench) -> bool {
+    let given_up = |event: &EventKind| matches!(event, EventKind::CacheFailoverStarted { .. });
+    bench.told.iter().any(given_up)
+}
+
+#[test]
+fn s3_2_a_primary_that_reboots_is_started_where_it_is_and_nobody_takes_over() {
+    let mut bench = whole();
+    ask(&mut bench, "sessions-001", reboots);
+    bench.settle(stops("sessions-001"), Outcome::Done);
+    assert!(
+        !bench.ordered(starts_cache_primary),
+        "its end was not seen yet"
+    );
+    bench.exited("sessions-001");
+    for node in ["sessions-002", "sessions-003"] {
+        bench.cache(node, replica(false));
+    }
+    bench.settle(starts_cache_primary, Outcome::Done);
+    assert!(!gives_up(&bench));
+    bench.cache("sessions-001", redis(RedisRole::Primary));
+    let cache = &bench.control.world().caches["sessions"];
+    assert!(cache.rebooting.is_empty());
+    assert_eq!(cache.primary.as_str(), "sessions-001");
+    let told = bench.told.iter().filter_map(|event| match event {
+        EventKind::ElasticacheEvent { message, .. } => Some(message.as_str()),
+        _ => None,
+    });
+    let told: Vec<&str> = told.collect();
+    assert_eq!(
+        told,
+        [
+            "Cache node sessions-001 shutdown",
+            "Cache node sessions-001 restarted"
+        ]
+    );
+}
+
+#[test]
+fn a_primary_that_does_not_come_back_from_its_reboot_is_failed_over_from() {
+    let mut bench = whole();
+    ask(&mut bench, "sessions-001", reboots);
+    bench.settle(stops("sessions-001"), Outcome::Done);
+    bench.exited("sessions-001");
+    let why = "the zone has no power".to_owned();
+    bench.settle(starts_cache_primary, Outcome::Failed(why));
+    for node in ["sessions-002", "sessions-003"] {
+        bench.cache(node, replica(false));
+    }
+    assert!(gives_up(&bench), "{:?}", bench.told);
+}
+
+#[test]
+fn a_replica_that_goes_is_removed_and_not_missed() {
+    let mut bench = whole();
+    ask(&mut bench, "sessions-002", leaves);
+    bench.exited("sessions-002");
+    assert_eq!(bench.orders.len(), 1, "{:?}", bench.orders);
+    let removes = |action: &Action| matches!(action, Action::Remove { .. });
+    let order = bench.settle(removes, Outcome::Done);
+    assert_eq!(order.instance().as_str(), "sessions-002");
+    let world = bench.control.world();
+    let cache = &world.caches["sessions"];
+    assert_eq!(cache.status, ReplicationGroupStatus::Available);
+    assert_eq!(cache.replicas.len(), 1);
+    assert!(world.plan.instance(&id("sessions-002")).is_none());
+    let told = |event: &EventKind| matches!(event, EventKind::ElasticacheEvent { .. });
+    assert!(!bench.told.iter().any(told), "{:?}", bench.told);
+    // The other one takes over when it comes to that.
+    bench.exited("sessions-001");
+    bench.cache("sessions-003", replica(false));
+    assert!(gives_up(&bench));
 }

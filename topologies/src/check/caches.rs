@@ -8,7 +8,7 @@ use crate::defaults;
 use crate::id::{ReplicationGroupId, ZoneId};
 use crate::plan;
 use crate::spec::{At, ReplicationGroupSpec};
-use crate::topology::ReplicationGroup;
+use crate::topology::{Member, ReplicationGroup};
 
 /// The most nodes of a replication group: a primary and 5 replicas (CreateReplicationGroup).
 const NODES_MAX: u32 = 6;
@@ -54,9 +54,16 @@ fn replication_group(
     failover(checker, group, &placement);
     Some(ReplicationGroup {
         region: checker.one_region(&what, name.span, &placement)?,
-        id,
+        id: id.clone(),
         engine_version,
-        placement,
+        nodes: placement
+            .into_iter()
+            .zip(1..)
+            .map(|(zone, number)| Member {
+                id: plan::cache_node(&id, number),
+                zone,
+            })
+            .collect(),
         automatic_failover: group
             .automatic_failover_enabled
             .as_ref()

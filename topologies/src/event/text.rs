@@ -78,6 +78,8 @@ impl EventKind {
             | Self::CachePrimaryPromoted { group, .. }
             | Self::CacheReplicaLinkChanged { group, .. }
             | Self::CacheNodeRecoveryChanged { group, .. }
+            | Self::CacheNodeRebootChanged { group, .. }
+            | Self::CacheNodeLeaving { group, .. }
             | Self::CacheNodeJoined { group, .. } => group.to_string(),
             Self::ElasticacheEvent { source, .. } => source.clone(),
             Self::TargetHealthChanged { target_group, .. } => target_group.to_string(),
@@ -197,6 +199,13 @@ impl fmt::Display for EventKind {
             Self::CacheNodeRecoveryChanged { instance, .. } => {
                 write!(f, "{instance} is recovered")
             }
+            Self::CacheNodeRebootChanged {
+                instance,
+                rebooting: true,
+                ..
+            } => write!(f, "{instance} to reboot"),
+            Self::CacheNodeRebootChanged { instance, .. } => write!(f, "{instance} is rebooted"),
+            Self::CacheNodeLeaving { instance, .. } => write!(f, "{instance} to go"),
             Self::CacheNodeJoined { instance, .. } => write!(f, "{instance} joined as replica"),
             Self::TargetHealthChanged {
                 instance,

@@ -55,7 +55,7 @@ pub fn occupied(topology: &Topology) -> impl Iterator<Item = &ZoneId> {
     let caches = topology
         .replication_groups
         .iter()
-        .flat_map(|group| &group.placement);
+        .flat_map(|group| group.nodes.iter().map(|node| &node.zone));
     let balancers = topology
         .load_balancers
         .iter()
@@ -115,14 +115,9 @@ fn lay_out(mut hosts: Hosts<'_>) -> Plan {
         db_hosts(&mut hosts, db, &mut instances);
     }
     for group in &topology.replication_groups {
-        for (index, zone) in group.placement.iter().enumerate() {
+        for node in &group.nodes {
             let kind = InstanceKind::CacheNode(group.id.clone());
-            instances.push(hosts.instance(
-                cache_node(&group.id, index + 1),
-                kind,
-                zone,
-                group.port,
-            ));
+            instances.push(hosts.instance(node.id.clone(), kind, &node.zone, group.port));
         }
     }
     let mut nodes = Vec::new();
@@ -281,8 +276,7 @@ fn cache_endpoints(topology: &Topology, group: &ReplicationGroup, endpoints: &mu
         name: names::cache_reader(topology, &group.id, &group.region),
         port,
     });
-    for number in 1..=group.placement.len() {
-        let node = cache_node(&group.id, number);
+    for node in group.nodes.iter().map(|node| node.id.clone()) {
         endpoints.push(Endpoint {
             id: node.to_string(),
             name: names::cache_node(topology, &node, &group.region),

@@ -27,6 +27,12 @@ pub struct Cache {
     /// Nodes that were lost and are being recovered, as far as was told.
     #[serde(default)]
     pub recovering: BTreeSet<InstanceId>,
+    /// Nodes that were asked to reboot and have not done so.
+    #[serde(default)]
+    pub rebooting: BTreeSet<InstanceId>,
+    /// Replicas that are to go, and are not gone yet.
+    #[serde(default)]
+    pub leaving: BTreeSet<InstanceId>,
 }
 
 impl World {
@@ -37,6 +43,8 @@ impl World {
         | EventKind::CachePrimaryPromoted { group, .. }
         | EventKind::CacheReplicaLinkChanged { group, .. }
         | EventKind::CacheNodeRecoveryChanged { group, .. }
+        | EventKind::CacheNodeRebootChanged { group, .. }
+        | EventKind::CacheNodeLeaving { group, .. }
         | EventKind::CacheNodeJoined { group, .. }) = event
         else {
             return;
@@ -58,7 +66,14 @@ impl Cache {
             failing_over: false,
             failover_requested: false,
             recovering: BTreeSet::new(),
+            rebooting: BTreeSet::new(),
+            leaving: BTreeSet::new(),
         }
+    }
+
+    /// Whether a node is ended because somebody asked for it: nobody else is to start it, or to miss it.
+    pub fn is_due(&self, node: &InstanceId) -> bool {
+        self.rebooting.contains(node) || self.leaving.contains(node)
     }
 
     /// Takes new nodes as replicas, and forgets those that are gone.
@@ -66,7 +81,9 @@ impl Cache {
         let nodes: BTreeSet<&InstanceId> = nodes.collect();
         self.replicas.retain(|node, _| nodes.contains(node));
         self.fenced.retain(|node| nodes.contains(node));
-        self.recovering.retain(|node| nodes.contains(node));
+        for told in [&mut self.recovering, &mut self.rebooting, &mut self.leaving] {
+            told.retain(|node| nodes.contains(node));
+        }
         for node in nodes {
             if *node != self.primary {
                 self.replicas.entry(node.clone()).or_insert(false);
@@ -107,6 +124,20 @@ impl Cache {
             } else {
                 self.recovering.remove(instance);
             }
+        } else if let EventKind::CacheNodeRebootChanged {
+            instance,
+            rebooting,
+            ..
+        } = event
+        {
+            if *rebooting {
+                self.rebooting.insert(instance.clone());
+            } else {
+                self.rebooting.remove(instance);
+            }
+        } else if let EventKind::CacheNodeLeaving { instance, .. } = event {
+            self.status = ReplicationGroupStatus::Modifying;
+            self.leaving.insert(instance.clone());
         } else if let EventKind::CacheNodeJoined { instance, .. } = event {
             self.fenced.remove(instance);
         }

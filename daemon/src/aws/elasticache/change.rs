@@ -1,13 +1,15 @@
-//! ModifyReplicationGroup, IncreaseReplicaCount, DeleteReplicationGroup and TestFailover (aws-behaviour §3.2).
+//! ModifyReplicationGroup, IncreaseReplicaCount, DecreaseReplicaCount, DeleteReplicationGroup, TestFailover and RebootCacheCluster
+//! (aws-behaviour §3.2).
 
 use serde_json::{Value, json};
 use topologies::event::{EventKind, ReplicationGroupStatus};
-use topologies::id::RegionId;
-use topologies::topology::ReplicationGroup;
+use topologies::id::{InstanceId, RegionId, ZoneId};
+use topologies::plan::cache_node;
+use topologies::topology::{Member, ReplicationGroup};
 use wire::{Fault, Record};
 
 use super::create::{NODES_MAX, accepts, edited, invalid, recorded, settings, zone_named};
-use super::describe::{replication_group, shown};
+use super::describe::{REBOOTING, cache_cluster, replication_group, shown};
 use super::names::{self, NODE_GROUP, RECORD};
 use super::subnet_groups::GROUPS;
 use crate::aws::input::{is_on, not_implemented, only, text, texts};
@@ -41,7 +43,7 @@ pub(super) fn modify(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
         after.insert("MultiAZEnabled".to_owned(), json!(on));
     }
     let multi_az = after.get("MultiAZEnabled") == Some(&json!(true));
-    if with.automatic_failover && group.placement.len() < 2 {
+    if with.automatic_failover && group.nodes.len() < 2 {
         let text = "Automatic failover needs at least one replica.";
         return Err(Fault::sender("InvalidParameterCombination", text));
     }
@@ -81,7 +83,7 @@ pub(super) fn increase(view: &View<'_>, input: &Value) -> Result<Decision, Fault
     let asked = input["NewReplicaCount"].as_i64();
     let asked = asked.or_else(|| configuration["NewReplicaCount"].as_i64());
     let nodes = asked.and_then(|replicas| usize::try_from(replicas).ok()?.checked_add(1));
-    let now = group.placement.len();
+    let now = group.nodes.len();
     let Some(nodes) = nodes.filter(|nodes| (now + 1..=NODES_MAX).contains(nodes)) else {
         return Err(invalid(format!(
             "The new replica count must be {now} to {}: there are {} replicas.",
@@ -90,28 +92,116 @@ pub(super) fn increase(view: &View<'_>, input: &Value) -> Result<Decision, Fault
         )));
     };
     let zones = GROUPS.named(view, None)?;
-    let mut with = group.clone();
     let named = texts(configuration, "PreferredAvailabilityZones");
-    if named.is_empty() {
-        with.placement = (0..nodes)
-            .map(|number| match group.placement.get(number) {
-                Some(zone) => zone.clone(),
-                None => zones[number % zones.len()].clone(),
-            })
-            .collect();
+    let new: Vec<ZoneId> = if named.is_empty() {
+        zones
+            .iter()
+            .cycle()
+            .skip(now)
+            .take(nodes - now)
+            .cloned()
+            .collect()
     } else {
         // The zones of all nodes; those that are there are known.
-        for zone in named.iter().skip(now) {
-            with.placement.push(zone_named(&zones, zone)?);
-        }
-        if with.placement.len() != nodes {
-            let text = format!("PreferredAvailabilityZones must have {nodes} zones.");
-            return Err(Fault::sender("InvalidParameterCombination", text));
+        let found = named.iter().skip(now).map(|zone| zone_named(&zones, zone));
+        found.collect::<Result<_, Fault>>()?
+    };
+    if new.len() != nodes - now {
+        let text = format!("PreferredAvailabilityZones must have {nodes} zones.");
+        return Err(Fault::sender("InvalidParameterCombination", text));
+    }
+    let mut with = group.clone();
+    for zone in new {
+        let taken = |id: &InstanceId| with.nodes.iter().any(|node| node.id == *id);
+        let mut ids = (1..).map(|number| cache_node(&group.id, number));
+        if let Some(id) = ids.find(|id| !taken(id)) {
+            with.nodes.push(Member { id, zone });
         }
     }
     let record = replication_group(view, &with);
     let changes = vec![edited("elasticache:IncreaseReplicaCount", with)];
     Ok((Record::new().set("ReplicationGroup", record), changes))
+}
+
+/// Replicas go, those that are named or the last ones; the primary stays wherever it is.
+pub(super) fn decrease(view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
+    let built = [
+        "ApplyImmediately",
+        "NewReplicaCount",
+        "ReplicaConfiguration",
+        "ReplicasToRemove",
+        "ReplicationGroupId",
+    ];
+    only("DecreaseReplicaCount", input, &built)?;
+    let group = available(view, input)?;
+    if !is_on(input, "ApplyImmediately") {
+        return Err(invalid("ApplyImmediately must be true."));
+    }
+    let cache = view.world.caches.get(&group.id);
+    let cache = cache.ok_or_else(|| wrong_state(view, group))?;
+    let replicas = group.nodes.iter().map(|node| &node.id);
+    let replicas: Vec<&InstanceId> = replicas.filter(|id| **id != cache.primary).collect();
+    let named = texts(input, "ReplicasToRemove");
+    let leaving: Vec<&InstanceId> = if named.is_empty() {
+        let asked = input["NewReplicaCount"].as_u64();
+        let asked = asked.or_else(|| input["ReplicaConfiguration"][0]["NewReplicaCount"].as_u64());
+        let left = asked.and_then(|count| usize::try_from(count).ok());
+        let Some(left) = left.filter(|left| *left < replicas.len()) else {
+            let text = format!(
+                "The new replica count must be less than {}, which there are.",
+                replicas.len()
+            );
+            return Err(invalid(text));
+        };
+        replicas[left..].to_vec()
+    } else {
+        let find = |name: &&str| {
+            let id = name.to_ascii_lowercase();
+            let found = replicas.iter().find(|replica| replica.as_str() == id);
+            found
+                .copied()
+                .ok_or_else(|| invalid(format!("{name} is not a replica of {}.", group.id)))
+        };
+        named.iter().map(find).collect::<Result<_, Fault>>()?
+    };
+    if group.automatic_failover && leaving.len() == replicas.len() {
+        let text = "Automatic failover needs at least one replica.";
+        return Err(Fault::sender("InvalidParameterCombination", text));
+    }
+    let record = replication_group(view, group).set("Status", "modifying");
+    let changes = leaving.into_iter().map(|instance| {
+        Change::Note(EventKind::CacheNodeLeaving {
+            group: group.id.clone(),
+            instance: instance.clone(),
+        })
+    });
+    let changes = changes.collect();
+    Ok((Record::new().set("ReplicationGroup", record), changes))
+}
+
+/// A node's process ends and starts again, empty (aws-behaviour §3.2).
+pub(super) fn reboot(view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
+    let (group, node) = names::find_node(view, text(input, "CacheClusterId").unwrap_or_default())?;
+    let nodes = texts(input, "CacheNodeIdsToReboot");
+    if nodes.is_empty() || nodes.iter().any(|id| *id != NODE_GROUP) {
+        let text = format!("{} has the cache node {NODE_GROUP} only.", node.id);
+        return Err(invalid(text));
+    }
+    let cache = view.world.caches.get(&group.id);
+    let idle = cache.is_some_and(|cache| {
+        cache.status == ReplicationGroupStatus::Available && !cache.is_due(&node.id)
+    });
+    if !idle {
+        let text = format!("Cache cluster {} is not in available state.", node.id);
+        return Err(view.fault("InvalidCacheClusterStateFault", text));
+    }
+    let record = cache_cluster(view, group, node, false).set("CacheClusterStatus", REBOOTING);
+    let asked = Change::Note(EventKind::CacheNodeRebootChanged {
+        group: group.id.clone(),
+        instance: node.id.clone(),
+        rebooting: true,
+    });
+    Ok((Record::new().set("CacheCluster", record), vec![asked]))
 }
 
 pub(super) fn delete(view: &View<'_>, input: &Value) -> Result<Decision, Fault> {

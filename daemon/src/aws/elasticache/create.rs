@@ -5,7 +5,8 @@ use topologies::defaults;
 use topologies::edit::Edit;
 use topologies::event::{EventKind, ReplicationGroupStatus};
 use topologies::id::{RegionId, ReplicationGroupId, ZoneId};
-use topologies::topology::ReplicationGroup;
+use topologies::plan::cache_node;
+use topologies::topology::{Member, ReplicationGroup};
 use wire::{Fault, Record};
 
 use super::describe::{SETTINGS, shown};
@@ -53,16 +54,24 @@ pub(super) fn replication_group(view: &View<'_>, input: &Value) -> Result<Decisi
         return Err(not_implemented(format!("The engine `{engine}`")));
     }
     let automatic_failover = is_on(input, "AutomaticFailoverEnabled");
+    let placement = placement(view, input)?;
     let group = ReplicationGroup {
         region: RegionId::from(view.region),
         engine_version: REDIS.asked(input)?,
-        placement: placement(view, input)?,
+        nodes: placement
+            .iter()
+            .zip(1..)
+            .map(|(zone, number)| Member {
+                id: cache_node(&id, number),
+                zone: zone.clone(),
+            })
+            .collect(),
         automatic_failover,
         port: port(input)?,
         auth_token: None,
         id,
     };
-    spread(input, automatic_failover, &group.placement)?;
+    spread(input, automatic_failover, &placement)?;
     let mut settings = settings(input);
     if let Some(subnets) = text(input, "CacheSubnetGroupName") {
         settings.insert("CacheSubnetGroupName".to_owned(), subnets.into());

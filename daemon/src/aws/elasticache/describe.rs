@@ -4,8 +4,7 @@ use serde_json::Value;
 use topologies::event::ReplicationGroupStatus;
 use topologies::id::{InstanceId, RegionId, ZoneId};
 use topologies::names as endpoints;
-use topologies::plan::cache_node;
-use topologies::topology::ReplicationGroup;
+use topologies::topology::{Member, ReplicationGroup};
 use wire::{Call, Fault, Record, page};
 
 use super::names::{self, NODE_GROUP, RECORD};
@@ -51,28 +50,22 @@ pub(super) fn cache_clusters(
     input: &Value,
 ) -> Result<Record, Fault> {
     let groups = names::all(view).into_iter();
-    let mut all: Vec<(String, &ReplicationGroup, usize)> = groups
-        .flat_map(|group| {
-            let numbered = names::members(group).zip(1..);
-            numbered.map(move |(id, number)| (id, group, number))
-        })
+    let mut all: Vec<(&ReplicationGroup, &Member)> = groups
+        .flat_map(|group| group.nodes.iter().map(move |node| (group, node)))
         .collect();
     // There are none outside of replication groups.
     if is_on(input, "ShowCacheClustersNotInReplicationGroups") {
         all.clear();
     }
-    if let Some(wanted) = text(input, "CacheClusterId").map(str::to_ascii_lowercase) {
-        all.retain(|(id, ..)| *id == wanted);
-        if all.is_empty() {
-            let text = format!("CacheCluster not found: {wanted}");
-            return Err(view.fault("CacheClusterNotFoundFault", text));
-        }
+    if let Some(wanted) = text(input, "CacheClusterId") {
+        let (_, wanted) = names::find_node(view, wanted)?;
+        all.retain(|(_, node)| node.id == wanted.id);
     }
-    all.sort_by(|one, other| one.0.cmp(&other.0));
+    all.sort_by(|one, other| one.1.id.cmp(&other.1.id));
     let nodes = is_on(input, "ShowCacheNodeInfo");
-    let page = page(call, input, &all, |(id, ..)| id.as_str())?;
+    let page = page(call, input, &all, |(_, node)| node.id.as_str())?;
     let shown = page.items.iter();
-    let shown = shown.map(|(_, group, number)| cache_cluster(view, group, *number, nodes));
+    let shown = shown.map(|(group, node)| cache_cluster(view, group, node, nodes));
     let mut output = Record::new().list("CacheClusters", shown);
     page.write(&mut output);
     Ok(output)
@@ -145,10 +138,9 @@ fn with_settings(mut record: Record, settings: &Value, but: &[&str]) -> Record {
 
 /// What was asked for; else whether a replica of another zone would take over.
 fn is_multi_az(group: &ReplicationGroup, settings: &Value) -> bool {
-    let spread = group
-        .placement
-        .iter()
-        .any(|zone| *zone != group.placement[0]);
+    let mut zones = group.nodes.iter().map(|node| &node.zone);
+    let first = zones.next();
+    let spread = zones.any(|zone| Some(zone) != first);
     let asked = settings["MultiAZEnabled"].as_bool();
     asked.unwrap_or(group.automatic_failover && spread)
 }
@@ -161,13 +153,13 @@ fn node_group(view: &View<'_>, group: &ReplicationGroup, status: ReplicationGrou
     let topology = view.topology();
     let primary = endpoints::cache_primary(topology, &group.id, &group.region);
     let reader = endpoints::cache_reader(topology, &group.id, &group.region);
-    let members = names::members(group).zip(&group.placement);
+    let members = group.nodes.iter();
     let seen = view.world.caches.get(&group.id);
-    let members = members.map(|(id, zone)| {
-        let is_primary = seen.is_some_and(|cache| cache.primary.as_str() == id);
-        let name = endpoints::cache_node(topology, &InstanceId::from(id.as_str()), &group.region);
+    let members = members.map(|Member { id, zone }| {
+        let is_primary = seen.is_some_and(|cache| cache.primary == *id);
+        let name = endpoints::cache_node(topology, id, &group.region);
         Record::new()
-            .set("CacheClusterId", id)
+            .set("CacheClusterId", id.as_str())
             .set("CacheNodeId", NODE_GROUP)
             .set("ReadEndpoint", endpoint(name, group.port))
             .set("PreferredAvailabilityZone", zone.as_str())
@@ -188,13 +180,12 @@ fn endpoint(name: String, port: u16) -> Record {
     Record::new().set("Address", name).set("Port", port)
 }
 
-fn cache_cluster(
+pub(super) fn cache_cluster(
     view: &View<'_>,
     group: &ReplicationGroup,
-    number: usize,
+    Member { id: node, zone }: &Member,
     with_node: bool,
 ) -> Record {
-    let node = cache_node(&group.id, number);
     let region = RegionId::from(view.region);
     let record = view
         .world
@@ -202,8 +193,7 @@ fn cache_cluster(
         .resource(RECORD, &region, group.id.as_str());
     let settings = record.map_or(&Value::Null, |it| &it.attributes);
     let created = record.map_or(view.facts.epoch, |it| view.wall(it.created));
-    let zone = &group.placement[number - 1];
-    let status = node_status(view, group, &node);
+    let status = node_status(view, group, node);
     let subnets = text(settings, "CacheSubnetGroupName").unwrap_or(DEFAULT);
     let record = Record::new()
         .set("CacheClusterId", node.as_str())
@@ -236,7 +226,7 @@ fn cache_cluster(
     }
     record.list(
         "CacheNodes",
-        [cache_node_of(view, group, (&node, zone), status, created)],
+        [cache_node_of(view, group, (node, zone), status, created)],
     )
 }
 
@@ -257,11 +247,21 @@ fn cache_node_of(
         .set("CustomerAvailabilityZone", zone.as_str())
 }
 
+/// What a node is while it reboots (DescribeCacheClusters, "CacheClusterStatus").
+pub(super) const REBOOTING: &str = "rebooting cluster nodes";
+
 /// Its group's, while that is made or deleted; one that came later is available once it was heard.
 fn node_status(view: &View<'_>, group: &ReplicationGroup, node: &InstanceId) -> &'static str {
     let status = names::status(view, &group.id);
     let heard = view.world.instances.get(node);
     let heard = heard.is_some_and(|state| state.reachable.is_some());
+    let cache = view.world.caches.get(&group.id);
+    if cache.is_some_and(|cache| cache.rebooting.contains(node)) {
+        return REBOOTING;
+    }
+    if cache.is_some_and(|cache| cache.leaving.contains(node)) {
+        return "deleting";
+    }
     match status {
         ReplicationGroupStatus::Creating | ReplicationGroupStatus::Deleting => status.as_str(),
         ReplicationGroupStatus::Available | ReplicationGroupStatus::Modifying if heard => {

@@ -2,8 +2,7 @@
 
 use topologies::event::ReplicationGroupStatus;
 use topologies::id::{RegionId, ReplicationGroupId};
-use topologies::plan::cache_node;
-use topologies::topology::ReplicationGroup;
+use topologies::topology::{Member, ReplicationGroup};
 use wire::Fault;
 
 use crate::aws::View;
@@ -34,7 +33,23 @@ pub(super) fn find<'a>(view: &View<'a>, written: &str) -> Result<&'a Replication
 
 /// The identifiers of its nodes, which to ElastiCache are cache clusters of one node.
 pub(super) fn members(group: &ReplicationGroup) -> impl Iterator<Item = String> {
-    (1..=group.placement.len()).map(|number| cache_node(&group.id, number).to_string())
+    group.nodes.iter().map(|node| node.id.to_string())
+}
+
+/// A node of some group by its identifier, in whatever case.
+pub(super) fn find_node<'a>(
+    view: &View<'a>,
+    written: &str,
+) -> Result<(&'a ReplicationGroup, &'a Member), Fault> {
+    let id = written.to_ascii_lowercase();
+    let nodes = all(view)
+        .into_iter()
+        .flat_map(|group| group.nodes.iter().map(move |node| (group, node)));
+    let mut nodes = nodes.filter(|(_, node)| node.id.as_str() == id);
+    nodes.next().ok_or_else(|| {
+        let text = format!("CacheCluster not found: {id}");
+        view.fault("CacheClusterNotFoundFault", text)
+    })
 }
 
 /// Its status; one that the world has not met is being created.

@@ -54,11 +54,7 @@ fn resource<'i>(view: &View<'_>, input: &'i Value) -> Result<&'i str, Fault> {
         "replicationgroup" => names::find(view, id).map(|_| ())?,
         "subnetgroup" => GROUPS.find(view, id).map(|_| ())?,
         "cluster" => {
-            let mut groups = names::all(view).into_iter();
-            if !groups.any(|group| names::members(group).any(|member| member == id)) {
-                let text = format!("CacheCluster not found: {id}");
-                return Err(view.fault("CacheClusterNotFoundFault", text));
-            }
+            names::find_node(view, id)?;
         }
         _ => {
             let text = format!("Invalid ARN: {arn}");

@@ -47,6 +47,7 @@ impl CacheMachine {
             );
             let replicated = replica || (cache.failing_over && node.status.is_some());
             cache.replicas.contains_key(*id)
+                && !cache.leaving.contains(*id)
                 && !cache.fenced.contains(*id)
                 && node.liveness.alive()
                 && replicated
@@ -61,7 +62,8 @@ impl CacheMachine {
             None => return false,
         };
         // Who was asked before may be gone as well.
-        self.automatic_failover
+        !cache.rebooting.contains(&cache.primary)
+            && self.automatic_failover
             && cache.status != ReplicationGroupStatus::Creating
             && self
                 .best(cache, |node| node.heard_since(lost_at), false)
@@ -92,7 +94,8 @@ impl CacheMachine {
     fn one_is_unheard(&self, cache: &Cache) -> bool {
         let since = self.primary_lost_at(cache).unwrap_or_default();
         self.nodes.iter().any(|(id, node)| {
-            let counts = cache.replicas.contains_key(id) && !cache.fenced.contains(id);
+            let gone = cache.fenced.contains(id) || cache.leaving.contains(id);
+            let counts = cache.replicas.contains_key(id) && !gone;
             let heard = node.liveness.alive() && node.heard_since(since);
             counts && node.liveness.lost().is_none() && !heard
         })
@@ -149,8 +152,9 @@ impl CacheMachine {
         let highest =
             voters().max_by_key(|(id, node)| (node.standing(history), std::cmp::Reverse(*id)))?;
         let (shared, offset) = highest.1.standing(history);
+        let stays = |id: &&InstanceId| !cache.leaving.contains(*id);
         let worth = (offset > 0 && (shared || !self.one_is_unheard(cache)))
-            || voters().count() == cache.replicas.len();
+            || voters().count() == cache.replicas.keys().filter(stays).count();
         let chosen = if lowest {
             voters().min_by_key(|(_, node)| node.standing(None))?
         } else {
@@ -177,7 +181,8 @@ impl CacheMachine {
             }
         }
         for (instance, node) in &mut self.nodes {
-            if node.liveness.lost().is_some() && *instance != cache.primary {
+            let goes = cache.leaving.contains(instance) || *instance == cache.primary;
+            if node.liveness.lost().is_some() && !goes {
                 let (instance, source) = (instance.clone(), Some(cache.primary.clone()));
                 node.order
                     .issue(desk, Action::StartCache { instance, source });
