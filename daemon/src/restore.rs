@@ -4,7 +4,8 @@
 //!  what the account keeps is forgotten ─► what the file does not have, or has otherwise, ends ─► what is missing is put, what was
 //!  stopped is started ─► everything is as planned: done
 //! ```
-//! Data of what stays stays; who is primary stays primary. A replication group with other nodes than the file's, or a DB instance with other hosts, is made anew. Whoever asks does so again until nothing is left to do.
+//! Data of what stays stays; who is primary stays primary. A replication group with other nodes than the file's, or a DB instance with
+//! other hosts, is made anew. Whoever asks does so again until nothing is left to do.
 
 use topologies::edit::Edit;
 use topologies::event::{DbInstanceStatus, DbRequest, EventKind, ReplicationGroupStatus};

@@ -270,9 +270,11 @@ fn s3_2_a_primary_that_reboots_is_started_where_it_is_and_nobody_takes_over() {
     let cache = &bench.control.world().caches["sessions"];
     assert!(cache.rebooting.is_empty());
     assert_eq!(cache.primary.as_str(), "sessions-001");
-    let told = bench.told.iter().filter_map(|event| match event {
-        EventKind::ElasticacheEvent { message, .. } => Some(message.as_str()),
-        _ => None,
+    let told = bench.told.iter().filter_map(|event| {
+        let EventKind::ElasticacheEvent { message, .. } = event else {
+            return None;
+        };
+        Some(message.as_str())
     });
     let told: Vec<&str> = told.collect();
     assert_eq!(
