@@ -196,6 +196,7 @@ impl DataPlane {
     /// awaited, or dropped.
     pub fn set_routes(&self, routes: Arc<Routes>) -> Applied {
         let mut snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        self.ledger.forget_unused();
         snapshot.meters = Arc::new(self.meters(&routes));
         snapshot.routes = routes;
         let posts = self.posts(&snapshot.routes);

@@ -197,7 +197,7 @@ impl Meter<'_> {
     }
 }
 
-/// The counters of all subjects that there have been.
+/// The counters of all subjects.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     cores: usize,
@@ -220,6 +220,12 @@ impl Ledger {
             .entry(subject)
             .or_insert_with(|| Arc::new(Counters::new(self.cores, timed)));
         Arc::clone(counters)
+    }
+
+    /// Forgets the subjects that nobody counts at any more: what came and went must not take memory for ever.
+    pub(crate) fn forget_unused(&self) {
+        let mut subjects = self.subjects.lock().unwrap_or_else(PoisonError::into_inner);
+        subjects.retain(|_, counters| Arc::strong_count(counters) > 1);
     }
 
     /// The sums of all cores.
@@ -245,6 +251,17 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_counts_at_a_subject_keeps_it() {
+        let ledger = Ledger::new(1);
+        let kept = ledger.counters(Subject::Resolver);
+        drop(ledger.counters(Subject::Eni("web-1".into())));
+        ledger.forget_unused();
+        let subjects: Vec<Subject> = ledger.traffic().into_keys().collect();
+        assert_eq!(subjects, [Subject::Resolver]);
+        drop(kept);
+    }
 
     #[test]
     fn cores_add_up() {
