@@ -1,8 +1,8 @@
 //! Elastic Load Balancing v2: load balancers, listeners, rules and target groups, and the health of targets.
 //!
 //! After its API reference and aws-behaviour §4 and §5. HTTP and TCP are served; what asks for another protocol, or for anything else
-//! that is not built, is refused by its name. A target that is deregistered is gone at once: its connections end with it, it does not
-//! drain.
+//! that is not built, is refused by its name. A target that is deregistered gets nothing new from then on; connections that are open
+//! to it go on, and nobody waits for them to drain.
 
 mod actions;
 mod balancers;
