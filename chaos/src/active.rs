@@ -123,6 +123,12 @@ impl Faults {
         own.cloned().collect()
     }
 
+    /// The fault in force that ends with this instance's process: what is started in its place is not frozen.
+    pub fn ending_with(&self, instance: &InstanceId) -> Option<&FaultId> {
+        let frozen = |active: &&ActiveFault| matches!(&active.fault, Fault::Freeze { instance: frozen } if frozen == instance);
+        self.active.iter().find(frozen).map(|active| &active.id)
+    }
+
     /// Takes up a fault that [`Fault::resolve`] made, and says what has to be done. `down` are the instances whose process does
     /// not run. A kill gets an identifier too, but is over at once.
     pub fn inject(

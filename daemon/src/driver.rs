@@ -297,10 +297,13 @@ impl Driver {
         applied
     }
 
-    fn note_truth(&self, state: &mut State, Observation { instance, status }: Observation) {
+    fn note_truth(&mut self, state: &mut State, Observation { instance, status }: Observation) {
         let changed = match status {
             InstanceStatus::Running { .. } => state.closed.remove(&instance),
-            InstanceStatus::Exited { .. } | InstanceStatus::Absent => state.closed.insert(instance),
+            InstanceStatus::Exited { .. } | InstanceStatus::Absent => {
+                self.end_freeze(state, &instance);
+                state.closed.insert(instance)
+            }
         };
         if changed {
             // The driver does not wait.

@@ -85,6 +85,11 @@ impl FaultFile {
         self.faults.active()
     }
 
+    /// The one that ends with this instance's process: see [`Faults::ending_with`].
+    pub fn ending_with(&self, instance: &InstanceId) -> Option<&FaultId> {
+        self.faults.ending_with(instance)
+    }
+
     /// Those that are about calls of the AWS API.
     pub fn of_calls(&self) -> Vec<ActiveFault> {
         self.faults.of_calls()

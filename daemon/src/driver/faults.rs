@@ -12,7 +12,8 @@ use chaos::fault::Fault;
 use chaos::presence::Presence;
 use tokio::sync::oneshot;
 use topologies::event::EventKind;
-use topologies::id::FaultId;
+use topologies::id::{FaultId, InstanceId};
+use topologies::runtime::Affliction;
 
 use super::{Driver, State};
 use crate::control::Stimulus;
@@ -44,10 +45,17 @@ impl Driver {
     pub(super) fn reconcile_timeline(&mut self, state: &mut State) {
         let known: BTreeSet<FaultId> = self.control.world().faults.keys().cloned().collect();
         let active = self.faults.active().to_vec();
+        let present = self.runtime.afflictions();
         let presence = self.presence(state);
         for ActiveFault { id, fault, .. } in &active {
             if !known.contains(id) {
                 self.record_fault(state, id, fault, &presence);
+            }
+            if let Some(freeze) = fault.affliction()
+                && let Affliction::Freeze(instance) = &freeze
+                && !present.contains(&freeze)
+            {
+                self.end_freeze(state, instance);
             }
         }
         for id in known {
@@ -102,6 +110,16 @@ impl Driver {
         };
         self.bring_about(state, change, Purpose::Heal(healed, answer));
         Ok(())
+    }
+
+    /// The process that was frozen has ended. Relieved all the same: the order to freeze may still be under way, and would meet what
+    /// is started in its place.
+    pub(super) fn end_freeze(&mut self, state: &mut State, instance: &InstanceId) {
+        if let Some(id) = self.faults.ending_with(instance).cloned() {
+            let (answer, _nobody) = oneshot::channel();
+            // It is in force, and that it is healed is what the timeline tells.
+            let _told = self.heal(state, Some(&id), answer);
+        }
     }
 
     /// Takes in how a change ended.
