@@ -184,8 +184,6 @@ impl Rig {
         let pid = daemon.file_name().expect("a process has a number");
         let killed = Command::new("kill").arg("-KILL").arg(pid).status();
         assert!(killed.expect("there is kill").success());
-        let lock = fs::File::open(self.directory().join("lock")).expect("a stack has a lock");
-        lock.lock_shared().expect("the dead hold no locks");
     }
 
     /// Asks the load balancer `site` until it answers with one of `codes`; the body.

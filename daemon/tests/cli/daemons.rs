@@ -187,7 +187,7 @@ fn a_daemon_killed_in_the_middle_of_a_fault_leaves_a_sound_one_to_the_next() {
     place.run(&["chaos", "kill-az", "a"]).ends(0);
     stack.awaits("web-2", true);
     // Killed after the fault was written down and before anything was done about it.
-    kill_daemon(&stack);
+    kill_daemon_and_wait(&stack);
     let done = stack.directory().join("run/afflictions.json");
     std::fs::write(&done, "[]").unwrap();
     stack.up().ends(0);
@@ -195,7 +195,7 @@ fn a_daemon_killed_in_the_middle_of_a_fault_leaves_a_sound_one_to_the_next() {
     let harm = std::fs::read_to_string(&done).unwrap();
     assert!(harm.contains("power-loss"), "{harm}");
     // Killed after its end was written down and before the zone had power again.
-    kill_daemon(&stack);
+    kill_daemon_and_wait(&stack);
     let faults = stack.directory().join("faults.json");
     std::fs::write(faults, r#"{"active":[],"issued":1}"#).unwrap();
     stack.up().ends(0);
@@ -290,6 +290,11 @@ fn kill_daemon(stack: &Stack) {
     });
     let pid = daemon.expect("a daemon runs").file_name();
     kill(pid.to_str().unwrap().parse().unwrap(), "-KILL");
+}
+
+/// Whose files nobody writes any more once this returns.
+fn kill_daemon_and_wait(stack: &Stack) {
+    kill_daemon(stack);
     let lock = std::fs::File::open(stack.directory().join("lock")).unwrap();
     lock.lock_shared().unwrap();
 }
