@@ -111,11 +111,7 @@ async fn ask(home: &Home, stack: &KnownStack, purge: bool) -> Result<Asked, Fail
 }
 
 /// Whether no daemon has the stack, waited for as long as `patience`.
-pub(super) async fn gone(
-    home: &Home,
-    name: &StackId,
-    patience: Duration,
-) -> Result<bool, Failure> {
+pub(super) async fn gone(home: &Home, name: &StackId, patience: Duration) -> Result<bool, Failure> {
     let asked = Instant::now();
     while home.running(name)? {
         if asked.elapsed() > patience {
