@@ -2,11 +2,13 @@
 //!
 //! It tells first effects only. What the control plane makes of them is what a drill is for.
 
+mod text;
+
 use std::collections::BTreeSet;
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use topologies::duration;
 use topologies::id::{
     DbInstanceId, InstanceId, LoadBalancerId, ReplicationGroupId, TargetGroupId, ZoneId,
 };
@@ -14,7 +16,6 @@ use topologies::plan::{Instance, InstanceKind, Plan};
 
 use crate::fault::{ApiCalls, Fault, ZoneLoss};
 use crate::presence::{Presence, Role, owner};
-use topologies::duration;
 
 /// One thing that a fault does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -374,150 +375,6 @@ fn source<'a>(instance: &'a Instance, plan: &'a Plan) -> Option<&'a str> {
         replicas.any(|replica| replica.id.as_str() == own)
     });
     Some(followed.map_or(own, |db| db.id.as_str()))
-}
-
-/// One line, as shown before the fault is injected.
-impl fmt::Display for Consequence {
-    #[expect(
-        clippy::too_many_lines,
-        reason = "a flat match with a sentence per variant"
-    )]
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InstanceLost {
-                instance,
-                zone,
-                how,
-            } => write!(f, "instance {instance} in {zone} {how}"),
-            Self::DbPrimaryLost {
-                db,
-                instance,
-                standby: Some(standby),
-            } => write!(
-                f,
-                "DB instance {db} loses its primary {instance}; standby {standby} is left"
-            ),
-            Self::DbPrimaryLost {
-                db,
-                instance,
-                standby: None,
-            } => write!(
-                f,
-                "DB instance {db} loses its primary {instance} and has no standby: no writes until it is back"
-            ),
-            Self::DbStandbyLost { db, instance } => {
-                write!(
-                    f,
-                    "DB instance {db} loses its standby {instance}: writes stall shortly"
-                )
-            }
-            Self::DbReplicaLost { db, instance } => {
-                write!(f, "read replica {db} loses its host {instance}")
-            }
-            Self::CachePrimaryLost {
-                group,
-                instance,
-                replicas,
-            } => {
-                write!(
-                    f,
-                    "replication group {group} loses its primary {instance}; "
-                )?;
-                match replicas.len() {
-                    0 => f.write_str("no replica is left: its data is gone"),
-                    left => write!(
-                        f,
-                        "{left} left to promote, writes not yet replicated are gone"
-                    ),
-                }
-            }
-            Self::CacheReplicaLost { group, instance } => {
-                write!(f, "replication group {group} loses its replica {instance}")
-            }
-            Self::LoadBalancerNodeLost {
-                load_balancer,
-                zone,
-                left,
-            } => write!(
-                f,
-                "load balancer {load_balancer} loses its node in {zone}; nodes left: {left}"
-            ),
-            Self::TargetsLost {
-                target_group,
-                lost,
-                left,
-            } => {
-                let lost: Vec<&str> = lost.iter().map(InstanceId::as_str).collect();
-                write!(
-                    f,
-                    "target group {target_group} loses {}; targets left: {left}",
-                    lost.join(", ")
-                )
-            }
-            Self::ViewLost { zone, mode } => match mode {
-                ZoneLoss::Power => write!(f, "clients and resolver in {zone} are gone"),
-                ZoneLoss::Network => write!(
-                    f,
-                    "clients and resolver in {zone} reach nothing outside of it"
-                ),
-            },
-            Self::ReplicationImpaired {
-                resource,
-                primary,
-                follower,
-                role,
-            } => {
-                write!(
-                    f,
-                    "{resource}: replication from {primary} to {follower} passes this link"
-                )?;
-                match role {
-                    Role::Standby => f.write_str("; writes wait for it"),
-                    Role::Primary | Role::Replica | Role::Target | Role::Node => Ok(()),
-                }
-            }
-            Self::LinkCut { link } => write!(f, "packets {link} vanish"),
-            Self::LinkSlow {
-                link,
-                latency,
-                jitter,
-            } => write!(
-                f,
-                "packets {link} come {} to {} late",
-                duration::format(*latency),
-                duration::format(latency.saturating_add(*jitter))
-            ),
-            Self::CallsSuffer { calls, how } => {
-                match calls {
-                    ApiCalls::All => f.write_str("calls of the AWS API ")?,
-                    ApiCalls::Service(_) | ApiCalls::Operation(..) => {
-                        write!(f, "calls of {calls} ")?
-                    }
-                }
-                match how {
-                    ApiHarm::Throttled(rate) => {
-                        write!(f, "beyond {rate} a second are throttled")
-                    }
-                    ApiHarm::Slow(latency) => {
-                        write!(f, "are answered {} late", duration::format(*latency))
-                    }
-                    ApiHarm::Unavailable => f.write_str("fail: the service is unavailable"),
-                }?;
-                f.write_str("; what runs goes on")
-            }
-        }
-    }
-}
-
-impl fmt::Display for Loss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Killed => "is killed",
-            Self::Stopped => "is stopped",
-            Self::Frozen => "hangs",
-            Self::CutOff => "is cut off",
-        })
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! What happened in a drill, as handed in by whoever ran it: the faults, what the clients saw, what was found afterwards.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use topologies::id::FaultId;
 use topologies::time::Time;
@@ -44,52 +42,6 @@ pub struct FaultSpan {
     pub injected_seq: Option<u64>,
     /// The timeline's number of its heal.
     pub healed_seq: Option<u64>,
-}
-
-/// Takes down faults while a drill runs, and knows them by the names that its steps give them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FaultRecord {
-    spans: Vec<FaultSpan>,
-    labels: BTreeMap<String, FaultId>,
-}
-
-impl FaultRecord {
-    /// Takes down an injection. A kill is over at once, whatever `span.to` says.
-    pub fn injected(&mut self, label: Option<String>, span: FaultSpan) {
-        if let Some(label) = label {
-            self.labels.insert(label, span.id.clone());
-        }
-        let over = Some(span.from).filter(|_| !span.fault.lasting());
-        self.spans.push(FaultSpan {
-            to: span.to.or(over),
-            ..span
-        });
-    }
-
-    /// Takes down a heal; of a fault that was not injected here, or is over, nothing.
-    pub fn healed(&mut self, id: &FaultId, at: Time, seq: Option<u64>) {
-        let in_force = |span: &&mut FaultSpan| span.id == *id && span.to.is_none();
-        if let Some(span) = self.spans.iter_mut().find(in_force) {
-            span.to = Some(at);
-            span.healed_seq = seq;
-        }
-    }
-
-    /// The fault that a step named so.
-    pub fn labelled(&self, label: &str) -> Option<&FaultId> {
-        self.labels.get(label)
-    }
-
-    /// Those in force, oldest first.
-    pub fn in_force(&self) -> impl Iterator<Item = &FaultId> {
-        let in_force = self.spans.iter().filter(|span| span.to.is_none());
-        in_force.map(|span| &span.id)
-    }
-
-    /// All of them, in the order of their injection.
-    pub fn into_spans(self) -> Vec<FaultSpan> {
-        self.spans
-    }
 }
 
 /// What clients did through an endpoint, and what was found there afterwards.
@@ -181,12 +133,12 @@ impl History {
 mod tests {
     use super::*;
 
-    fn span(id: &str, fault: Fault, from: u64) -> FaultSpan {
+    fn span(id: &str, fault: Fault, from: u64, to: u64) -> FaultSpan {
         FaultSpan {
             id: id.into(),
             fault,
             from: Time::from_millis(from),
-            to: None,
+            to: Some(Time::from_millis(to)),
             consequences: Vec::new(),
             injected_seq: None,
             healed_seq: None,
@@ -194,36 +146,18 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_known_by_label_until_healed() {
+    fn a_kill_disturbs_once_and_a_lasting_fault_twice() {
         let instance = || "web-1".into();
-        let mut record = FaultRecord::default();
         let stop = Fault::Stop {
             instance: instance(),
         };
-        record.injected(Some("outage".to_owned()), span("f1", stop, 1));
         let kill = Fault::Kill {
             instance: instance(),
         };
-        record.injected(None, span("f2", kill, 2));
-        assert_eq!(record.labelled("outage"), Some(&"f1".into()));
-        assert_eq!(record.labelled("other"), None);
-        assert_eq!(
-            record.in_force().collect::<Vec<_>>(),
-            [&FaultId::from("f1")]
-        );
-        record.healed(&"f1".into(), Time::from_millis(5), Some(7));
-        record.healed(&"f1".into(), Time::from_millis(9), Some(9));
-        record.healed(&"f9".into(), Time::from_millis(9), None);
-        let spans = record.into_spans();
-        let ends: Vec<_> = spans.iter().map(|span| span.to).collect();
-        assert_eq!(
-            ends,
-            [Some(Time::from_millis(5)), Some(Time::from_millis(2))]
-        );
         let history = History {
             began: Time::ZERO,
             ended: Time::from_millis(10),
-            faults: spans,
+            faults: vec![span("f1", stop, 1, 5), span("f2", kill, 2, 2)],
             endpoints: Vec::new(),
             redundancy: Vec::new(),
         };

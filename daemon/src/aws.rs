@@ -8,7 +8,8 @@
 //! - `dispatch`: who calls, which handler that is, what it gets to see
 //! - `view`: what handlers see; `session`: temporary credentials; `change`: what handlers may change
 //! - `trouble`: what faults do to calls, before anybody else sees them
-//! - `ids`: identifiers that are derived from ours; `input`, `tags`, `published`, `subnet_groups`: what several services have alike
+//! - `ids`: identifiers that are derived from ours; `input`, `tags`, `published`, `subnet_groups`, `versions`: what several services
+//!   have alike
 //! - `services`: which operations are built, the only place that names a service's module; `coverage` counts them
 //! - one module per service, named as its model in `wire`, with a table of its operations
 //!
@@ -33,6 +34,7 @@ mod sts;
 mod subnet_groups;
 mod tags;
 mod trouble;
+mod versions;
 mod view;
 
 use serde_json::Value;

@@ -15,6 +15,7 @@ pub mod desk;
 mod host;
 pub mod liveness;
 pub mod probe;
+mod rds_event;
 pub(crate) mod readiness;
 pub mod removal;
 pub mod replica;

@@ -31,8 +31,9 @@ use topologies::runtime::{InstanceStatus, Observation, Runtime};
 use topologies::time::Time;
 use topologies::world::World;
 
+use crate::causes::chain;
 use crate::control::{Control, Stimulus};
-use crate::effects::{Effects, Fence, chain};
+use crate::effects::{Effects, Fence};
 use crate::estate::Estates;
 use crate::faults::FaultFile;
 use crate::harm::{Failures, Harm};

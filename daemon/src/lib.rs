@@ -3,7 +3,7 @@
 //! - [`control`]: pure machines that decide; [`simulator`]: their world in virtual time
 //! - [`launch`]: starts and ends the parts of a stack; [`driver`]: the only owner of control; [`routes`]: what the world means for the
 //!   data plane
-//! - [`effects`]: performs one action; [`engines`]: PostgreSQL and Redis; [`apps`]: the user's programs; [`secrets`]: their passwords
+//! - [`effects`]: performs orders; [`engines`]: PostgreSQL and Redis; [`apps`]: the user's programs; [`secrets`]: their passwords
 //! - [`prober`]: how control learns; [`faults`], [`harm`]: what chaos does beside it; [`hosts`]: names without a resolver
 //! - [`runtime`]: instances as local processes; [`shim`]: what starts one
 //! - [`restore`]: back to what the topology file says
@@ -13,6 +13,7 @@
 pub mod api;
 pub mod apps;
 pub mod aws;
+mod causes;
 pub mod cli;
 pub mod control;
 pub mod driver;

@@ -62,23 +62,6 @@ fn endpoint_records(plan: &Plan, world: &World, kind: &EndpointKind) -> Option<R
     match kind {
         EndpointKind::RdsWriter(db) => one(timing.rds_ttl, &world.databases.get(db)?.primary),
         EndpointKind::RdsInstance(db) => one(timing.rds_ttl, &world.replicas.get(db)?.instance),
-        EndpointKind::RdsReader(db) => {
-            let replicas = world.replicas.values().filter(|replica| replica.of == *db);
-            let candidates = replicas.filter_map(|r| {
-                let streams = r.replication == topologies::event::ReplicationStatus::Replicating;
-                Some(Candidate {
-                    healthy: streams,
-                    failover: None,
-                    values: vec![host(&r.instance)?],
-                })
-            });
-            let candidates = candidates.collect();
-            Some(RecordSet {
-                ttl: timing.rds_ttl,
-                policy: Policy::OneInTurn,
-                candidates,
-            })
-        }
         EndpointKind::ElasticachePrimary(group) => {
             one(timing.elasticache_ttl, &world.caches.get(group)?.primary)
         }

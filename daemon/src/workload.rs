@@ -446,10 +446,7 @@ impl Place {
     }
 
     fn sql_config(&self, endpoint: &Endpoint) -> Option<tokio_postgres::Config> {
-        let (EndpointKind::RdsWriter(id)
-        | EndpointKind::RdsInstance(id)
-        | EndpointKind::RdsReader(id)) = &endpoint.kind
-        else {
+        let (EndpointKind::RdsWriter(id) | EndpointKind::RdsInstance(id)) = &endpoint.kind else {
             return None;
         };
         let mut databases = self.plan.topology.db_instances.iter();

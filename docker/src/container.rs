@@ -1,5 +1,7 @@
 //! What a container is made of: an instance's or a tool's plan as the body of an order to the engine. Pure.
 
+mod privilege;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,7 @@ use topologies::id::{InstanceId, StackId, ZoneId};
 use topologies::runtime::{InstancePlan, Resolution, Software, ToolPlan};
 
 use crate::images::Image;
+use privilege::Privilege;
 
 /// The stack's directory: what a container belongs to. Two users may both have a stack of the same name.
 pub(crate) const STACK: &str = "localaws.stack";
@@ -283,66 +286,6 @@ fn plan_hash(plan: &InstancePlan, program: Option<&Path>, around: &Surroundings<
         image.id
     ));
     hex::encode(&digest.finalize()[..8])
-}
-
-/// What it takes to listen on the plan's port. Containers share the host's network, where a low port wants a capability, and
-/// an engine gives capabilities to root alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Privilege {
-    /// None: the usual case.
-    None,
-    /// Starts as root and becomes the user, keeping the one capability: our image has `setpriv`.
-    Handed,
-    /// Runs as root with that capability and one to use the user's files: an image that is not ours.
-    Root,
-}
-
-impl Privilege {
-    fn of(plan: &InstancePlan, around: &Surroundings<'_>) -> Self {
-        if plan.listen.port() >= around.unprivileged_from {
-            Self::None
-        } else if around.image.recipe.is_some() {
-            Self::Handed
-        } else {
-            Self::Root
-        }
-    }
-
-    fn user(self, user: User) -> String {
-        match self {
-            Self::None => format!("{}:{}", user.uid, user.gid),
-            Self::Handed | Self::Root => "0:0".to_owned(),
-        }
-    }
-
-    fn capabilities(self) -> Vec<String> {
-        let names: &[&str] = match self {
-            Self::None => &[],
-            // KILL: the init process stays root and has to pass signals on to the user's process.
-            Self::Handed => &["NET_BIND_SERVICE", "SETUID", "SETGID", "SETPCAP", "KILL"],
-            Self::Root => &["NET_BIND_SERVICE", "DAC_OVERRIDE"],
-        };
-        names.iter().map(|name| (*name).to_owned()).collect()
-    }
-
-    fn wrap(self, command: Vec<String>, user: User) -> Vec<String> {
-        match self {
-            Self::None | Self::Root => command,
-            Self::Handed => [
-                "setpriv".to_owned(),
-                format!("--reuid={}", user.uid),
-                format!("--regid={}", user.gid),
-                "--clear-groups".to_owned(),
-                "--inh-caps=-all,+net_bind_service".to_owned(),
-                "--ambient-caps=-all,+net_bind_service".to_owned(),
-                "--bounding-set=-all,+net_bind_service".to_owned(),
-                "--".to_owned(),
-            ]
-            .into_iter()
-            .chain(command)
-            .collect(),
-        }
-    }
 }
 
 #[cfg(test)]

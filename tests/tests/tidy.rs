@@ -68,6 +68,8 @@ const PURE: &[&str] = &[
     "daemon/src/aws/rds",
     "daemon/src/aws/elasticache",
     "daemon/src/aws/subnet_groups.rs",
+    "daemon/src/aws/versions.rs",
+    "daemon/src/aws/input.rs",
     "daemon/src/aws/coverage.rs",
     "daemon/src/aws/trouble.rs",
     "daemon/src/aws/ids.rs",

@@ -33,7 +33,6 @@ use crate::topology::{Region, Timing, Topology};
 use crate::yaml::{LeftOut, Read};
 
 pub use crate::yaml::MAX_BYTES;
-pub(crate) use target_groups::usual_pace;
 
 /// Checks the text of a topology file. The topology is there unless one of the notes is an error.
 ///

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::topology::Timing;
+use crate::topology::{Protocol, Timing};
 
 const fn seconds(number: u64) -> Duration {
     Duration::from_secs(number)
@@ -130,6 +130,23 @@ pub const HEALTH_CHECK_PORT: u16 = 80;
 pub const RECORD_TTL: Duration = seconds(300);
 /// Route 53: the longest TTL (ResourceRecordSet).
 pub const RECORD_TTL_MAX: Duration = seconds(2_147_483_647);
+
+/// The usual interval and timeout of health checks over `check` in a target group for `group`: HTTP is an ALB's, TCP an NLB's.
+pub fn usual_pace(group: Protocol, check: Protocol) -> (Duration, Duration) {
+    match (group, check) {
+        (Protocol::Http, _) => (ALB_CHECK_INTERVAL, ALB_CHECK_TIMEOUT),
+        (Protocol::Tcp, Protocol::Http) => (NLB_CHECK_INTERVAL, NLB_HTTP_CHECK_TIMEOUT),
+        (Protocol::Tcp, Protocol::Tcp) => (NLB_CHECK_INTERVAL, NLB_TCP_CHECK_TIMEOUT),
+    }
+}
+
+/// The usual matcher of a target group for `group`, and the codes that it may name.
+pub fn usual_matcher(group: Protocol) -> ((u16, u16), (u16, u16)) {
+    match group {
+        Protocol::Http => (ALB_MATCHER, ALB_MATCHER_RANGE),
+        Protocol::Tcp => (NLB_MATCHER, NLB_MATCHER_RANGE),
+    }
+}
 
 /// As quick as the machine allows: failovers have no extra delay, and 30-second health checks take 1 second.
 pub fn fast() -> Timing {

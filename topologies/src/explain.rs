@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::check::usual_pace;
 use crate::defaults;
 use crate::id::InstanceId;
 use crate::names;
@@ -189,7 +188,7 @@ fn target_group(group: &TargetGroup, services: &[Service], scale: u32) -> Json {
         cross_zone,
         deregistration_delay,
     } = group;
-    let (interval, timeout) = usual_pace(*own, health_check.protocol);
+    let (interval, timeout) = defaults::usual_pace(*own, health_check.protocol);
     let http = health_check.protocol == Protocol::Http;
     let codes = StatusCodes(health_check.matcher.clone()).to_string();
     json!({

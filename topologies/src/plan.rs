@@ -90,8 +90,6 @@ pub struct Endpoint {
 pub enum EndpointKind {
     /// The endpoint of a DB instance; it follows the primary.
     RdsWriter(DbInstanceId),
-    /// A name that balances over the read replicas of a DB instance by DNS. RDS has none; kept for clusters.
-    RdsReader(DbInstanceId),
     /// The endpoint of a read replica.
     RdsInstance(DbInstanceId),
     /// The primary endpoint of a replication group.

@@ -3,25 +3,27 @@
 //! `World::new(plan)` with every event of the timeline applied in order is the world; nothing else changes it. Status,
 //! the API and the machines' decisions read it.
 
+mod cache;
+mod database;
 mod redundancy;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
 use crate::edit::Edit;
-use crate::event::{
-    DbInstanceStatus, DbRequest, Event, EventKind, ReplicationGroupStatus, ReplicationStatus,
-    TargetHealth,
-};
+use crate::event::{Event, EventKind, TargetHealth};
 use crate::id::{
     DbInstanceId, FaultId, HealthCheckId, InstanceId, LoadBalancerId, ReplicationGroupId,
     TargetGroupId, ZoneId,
 };
 use crate::plan::{InstanceKind, Plan, revise};
 use crate::time::Time;
+
+pub use cache::Cache;
+pub use database::{Database, Replica, Standby};
 
 /// The state of a stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,79 +111,6 @@ pub enum ProcessState {
     },
 }
 
-/// A DB instance with a primary.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Database {
-    /// Its status.
-    pub status: DbInstanceStatus,
-    /// The host that the endpoint points to.
-    pub primary: InstanceId,
-    /// The other host, with Multi-AZ.
-    pub standby: Option<Standby>,
-    /// Hosts whose network interface is closed.
-    pub fenced: BTreeSet<InstanceId>,
-    /// What was asked of it and is not done yet.
-    #[serde(default)]
-    pub requested: Option<DbRequest>,
-    /// The host that is to be promoted, while a failover goes on.
-    pub failover_to: Option<InstanceId>,
-    /// Why, in RDS's words, while a failover goes on.
-    pub failover_reason: Option<String>,
-    /// The primary's timeline, once a failover has told it.
-    pub timeline: Option<u32>,
-    /// Where each timeline left the one before, in bytes of the log, as far as promotions have told it.
-    #[serde(default)]
-    pub forks: BTreeMap<u32, u64>,
-}
-
-/// The standby of a DB instance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standby {
-    /// Its host.
-    pub instance: InstanceId,
-    /// Whether it may be promoted: it holds everything acknowledged.
-    pub in_sync: bool,
-    /// Whether it runs as a standby of the present primary, as far as was seen.
-    pub joined: bool,
-}
-
-/// A read replica.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Replica {
-    /// Its status.
-    pub status: DbInstanceStatus,
-    /// Its replication's status.
-    pub replication: ReplicationStatus,
-    /// Its host.
-    pub instance: InstanceId,
-    /// The DB instance it belongs to.
-    pub of: DbInstanceId,
-    /// What was asked of it and is not done yet.
-    #[serde(default)]
-    pub requested: Option<DbRequest>,
-}
-
-/// A replication group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cache {
-    /// Its status.
-    pub status: ReplicationGroupStatus,
-    /// The node that the primary endpoint points to.
-    pub primary: InstanceId,
-    /// Every node but the primary, and whether it replicates.
-    pub replicas: BTreeMap<InstanceId, bool>,
-    /// Nodes whose network interface is closed.
-    pub fenced: BTreeSet<InstanceId>,
-    /// Whether a failover goes on.
-    pub failing_over: bool,
-    /// Whether a failover was asked for that has not begun.
-    #[serde(default)]
-    pub failover_requested: bool,
-    /// Nodes that were lost and are being recovered, as far as was told.
-    #[serde(default)]
-    pub recovering: BTreeSet<InstanceId>,
-}
-
 /// How a load balancer node sees a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetView {
@@ -213,47 +142,18 @@ impl World {
         };
         let host = |db: &DbInstanceId, n: usize| plan.db_hosts(db).nth(n).map(|i| i.id.clone());
         let databases = topology.db_instances.iter().filter_map(|db| {
-            let standby = host(&db.id, 1).map(|instance| Standby {
-                instance,
-                in_sync: false,
-                joined: false,
-            });
-            let database = Database {
-                status: DbInstanceStatus::Creating,
-                primary: host(&db.id, 0)?,
-                standby,
-                fenced: BTreeSet::new(),
-                requested: None,
-                failover_to: None,
-                failover_reason: None,
-                timeline: None,
-                forks: BTreeMap::new(),
-            };
+            let database = Database::new(host(&db.id, 0)?, host(&db.id, 1));
             Some((db.id.clone(), database))
         });
         let replicas = topology.db_instances.iter().flat_map(|db| {
             db.read_replicas.iter().filter_map(move |replica| {
-                let state = Replica {
-                    status: DbInstanceStatus::Creating,
-                    replication: ReplicationStatus::Creating,
-                    instance: host(&replica.id, 0)?,
-                    of: db.id.clone(),
-                    requested: None,
-                };
+                let state = Replica::new(host(&replica.id, 0)?, db.id.clone());
                 Some((replica.id.clone(), state))
             })
         });
         let caches = topology.replication_groups.iter().filter_map(|group| {
             let mut nodes = plan.cache_nodes(&group.id).map(|i| i.id.clone());
-            let cache = Cache {
-                status: ReplicationGroupStatus::Creating,
-                primary: nodes.next()?,
-                replicas: nodes.map(|node| (node, false)).collect(),
-                fenced: BTreeSet::new(),
-                failing_over: false,
-                failover_requested: false,
-                recovering: BTreeSet::new(),
-            };
+            let cache = Cache::new(nodes.next()?, nodes);
             Some((group.id.clone(), cache))
         });
         Self {
@@ -468,121 +368,6 @@ impl World {
             state.reachable = Some(reachable);
         }
     }
-
-    fn apply_to_database(&mut self, event: &EventKind) {
-        if let EventKind::ReplicationStatusChanged {
-            db_instance,
-            status,
-            ..
-        } = event
-            && let Some(replica) = self.replicas.get_mut(db_instance)
-        {
-            replica.replication = *status;
-        }
-        if let EventKind::DbInstanceStatusChanged {
-            db_instance,
-            status,
-        } = event
-        {
-            self.db_status(db_instance, *status, None);
-        }
-        if let EventKind::DbInstanceRequested {
-            db_instance,
-            request,
-        } = event
-        {
-            self.db_status(db_instance, request.status(), Some(*request));
-        }
-        let (EventKind::StandbyInSync { db_instance, .. }
-        | EventKind::StandbyOutOfSync { db_instance, .. }
-        | EventKind::FailoverStarted { db_instance, .. }
-        | EventKind::FailoverAbandoned { db_instance, .. }
-        | EventKind::WriterPromoted { db_instance, .. }
-        | EventKind::StandbyJoined { db_instance, .. }) = event
-        else {
-            return;
-        };
-        if let Some(database) = self.databases.get_mut(db_instance) {
-            database.apply(event);
-        }
-    }
-
-    fn db_status(
-        &mut self,
-        db_instance: &DbInstanceId,
-        status: DbInstanceStatus,
-        requested: Option<DbRequest>,
-    ) {
-        if let Some(replica) = self.replicas.get_mut(db_instance) {
-            (replica.status, replica.requested) = (status, requested);
-        }
-        if let Some(database) = self.databases.get_mut(db_instance) {
-            (database.status, database.requested) = (status, requested);
-        }
-    }
-
-    fn apply_to_cache(&mut self, event: &EventKind) {
-        let (EventKind::ReplicationGroupStatusChanged { group, .. }
-        | EventKind::CacheFailoverRequested { group }
-        | EventKind::CacheFailoverStarted { group, .. }
-        | EventKind::CachePrimaryPromoted { group, .. }
-        | EventKind::CacheReplicaLinkChanged { group, .. }
-        | EventKind::CacheNodeRecoveryChanged { group, .. }
-        | EventKind::CacheNodeJoined { group, .. }) = event
-        else {
-            return;
-        };
-        if let Some(cache) = self.caches.get_mut(group) {
-            cache.apply(event);
-        }
-    }
-}
-
-impl Database {
-    fn apply(&mut self, event: &EventKind) {
-        if let EventKind::FailoverStarted {
-            from, to, reason, ..
-        } = event
-        {
-            self.fenced.insert(from.clone());
-            self.failover_to = Some(to.clone());
-            self.failover_reason = Some(reason.clone());
-        } else if let EventKind::FailoverAbandoned { from, .. } = event {
-            self.fenced.remove(from);
-            self.failover_to = None;
-            self.failover_reason = None;
-        } else if let EventKind::WriterPromoted {
-            instance,
-            timeline,
-            forked_at,
-            ..
-        } = event
-        {
-            let old = std::mem::replace(&mut self.primary, instance.clone());
-            self.fenced.remove(instance);
-            self.failover_to = None;
-            self.failover_reason = None;
-            self.timeline = Some(*timeline);
-            self.forks.extend(forked_at.map(|at| (*timeline, at)));
-            self.standby = Some(Standby {
-                instance: old,
-                in_sync: false,
-                joined: false,
-            });
-        }
-        let Some(standby) = &mut self.standby else {
-            return;
-        };
-        if let EventKind::StandbyInSync { .. } = event {
-            standby.in_sync = true;
-            standby.joined = true;
-        } else if let EventKind::StandbyOutOfSync { .. } = event {
-            standby.in_sync = false;
-        } else if let EventKind::StandbyJoined { instance, .. } = event {
-            standby.joined = true;
-            self.fenced.remove(instance);
-        }
-    }
 }
 
 /// Keeps of `known` what is in `fresh`, and takes what it did not have.
@@ -590,58 +375,5 @@ fn adopt<K: Ord + Clone, V>(known: &mut BTreeMap<K, V>, fresh: BTreeMap<K, V>) {
     known.retain(|key, _| fresh.contains_key(key));
     for (key, value) in fresh {
         known.entry(key).or_insert(value);
-    }
-}
-
-impl Cache {
-    /// Takes new nodes as replicas, and forgets those that are gone.
-    fn revise<'a>(&mut self, nodes: impl Iterator<Item = &'a InstanceId>) {
-        let nodes: BTreeSet<&InstanceId> = nodes.collect();
-        self.replicas.retain(|node, _| nodes.contains(node));
-        self.fenced.retain(|node| nodes.contains(node));
-        self.recovering.retain(|node| nodes.contains(node));
-        for node in nodes {
-            if *node != self.primary {
-                self.replicas.entry(node.clone()).or_insert(false);
-            }
-        }
-    }
-
-    fn apply(&mut self, event: &EventKind) {
-        if let EventKind::ReplicationGroupStatusChanged { status, .. } = event {
-            self.status = *status;
-        } else if let EventKind::CacheFailoverRequested { .. } = event {
-            self.status = ReplicationGroupStatus::Modifying;
-            self.failover_requested = true;
-        } else if let EventKind::CacheFailoverStarted { from, .. } = event {
-            self.fenced.insert(from.clone());
-            self.failing_over = true;
-            self.failover_requested = false;
-        } else if let EventKind::CachePrimaryPromoted { instance, .. } = event {
-            let old = std::mem::replace(&mut self.primary, instance.clone());
-            self.replicas.remove(instance);
-            self.fenced.remove(instance);
-            if old != *instance {
-                self.replicas.insert(old, false);
-            }
-            self.failing_over = false;
-        } else if let EventKind::CacheReplicaLinkChanged { instance, up, .. } = event {
-            if let Some(link) = self.replicas.get_mut(instance) {
-                *link = *up;
-            }
-        } else if let EventKind::CacheNodeRecoveryChanged {
-            instance,
-            recovering,
-            ..
-        } = event
-        {
-            if *recovering {
-                self.recovering.insert(instance.clone());
-            } else {
-                self.recovering.remove(instance);
-            }
-        } else if let EventKind::CacheNodeJoined { instance, .. } = event {
-            self.fenced.remove(instance);
-        }
     }
 }

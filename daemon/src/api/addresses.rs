@@ -73,12 +73,6 @@ impl Names<'_> {
                     .into_iter()
                     .collect()
             }
-            EndpointKind::RdsReader(db) => {
-                let replicas = self.world.replicas.values();
-                let of = replicas.filter(|replica| replica.of == *db);
-                of.filter_map(|replica| self.instance(&replica.instance))
-                    .collect()
-            }
             EndpointKind::ElasticachePrimary(group) => {
                 let cache = self.world.caches.get(group);
                 cache

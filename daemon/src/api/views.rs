@@ -194,8 +194,7 @@ fn masked(url: &str) -> String {
 pub struct EndpointView {
     /// Its short identifier.
     pub id: String,
-    /// `rds-writer`, `rds-reader`, `rds-instance`, `elasticache-primary`, `elasticache-reader`, `elasticache-node`, `alb`, `nlb` or
-    /// `record`.
+    /// `rds-writer`, `rds-instance`, `elasticache-primary`, `elasticache-reader`, `elasticache-node`, `alb`, `nlb` or `record`.
     pub kind: String,
     /// Its DNS name.
     pub name: String,

@@ -10,15 +10,17 @@ mod events;
 mod names;
 mod subnet_groups;
 mod tags;
-mod versions;
 
+use subnet_groups::GROUPS;
+
+use super::versions::REDIS;
 use super::{Handler, Operations};
 
 pub(super) const OPERATIONS: Operations = &[
     ("AddTagsToResource", Handler::Change(tags::add)),
     (
         "CreateCacheSubnetGroup",
-        Handler::Change(subnet_groups::create),
+        Handler::Change(|view, input| GROUPS.create(view, input)),
     ),
     (
         "CreateReplicationGroup",
@@ -26,7 +28,7 @@ pub(super) const OPERATIONS: Operations = &[
     ),
     (
         "DeleteCacheSubnetGroup",
-        Handler::Change(subnet_groups::delete),
+        Handler::Change(|view, input| GROUPS.delete(view, input)),
     ),
     ("DeleteReplicationGroup", Handler::Change(change::delete)),
     (
@@ -35,11 +37,11 @@ pub(super) const OPERATIONS: Operations = &[
     ),
     (
         "DescribeCacheEngineVersions",
-        Handler::Read(versions::describe),
+        Handler::Read(|_, call, input| REDIS.describe(call, input)),
     ),
     (
         "DescribeCacheSubnetGroups",
-        Handler::Read(subnet_groups::describe),
+        Handler::Read(|view, call, input| GROUPS.describe(view, call, input)),
     ),
     ("DescribeEvents", Handler::Read(events::describe)),
     (
@@ -50,7 +52,7 @@ pub(super) const OPERATIONS: Operations = &[
     ("ListTagsForResource", Handler::Read(tags::list)),
     (
         "ModifyCacheSubnetGroup",
-        Handler::Change(subnet_groups::modify),
+        Handler::Change(|view, input| GROUPS.modify(view, input)),
     ),
     ("ModifyReplicationGroup", Handler::Change(change::modify)),
     ("RemoveTagsFromResource", Handler::Change(tags::remove)),

@@ -19,6 +19,19 @@ pub(super) fn texts<'i>(input: &'i Value, name: &str) -> Vec<&'i str> {
     list.filter_map(Value::as_str).collect()
 }
 
+/// Whether RDS and ElastiCache take this as an identifier of something new: letters, digits and hyphens, a letter first, no hyphen
+/// last or twice (CreateDBInstance, CreateReplicationGroup).
+pub(super) fn is_identifier(written: &str, length_max: usize) -> bool {
+    let begins = |first: char| first.is_ascii_alphabetic();
+    written.len() <= length_max
+        && written.starts_with(begins)
+        && written
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !written.ends_with('-')
+        && !written.contains("--")
+}
+
 /// Refuses an input with members that are not built: nobody is to think that they have an effect.
 pub(super) fn only(operation: &str, input: &Value, built: &[&str]) -> Result<(), Fault> {
     let members = input.as_object().into_iter().flatten();

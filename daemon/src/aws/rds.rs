@@ -11,8 +11,10 @@ mod events;
 mod names;
 mod subnet_groups;
 mod tags;
-mod versions;
 
+use subnet_groups::GROUPS;
+
+use super::versions::POSTGRES;
 use super::{Handler, Operations};
 
 pub(super) const OPERATIONS: Operations = &[
@@ -24,28 +26,28 @@ pub(super) const OPERATIONS: Operations = &[
     ),
     (
         "CreateDBSubnetGroup",
-        Handler::Change(subnet_groups::create),
+        Handler::Change(|view, input| GROUPS.create(view, input)),
     ),
     ("DeleteDBInstance", Handler::Change(change::delete)),
     (
         "DeleteDBSubnetGroup",
-        Handler::Change(subnet_groups::delete),
+        Handler::Change(|view, input| GROUPS.delete(view, input)),
     ),
     (
         "DescribeDBEngineVersions",
-        Handler::Read(versions::describe),
+        Handler::Read(|_, call, input| POSTGRES.describe(call, input)),
     ),
     ("DescribeDBInstances", Handler::Read(describe::instances)),
     (
         "DescribeDBSubnetGroups",
-        Handler::Read(subnet_groups::describe),
+        Handler::Read(|view, call, input| GROUPS.describe(view, call, input)),
     ),
     ("DescribeEvents", Handler::Read(events::describe)),
     ("ListTagsForResource", Handler::Read(tags::list)),
     ("ModifyDBInstance", Handler::Change(change::modify)),
     (
         "ModifyDBSubnetGroup",
-        Handler::Change(subnet_groups::modify),
+        Handler::Change(|view, input| GROUPS.modify(view, input)),
     ),
     ("RebootDBInstance", Handler::Change(change::reboot)),
     ("RemoveTagsFromResource", Handler::Change(tags::remove)),

@@ -6,6 +6,7 @@
 
 mod changes;
 mod health_checks;
+mod pages;
 mod propagation;
 mod records;
 mod tags;
@@ -67,20 +68,6 @@ fn dotted(name: &str) -> String {
 /// By what Route 53 sorts names: the labels from the last to the first, each with a dot behind it (ListResourceRecordSets).
 fn order(name: &str) -> String {
     name.rsplit('.').flat_map(|label| [label, "."]).collect()
-}
-
-/// How many things a page may have: what was asked for, at most `most`.
-fn size(view: &View<'_>, asked: Option<&str>, most: usize) -> Result<usize, Fault> {
-    let Some(asked) = asked else {
-        return Ok(most);
-    };
-    match asked.parse() {
-        Ok(0) | Err(_) => {
-            let text = format!("Invalid value for maxitems: {asked}");
-            Err(view.fault("InvalidInput", text))
-        }
-        Ok(size) => Ok(most.min(size)),
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use topologies::id::{RegionId, ZoneId};
 use wire::{Call, Fault, Record, page};
 
 use super::input::{text, texts};
-use super::{Change, View, ids, tags};
+use super::{Change, Decision, View, ids, tags};
 
 /// The group of the default VPC.
 pub(super) const DEFAULT: &str = "default";
@@ -22,6 +22,8 @@ pub(super) struct Manner {
     pub(super) prefix: &'static str,
     /// The fewest zones: RDS's cover at least two (CreateDBSubnetGroup).
     pub(super) zones_min: usize,
+    /// What is placed by the group with this name, if there is anything.
+    pub(super) user: fn(&View<'_>, &str) -> Option<String>,
 }
 
 /// A subnet group.
@@ -57,11 +59,7 @@ impl Manner {
         Ok(output)
     }
 
-    pub(super) fn create(
-        &self,
-        view: &View<'_>,
-        input: &Value,
-    ) -> Result<(Record, Vec<Change>), Fault> {
+    pub(super) fn create(&self, view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
         let name = self.name(input);
         let fits = (1..=255).contains(&name.len())
             && name
@@ -85,11 +83,7 @@ impl Manner {
         Ok((output, changes))
     }
 
-    pub(super) fn modify(
-        &self,
-        view: &View<'_>,
-        input: &Value,
-    ) -> Result<(Record, Vec<Change>), Fault> {
+    pub(super) fn modify(&self, view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
         let group = self.find(view, &self.name(input))?;
         if group.name == DEFAULT {
             let text = "The default subnet group can not be modified.";
@@ -98,19 +92,13 @@ impl Manner {
         self.put(view, input, group.name)
     }
 
-    /// `user` is what is placed by the group, if there is anything.
-    pub(super) fn delete(
-        &self,
-        view: &View<'_>,
-        input: &Value,
-        user: impl FnOnce(&str) -> Option<String>,
-    ) -> Result<(Record, Vec<Change>), Fault> {
+    pub(super) fn delete(&self, view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
         let group = self.find(view, &self.name(input))?;
         if group.name == DEFAULT {
             let text = "The default subnet group can not be deleted.";
             return Err(Fault::sender("InvalidParameterValue", text));
         }
-        if let Some(user) = user(&group.name) {
+        if let Some(user) = (self.user)(view, &group.name) {
             let text = format!(
                 "Cannot delete the subnet group '{}': {user} is still using it.",
                 group.name
@@ -136,12 +124,7 @@ impl Manner {
         name.to_ascii_lowercase()
     }
 
-    fn put(
-        &self,
-        view: &View<'_>,
-        input: &Value,
-        name: String,
-    ) -> Result<(Record, Vec<Change>), Fault> {
+    fn put(&self, view: &View<'_>, input: &Value, name: String) -> Result<Decision, Fault> {
         let known = self.find(view, &name).ok();
         let given = texts(input, "SubnetIds");
         let zones = match &known {

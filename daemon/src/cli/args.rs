@@ -1,17 +1,17 @@
 //! The grammar of the command line.
 
-use std::ffi::OsStr;
+mod values;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chaos::fault::ApiCalls;
-use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
-use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use serde::{Deserialize, Serialize};
 use topologies::id::StackId;
 
 use crate::up::RuntimeWish;
+use values::{RuntimeParser, delay, rate, stack, target};
 
 const GROUPS: &str = "\
 \x1b[1;4mStacks:\x1b[0m
@@ -22,6 +22,8 @@ const GROUPS: &str = "\
   events       Show what happened to a stack
   logs         Show an instance's log
   exec         Run a program that resolves the stack's names
+  reset        Take a stack back to what its topology file says
+  export       Print a topology file that means what the stack has become
 
 \x1b[1;4mTopology files:\x1b[0m
   check        Find every mistake in a topology file
@@ -164,33 +166,6 @@ pub(super) struct Up {
     /// Leave the stack to a daemon in the background and return when it is up
     #[arg(short, long)]
     pub(super) detach: bool,
-}
-
-/// Reads a runtime. The simulator is none: its time is not that of clients who would connect.
-#[derive(Clone, Debug)]
-struct RuntimeParser;
-
-impl TypedValueParser for RuntimeParser {
-    type Value = RuntimeWish;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        argument: Option<&clap::Arg>,
-        value: &OsStr,
-    ) -> Result<RuntimeWish, clap::Error> {
-        if value == "simulated" {
-            let message = "there is nothing to connect to in the simulator: `localaws rehearse FILE` runs a topology in it, under \
-                           random faults\n";
-            return Err(clap::Error::raw(ErrorKind::InvalidValue, message).with_cmd(command));
-        }
-        EnumValueParser::<RuntimeWish>::new().parse_ref(command, argument, value)
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let values = RuntimeWish::value_variants().iter();
-        Some(Box::new(values.filter_map(ValueEnum::to_possible_value)))
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -557,29 +532,4 @@ pub(super) struct Completions {
     /// The shell
     #[arg(value_enum)]
     pub(super) shell: clap_complete::Shell,
-}
-
-fn stack(text: &str) -> Result<StackId, String> {
-    crate::state::stack_name(text).map_err(|error| error.to_string())
-}
-
-fn target(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() {
-        return Err("name one; `localaws status` shows zones and instances".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
-fn delay(text: &str) -> Result<Duration, String> {
-    if text.starts_with('-') {
-        return Err("packets do not come early: write a delay as `50ms` or `1.5s`".to_owned());
-    }
-    topologies::duration::parse(text).ok_or_else(|| "write it as `50ms` or `1.5s`".to_owned())
-}
-
-fn rate(text: &str) -> Result<u32, String> {
-    let number = text.strip_suffix("/s").unwrap_or(text);
-    number
-        .parse()
-        .map_err(|_| "write a rate as `5/s`, in whole calls a second".to_owned())
 }

@@ -103,23 +103,13 @@ impl Apart {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
-    use topologies::event::DbInstanceStatus;
-
     use super::*;
 
     fn source(timeline: Option<u32>, forks: &[(u32, u64)]) -> Database {
         Database {
-            status: DbInstanceStatus::Available,
-            primary: "orders-2".into(),
-            standby: None,
-            fenced: BTreeSet::new(),
-            requested: None,
-            failover_to: None,
-            failover_reason: None,
             timeline,
-            forks: forks.iter().copied().collect::<BTreeMap<_, _>>(),
+            forks: forks.iter().copied().collect(),
+            ..Database::new("orders-2".into(), None)
         }
     }
 

@@ -30,32 +30,7 @@ use super::bugs::Bug;
 use super::desk::{Desk, Order};
 use super::host::DbHost;
 use super::probe::{DbProbe, Lsn, PgStatus};
-
-/// RDS-EVENT numbers and messages (aws-behaviour §1.2).
-mod rds_event {
-    pub(super) const CREATED: (u16, &str) = (5, "DB instance created.");
-    pub(super) const SHUTDOWN: (u16, &str) = (4, "DB instance shutdown.");
-    pub(super) const RESTARTED: (u16, &str) = (6, "DB instance restarted.");
-    pub(super) const FAILOVER_STARTED: (u16, &str) = (13, "Multi-AZ instance failover started.");
-    pub(super) const FAILOVER_ABANDONED: (u16, &str) = (65, "Recovered from partial failover.");
-    pub(super) const FAILOVER_COMPLETED: (u16, &str) =
-        (49, "Multi-AZ instance failover completed.");
-    pub(super) const ACTIVATION_STARTED: (u16, &str) =
-        (50, "Multi-AZ instance activation started.");
-    pub(super) const ACTIVATION_COMPLETED: (u16, &str) =
-        (51, "Multi-AZ instance activation completed.");
-    pub(super) const RECOVERY_STARTED: (u16, &str) = (52, "Multi-AZ instance recovery started.");
-    pub(super) const RECOVERY_COMPLETED: (u16, &str) = (
-        53,
-        "Multi-AZ instance recovery completed. Pending failover or activation.",
-    );
-    pub(super) const STOPPED: (u16, &str) = (87, "DB instance stopped.");
-    pub(super) const STARTED: (u16, &str) = (88, "DB instance started.");
-    pub(super) const STANDBY_RECOVERY_STARTED: (u16, &str) =
-        (361, "Recovery of standby DB instance has started.");
-    pub(super) const STANDBY_RECOVERY_COMPLETED: (u16, &str) =
-        (362, "Recovery of standby DB instance has completed.");
-}
+use super::rds_event;
 
 use primary::Comeback;
 pub(super) use request::Errand;
@@ -301,11 +276,7 @@ impl DatabaseMachine {
             .map(|(_, status)| status)
     }
 
-    fn rds_event(&self, desk: &mut Desk<'_>, (id, message): (u16, &str)) {
-        desk.emit(EventKind::RdsEvent {
-            source: self.id.clone(),
-            id,
-            message: message.to_owned(),
-        });
+    fn rds_event(&self, desk: &mut Desk<'_>, published: (u16, &str)) {
+        desk.emit(rds_event::of(&self.id, published));
     }
 }

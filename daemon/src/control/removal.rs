@@ -17,9 +17,7 @@ use topologies::world::{Wanted, World};
 
 use super::action::{Action, Outcome, Ticket};
 use super::desk::{Desk, Order};
-
-/// `RDS-EVENT-0003` (aws-behaviour §1.2).
-const DELETED: (u16, &str) = (3, "DB instance deleted.");
+use super::rds_event;
 
 /// Decides on everything that is being deleted.
 #[derive(Clone, Debug, Default)]
@@ -152,11 +150,7 @@ fn database(db: &DbInstance) -> Departure {
         hosts: own.chain(replicas).collect(),
         by: "rds:DeleteDBInstance",
         edits: vec![Edit::RemoveDbInstance(db.id.clone())],
-        told: Some(EventKind::RdsEvent {
-            source: db.id.clone(),
-            id: DELETED.0,
-            message: DELETED.1.to_owned(),
-        }),
+        told: Some(rds_event::of(&db.id, rds_event::DELETED)),
     }
 }
 
@@ -167,11 +161,7 @@ fn read_replica(db: &DbInstance, plan: &Plan, id: &topologies::id::DbInstanceId)
         hosts: plan.db_hosts(id).map(|host| host.id.clone()).collect(),
         by: "rds:DeleteDBInstance",
         edits: vec![Edit::PutDbInstance(Box::new(without))],
-        told: Some(EventKind::RdsEvent {
-            source: id.clone(),
-            id: DELETED.0,
-            message: DELETED.1.to_owned(),
-        }),
+        told: Some(rds_event::of(id, rds_event::DELETED)),
     }
 }
 

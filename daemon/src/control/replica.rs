@@ -19,10 +19,8 @@ use super::database::Errand;
 use super::desk::Desk;
 use super::host::DbHost;
 use super::probe::DbProbe;
+use super::rds_event;
 use super::removal;
-
-/// `RDS-EVENT-0006` (aws-behaviour §1.2).
-const RESTARTED: (u16, &str) = (6, "DB instance restarted.");
 
 /// Decides for one read replica.
 #[derive(Clone, Debug)]
@@ -112,11 +110,7 @@ impl ReplicaMachine {
 
     /// The reboot that was asked for is over.
     fn restarted(&mut self, desk: &mut Desk<'_>) {
-        desk.emit(EventKind::RdsEvent {
-            source: self.id.clone(),
-            id: RESTARTED.0,
-            message: RESTARTED.1.to_owned(),
-        });
+        desk.emit(rds_event::of(&self.id, rds_event::RESTARTED));
         self.reboot_ended(desk);
     }
 

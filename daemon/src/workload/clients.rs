@@ -118,7 +118,7 @@ impl Client {
                 Some(refusal) if refusal.severity() == "ERROR" => {
                     Try::Failed(refusal.message().to_owned())
                 }
-                Some(_) | None => Try::Unknown(crate::effects::chain(&cause)),
+                Some(_) | None => Try::Unknown(crate::causes::chain(&cause)),
             },
             Err(waited) => Try::Unknown(format!("no answer to the commit {waited}")),
         }
@@ -250,7 +250,7 @@ impl Sql {
             config
                 .connect_raw(stream, NoTls)
                 .await
-                .map_err(|cause| crate::effects::chain(&cause))
+                .map_err(|cause| crate::causes::chain(&cause))
         };
         let (client, connection) = target
             .patience

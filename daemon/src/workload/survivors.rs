@@ -65,7 +65,7 @@ async fn empty(
             sql.client
                 .batch_execute(&statements)
                 .await
-                .map_err(|cause| crate::effects::chain(&cause))
+                .map_err(|cause| crate::causes::chain(&cause))
         }
         Traffic::RedisWrites => {
             let target = place.careful(endpoint, PATIENCE);
@@ -128,7 +128,7 @@ async fn read(
                 .client
                 .query(&query, &[])
                 .await
-                .map_err(|cause| crate::effects::chain(&cause))?;
+                .map_err(|cause| crate::causes::chain(&cause))?;
             rows.iter().map(|row| row.get(0)).collect()
         }
         Traffic::RedisWrites => {

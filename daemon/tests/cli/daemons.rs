@@ -1,8 +1,8 @@
 //! Stacks of two processes and no engine, in the background and in the foreground: what is left of them, and when.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Child, ChildStderr, Stdio};
 use std::time::{Duration, Instant};
 
 use super::left::Traces;
@@ -37,6 +37,18 @@ impl<'a> Stack<'a> {
         self.place.run(&arguments)
     }
 
+    fn up_in_foreground(&self) -> Foreground {
+        let mut child = self
+            .place
+            .command(&["up", &self.file, "--runtime", "process"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        Foreground { child, lines }
+    }
+
     fn down(&self, more: &[&str]) -> Answer {
         let mut arguments = vec!["down", self.name];
         arguments.extend(more);
@@ -44,11 +56,16 @@ impl<'a> Stack<'a> {
     }
 
     fn pids(&self) -> Vec<u64> {
+        let instances = self.instances();
+        instances.iter().filter_map(|i| i["pid"].as_u64()).collect()
+    }
+
+    /// As `status` shows them.
+    fn instances(&self) -> Vec<serde_json::Value> {
         let arguments = ["status", "--json", "--stack", self.name];
         let status = self.place.run(&arguments).ends(0).out;
         let status: serde_json::Value = serde_json::from_str(&status).unwrap();
-        let instances = status["instances"].as_array().unwrap();
-        instances.iter().filter_map(|i| i["pid"].as_u64()).collect()
+        status["instances"].as_array().unwrap().clone()
     }
 
     /// The timeline's words, one space between each two.
@@ -73,10 +90,8 @@ impl<'a> Stack<'a> {
     fn awaits(&self, instance: &str, runs: bool) {
         let begun = Instant::now();
         loop {
-            let arguments = ["status", "--json", "--stack", self.name];
-            let status = self.place.run(&arguments).ends(0).out;
-            let status: serde_json::Value = serde_json::from_str(&status).unwrap();
-            let mut instances = status["instances"].as_array().unwrap().iter();
+            let instances = self.instances();
+            let mut instances = instances.iter();
             let one = instances.find(|one| one["id"] == instance).unwrap();
             if one["pid"].is_u64() == runs {
                 return;
@@ -90,6 +105,37 @@ impl<'a> Stack<'a> {
 impl Drop for Stack<'_> {
     fn drop(&mut self) {
         let _ = self.down(&["--purge"]);
+    }
+}
+
+/// An `up` that keeps its stack until it is interrupted, and what it says meanwhile.
+struct Foreground {
+    child: Child,
+    lines: Lines<BufReader<ChildStderr>>,
+}
+
+impl Foreground {
+    /// Reads on to a line with these words.
+    #[track_caller]
+    fn says(&mut self, words: &str) {
+        let mut lines = self.lines.by_ref().map_while(Result::ok);
+        assert!(
+            lines.any(|line| line.contains(words)),
+            "it ended without saying `{words}`"
+        );
+    }
+
+    /// Ctrl-C.
+    fn interrupt(&self) {
+        kill(self.child.id(), "-INT");
+    }
+
+    /// Reads on to its end, and gives what it said.
+    #[track_caller]
+    fn ends(mut self, code: i32) -> Vec<String> {
+        let said: Vec<String> = self.lines.map_while(Result::ok).collect();
+        assert_eq!(self.child.wait().unwrap().code(), Some(code), "{said:?}");
+        said
     }
 }
 
@@ -303,22 +349,11 @@ fn kill_daemon_and_wait(stack: &Stack) {
 fn ctrl_c_leaves_nothing_of_a_stack_in_the_foreground() {
     let place = Place::new();
     let stack = Stack::new(&place, "brief");
-    let mut child = place
-        .command(&["up", &stack.file, "--runtime", "process"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut lines = lines.map_while(Result::ok);
-    assert!(
-        lines.any(|line| line.contains("Ctrl-C")),
-        "it did not come up"
-    );
+    let mut up = stack.up_in_foreground();
+    up.says("Ctrl-C");
     let traces = stack.traces();
-    kill(child.id(), "-INT");
-    let said: Vec<String> = lines.collect();
-    assert_eq!(child.wait().unwrap().code(), Some(0), "{said:?}");
+    up.interrupt();
+    up.ends(0);
     assert_eq!(traces.anything(), Vec::<String>::new());
 }
 
@@ -335,26 +370,12 @@ fn two_ctrl_c_during_the_bring_up_leave_nothing() {
     };
     // A golden cluster is there after the first; its copying is what is cut short then.
     for _ in 0..6 {
-        let mut child = place
-            .command(&["up", &stack.file, "--runtime", "process"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut lines = lines.map_while(Result::ok);
-        assert!(
-            lines.any(|line| line.contains("waiting for")),
-            "it did not begin"
-        );
-        kill(child.id(), "-INT");
-        assert!(
-            lines.any(|line| line.contains("ending instances")),
-            "it does not end"
-        );
-        kill(child.id(), "-INT");
-        let said: Vec<String> = lines.collect();
-        assert_eq!(child.wait().unwrap().code(), Some(130), "{said:?}");
+        let mut up = stack.up_in_foreground();
+        up.says("waiting for");
+        up.interrupt();
+        up.says("ending instances");
+        up.interrupt();
+        let said = up.ends(130);
         assert!(!stack.directory().exists(), "{said:?}");
     }
 }
@@ -389,26 +410,15 @@ fn down_keeps_the_data_of_a_stack_in_the_foreground() {
     let place = Place::new();
     let stack = Stack::new(&place, "asked");
     for purge in [false, true] {
-        let mut child = place
-            .command(&["up", &stack.file, "--runtime", "process"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut lines = lines.map_while(Result::ok);
-        assert!(
-            lines.any(|line| line.contains("Ctrl-C")),
-            "it did not come up"
-        );
+        let mut up = stack.up_in_foreground();
+        up.says("Ctrl-C");
         let (more, said): (&[&str], _) = if purge {
             (&["--purge"], "is down and removed")
         } else {
             (&[], "its data stays")
         };
         stack.down(more).ends(0).says(said);
-        let rest: Vec<String> = lines.collect();
-        assert_eq!(child.wait().unwrap().code(), Some(0), "{rest:?}");
+        up.ends(0);
         let kept = stack.directory().join("timeline.jsonl").exists();
         assert_eq!(kept, !purge, "with {more:?}");
     }

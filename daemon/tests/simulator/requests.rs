@@ -5,7 +5,7 @@ use daemon::control::action::{Action, Outcome};
 use topologies::event::{DbInstanceStatus, DbRequest, EventKind};
 use topologies::id::DbInstanceId;
 
-use super::decisions::{Bench, primary, standby};
+use super::bench::{Bench, primary, promotes, standby, starts};
 use super::tier_10k;
 
 /// A stack whose databases answer, and of which something is asked.
@@ -31,14 +31,6 @@ fn status(bench: &Bench) -> DbInstanceStatus {
 
 fn stops(host: &str) -> impl Fn(&Action) -> bool {
     move |action| matches!(action, Action::Stop { instance } if instance.as_str() == host)
-}
-
-fn starts(host: &str) -> impl Fn(&Action) -> bool {
-    move |action| matches!(action, Action::StartDatabase { instance, .. } if instance.as_str() == host)
-}
-
-fn promotes(action: &Action) -> bool {
-    matches!(action, Action::Promote { .. })
 }
 
 fn reason(bench: &Bench) -> Option<String> {

@@ -190,7 +190,7 @@ async fn requests_take_turns_and_targets_learn_who_asked() {
 #[tokio::test]
 async fn rules_choose_and_health_and_zones_narrow_the_choice() {
     let (mut stack, _engines) = with_targets(105).await;
-    let listener = &mut stack.routes.load_balancers.get_mut("lb").unwrap().listeners[0];
+    let listener = &mut stack.load_balancer().listeners[0];
     listener.rules.push(Rule {
         priority: 1,
         host_header: vec!["shop.*".into()],
@@ -249,13 +249,7 @@ async fn rules_choose_and_health_and_zones_narrow_the_choice() {
 async fn broken_targets_are_502_and_silent_ones_504() {
     let (mut stack, engines) = with_targets(106).await;
     stack.targets().remove(1);
-    let idle = Duration::from_millis(200);
-    stack
-        .routes
-        .load_balancers
-        .get_mut("lb")
-        .unwrap()
-        .idle_timeout = idle;
+    stack.load_balancer().idle_timeout = Duration::from_millis(200);
     stack.apply().await;
     for (path, status) in [
         ("/break", 502),
@@ -363,12 +357,7 @@ async fn upgrades_pass_through() {
 async fn an_upgraded_connection_without_data_is_closed_after_the_idle_timeout() {
     let (mut stack, _engines) = with_targets(108).await;
     let idle = Duration::from_secs(2);
-    stack
-        .routes
-        .load_balancers
-        .get_mut("lb")
-        .unwrap()
-        .idle_timeout = idle;
+    stack.load_balancer().idle_timeout = idle;
     stack.apply().await;
     let mut client = Client::connect(&stack, 2).await;
     client

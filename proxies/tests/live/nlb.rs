@@ -179,13 +179,7 @@ async fn flows_pass_the_links_of_the_nodes_zone() {
 #[tokio::test]
 async fn data_after_the_idle_timeout_is_reset() {
     let (mut stack, _engines) = with_targets(122).await;
-    let idle = Duration::from_millis(100);
-    stack
-        .routes
-        .load_balancers
-        .get_mut("lb")
-        .unwrap()
-        .idle_timeout = idle;
+    stack.load_balancer().idle_timeout = Duration::from_millis(100);
     stack.apply().await;
     let mut flow = connect(node(&stack, 2, zone(3))).await.unwrap();
     assert_eq!(receive(&mut flow, 2).await.unwrap(), "b1");

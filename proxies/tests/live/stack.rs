@@ -215,6 +215,10 @@ impl Stack {
         self.routes.target_groups.insert("group".into(), group);
     }
 
+    pub(crate) fn load_balancer(&mut self) -> &mut LoadBalancer {
+        self.routes.load_balancers.get_mut("lb").unwrap()
+    }
+
     /// Adds a target on host `host` of a zone, with its network interface.
     pub(crate) fn add_target(&mut self, name: &str, zone_number: usize, host: u8, port: u16) {
         let address = self.host(zone_number, host);

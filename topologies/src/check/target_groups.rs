@@ -198,20 +198,12 @@ pub(super) fn path(checker: &mut Checker<'_>, written: Option<&At<String>>) -> S
     path.value.clone()
 }
 
-/// The usual matcher and the codes that it may name, for a target group of this protocol.
-fn usual_matcher(group: Protocol) -> ((u16, u16), (u16, u16)) {
-    match group {
-        Protocol::Http => (defaults::ALB_MATCHER, defaults::ALB_MATCHER_RANGE),
-        Protocol::Tcp => (defaults::NLB_MATCHER, defaults::NLB_MATCHER_RANGE),
-    }
-}
-
 fn matcher(
     checker: &mut Checker<'_>,
     group: Protocol,
     written: Option<&At<StatusCodes>>,
 ) -> Vec<(u16, u16)> {
-    let (usual, (least, most)) = usual_matcher(group);
+    let (usual, (least, most)) = defaults::usual_matcher(group);
     let Some(matcher) = written else {
         return vec![usual];
     };
@@ -231,21 +223,6 @@ fn matcher(
     codes.clone()
 }
 
-/// The usual interval and timeout of health checks.
-pub(crate) fn usual_pace(group: Protocol, check: Protocol) -> (Duration, Duration) {
-    match (group, check) {
-        (Protocol::Http, _) => (defaults::ALB_CHECK_INTERVAL, defaults::ALB_CHECK_TIMEOUT),
-        (Protocol::Tcp, Protocol::Http) => (
-            defaults::NLB_CHECK_INTERVAL,
-            defaults::NLB_HTTP_CHECK_TIMEOUT,
-        ),
-        (Protocol::Tcp, Protocol::Tcp) => (
-            defaults::NLB_CHECK_INTERVAL,
-            defaults::NLB_TCP_CHECK_TIMEOUT,
-        ),
-    }
-}
-
 /// Interval and timeout, held against AWS's ranges as written and then divided by the timing's scale.
 fn pace(
     checker: &mut Checker<'_>,
@@ -253,7 +230,7 @@ fn pace(
     check: Protocol,
     written: &TargetHealthCheckSpec,
 ) -> (Duration, Duration) {
-    let (usual_interval, usual_timeout) = usual_pace(group, check);
+    let (usual_interval, usual_timeout) = defaults::usual_pace(group, check);
     let interval = ranged(
         checker,
         written.interval.as_ref(),

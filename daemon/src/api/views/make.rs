@@ -306,7 +306,6 @@ fn listener_ports(plan: &Plan, id: &LoadBalancerId) -> Vec<u16> {
 fn endpoint_kind(kind: &EndpointKind) -> &'static str {
     match kind {
         EndpointKind::RdsWriter(_) => "rds-writer",
-        EndpointKind::RdsReader(_) => "rds-reader",
         EndpointKind::RdsInstance(_) => "rds-instance",
         EndpointKind::ElasticachePrimary(_) => "elasticache-primary",
         EndpointKind::ElasticacheReader(_) => "elasticache-reader",
@@ -321,9 +320,7 @@ fn endpoint_kind(kind: &EndpointKind) -> &'static str {
 fn url(stack: &Stack, kind: &EndpointKind, name: &str, port: u16) -> String {
     let topology = &stack.plan().topology;
     match kind {
-        EndpointKind::RdsWriter(db)
-        | EndpointKind::RdsReader(db)
-        | EndpointKind::RdsInstance(db) => {
+        EndpointKind::RdsWriter(db) | EndpointKind::RdsInstance(db) => {
             // A read replica has its source's user, database and password.
             let owner = topology.db_instances.iter().find(|owner| {
                 owner.id == *db || owner.read_replicas.iter().any(|replica| replica.id == *db)

@@ -8,8 +8,9 @@ use topologies::topology::Service;
 use wire::{Call, Fault, Record, page};
 
 use super::filter::{self, Shown};
-use super::instances::texts;
 use super::tags;
+use crate::aws::input::texts;
+use crate::aws::tags::shown as shown_tags;
 use crate::aws::{View, ids};
 
 /// The security group that every VPC has ("Default security groups for your VPCs").
@@ -85,7 +86,7 @@ pub(super) fn describe_security_groups(
     call: &Call<'_>,
     input: &Value,
 ) -> Result<Record, Fault> {
-    let names = texts(&input["GroupNames"]);
+    let names = texts(input, "GroupNames");
     if let Some(lost) = names.iter().find(|name| **name != DEFAULT_GROUP) {
         let text = format!(
             "The security group '{lost}' does not exist in default VPC '{}'",
@@ -141,7 +142,7 @@ pub(super) fn ids(view: &View<'_>) -> Vec<(&'static str, String, Option<String>)
 }
 
 fn tagged(view: &View<'_>, kind: &str, id: &str) -> Vec<Record> {
-    tags::shown(&tags::of(view, kind, id, None))
+    shown_tags(&tags::of(view, kind, id, None))
 }
 
 /// One image for each program that some group of instances runs.
@@ -199,7 +200,7 @@ fn list(
     member: &str,
     mut all: Vec<Shown>,
 ) -> Result<Record, Fault> {
-    let asked = texts(&input[asked]);
+    let asked = texts(input, asked);
     let there = |id: &&&str| all.iter().any(|it| it.id == **id);
     if let Some(lost) = asked.iter().find(|id| !there(id)) {
         let text = format!("The {what} ID '{lost}' does not exist");

@@ -1,15 +1,14 @@
 //! Tags of what EC2 shows. An instance of the topology file is called what it is called there, until its tags are changed.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 use topologies::event::EventKind;
 use topologies::id::RegionId;
 use wire::{Call, Fault, Record, page};
 
 use super::filter::{self, Shown};
-use super::instances::{self, texts};
-use super::network;
+use super::{instances, network};
+use crate::aws::input::texts;
+use crate::aws::tags::{self, Tags};
 use crate::aws::{Change, Decision, View};
 
 /// That tags of a resource were changed: what it is called in the file does not count any more.
@@ -22,34 +21,15 @@ const KEY_MAX: usize = 128;
 const VALUE_MAX: usize = 256;
 
 /// The tags of a resource, by key. `called` is what the topology file calls it.
-pub(super) fn of(
-    view: &View<'_>,
-    kind: &str,
-    id: &str,
-    called: Option<&str>,
-) -> BTreeMap<String, String> {
+pub(super) fn of(view: &View<'_>, kind: &str, id: &str, called: Option<&str>) -> Tags {
     let arn = arn(view, kind, id);
-    let own = view.world.account.tags(&arn);
-    let mut tags: BTreeMap<String, String> = own
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect();
+    let mut tags = tags::of(view, &arn);
     let region = RegionId::from(view.region);
     let changed = view.world.account.resource(TAGGED, &region, id).is_some();
     if let Some(name) = called.filter(|_| tags.is_empty() && !changed) {
         tags.insert("Name".to_owned(), name.to_owned());
     }
     tags
-}
-
-/// Tags as EC2 shows them.
-pub(super) fn shown(tags: &BTreeMap<String, String>) -> Vec<Record> {
-    let tags = tags.iter();
-    tags.map(|(key, value)| {
-        Record::new()
-            .set("Key", key.as_str())
-            .set("Value", value.as_str())
-    })
-    .collect()
 }
 
 pub(super) fn arn(view: &View<'_>, kind: &str, id: &str) -> String {
@@ -67,7 +47,7 @@ fn taggables(view: &View<'_>) -> Vec<Taggable> {
 
 fn named(view: &View<'_>, input: &Value) -> Result<Vec<Taggable>, Fault> {
     let all = taggables(view);
-    let asked = texts(&input["Resources"]);
+    let asked = texts(input, "Resources");
     let found = asked.iter().map(|id| {
         let found = all.iter().find(|it| it.1 == *id).cloned();
         found.ok_or_else(|| match id.split_once('-') {
@@ -171,7 +151,7 @@ fn check(key: &str, value: &str) -> Result<(), Fault> {
     Err(Fault::sender("InvalidParameterValue", text))
 }
 
-fn change(view: &View<'_>, kind: &str, id: &str, tags: BTreeMap<String, String>) -> [Change; 2] {
+fn change(view: &View<'_>, kind: &str, id: &str, tags: Tags) -> [Change; 2] {
     let recorded = EventKind::ResourceRecorded {
         resource: TAGGED.to_owned(),
         region: RegionId::from(view.region),

@@ -5,7 +5,7 @@ use topologies::topology::{Region, Zone};
 use wire::{Call, Fault, Record};
 
 use super::filter::{self, Shown};
-use super::instances::texts;
+use crate::aws::input::texts;
 use crate::aws::{View, ids};
 
 pub(super) fn describe_regions(
@@ -13,7 +13,7 @@ pub(super) fn describe_regions(
     _: &Call<'_>,
     input: &Value,
 ) -> Result<Record, Fault> {
-    let asked = texts(&input["RegionNames"]);
+    let asked = texts(input, "RegionNames");
     let there = |name: &&&str| {
         let mut regions = view.topology().regions.iter();
         regions.any(|region| region.id.as_str() == **name)
@@ -52,7 +52,7 @@ pub(super) fn describe_availability_zones(
         zones.map(move |zone| (zone.id.as_str(), ids::zone(&zone.id), region, zone))
     });
     let mut zones: Vec<(&str, String, &Region, &Zone)> = zones.collect();
-    let (names, numbers) = (texts(&input["ZoneNames"]), texts(&input["ZoneIds"]));
+    let (names, numbers) = (texts(input, "ZoneNames"), texts(input, "ZoneIds"));
     let unknown = |asked: &&&str| {
         let mut all = zones.iter();
         !all.any(|(name, id, ..)| name == *asked || id == *asked)
@@ -96,7 +96,7 @@ pub(super) fn describe_account_attributes(
     _: &Call<'_>,
     input: &Value,
 ) -> Result<Record, Fault> {
-    let asked = texts(&input["AttributeNames"]);
+    let asked = texts(input, "AttributeNames");
     let vpc = view
         .here()
         .map_or("none".to_owned(), |_| ids::vpc(view.region));

@@ -11,7 +11,8 @@ use wire::{Fault, Record};
 use super::describe::{SETTINGS, shown};
 use super::names::{self, RECORD};
 use super::subnet_groups::GROUPS;
-use crate::aws::input::{is_on, not_implemented, only, text, texts};
+use crate::aws::input::{is_identifier, is_on, not_implemented, only, text, texts};
+use crate::aws::versions::REDIS;
 use crate::aws::{Change, Decision, View, tags};
 
 /// What CreateReplicationGroup takes besides the settings that are kept.
@@ -47,14 +48,14 @@ pub(super) fn replication_group(view: &View<'_>, input: &Value) -> Result<Decisi
         }
     }
     let id = new_identifier(view, input)?;
-    let engine = text(input, "Engine").unwrap_or("redis");
-    if engine != "redis" {
+    let engine = text(input, "Engine").unwrap_or(REDIS.name);
+    if engine != REDIS.name {
         return Err(not_implemented(format!("The engine `{engine}`")));
     }
     let automatic_failover = is_on(input, "AutomaticFailoverEnabled");
     let group = ReplicationGroup {
         region: RegionId::from(view.region),
-        engine_version: engine_version(input)?,
+        engine_version: REDIS.asked(input)?,
         placement: placement(view, input)?,
         automatic_failover,
         port: port(input)?,
@@ -120,20 +121,10 @@ pub(super) fn edited(by: &str, group: ReplicationGroup) -> Change {
     })
 }
 
-/// "1 to 40 alphanumeric characters or hyphens; the first must be a letter; no hyphen last or twice" (CreateReplicationGroup).
+/// "1 to 40 alphanumeric characters or hyphens" (CreateReplicationGroup).
 fn new_identifier(view: &View<'_>, input: &Value) -> Result<ReplicationGroupId, Fault> {
     let written = text(input, "ReplicationGroupId").unwrap_or_default();
-    let fits = (1..=40).contains(&written.len())
-        && written
-            .bytes()
-            .next()
-            .is_some_and(|first| first.is_ascii_alphabetic())
-        && written
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        && !written.ends_with('-')
-        && !written.contains("--");
-    if !fits {
+    if !is_identifier(written, 40) {
         return Err(invalid(
             "The parameter ReplicationGroupId is not a valid identifier. Identifiers must begin with a letter; must contain only \
              ASCII letters, digits, and hyphens; must have at most 40 characters; and must not end with a hyphen or contain two \
@@ -146,19 +137,6 @@ fn new_identifier(view: &View<'_>, input: &Value) -> Result<ReplicationGroupId, 
         return Err(view.fault("ReplicationGroupAlreadyExistsFault", text));
     }
     Ok(ReplicationGroupId::from(id))
-}
-
-/// `7`, or `7.1`, of which the first part counts: the newest that is installed is taken.
-fn engine_version(input: &Value) -> Result<Option<u16>, Fault> {
-    let Some(written) = text(input, "EngineVersion") else {
-        return Ok(None);
-    };
-    let major = written.split('.').next().and_then(|it| it.parse().ok());
-    let (lowest, highest) = defaults::CACHE_VERSIONS;
-    match major.filter(|major| (lowest..=highest).contains(major)) {
-        Some(major) => Ok(Some(major)),
-        None => Err(invalid(format!("Cannot find version {written} for redis"))),
-    }
 }
 
 fn port(input: &Value) -> Result<u16, Fault> {

@@ -12,6 +12,7 @@ use super::names::{self, NODE_GROUP, RECORD};
 use crate::aws::View;
 use crate::aws::input::{is_on, text};
 use crate::aws::subnet_groups::DEFAULT;
+use crate::aws::versions::REDIS;
 
 /// Settings that are kept as they came and given back.
 pub(super) const SETTINGS: &[&str] = &[
@@ -123,7 +124,7 @@ pub(super) fn shown(
         .set("DataTiering", "disabled")
         .set("NetworkType", "ipv4")
         .set("IpDiscovery", "ipv4")
-        .set("Engine", "redis")
+        .set("Engine", REDIS.name)
         .set("CacheNodeType", NODE_TYPE)
         .set("SnapshotRetentionLimit", 0)
         .set("SnapshotWindow", "16:00-17:00")
@@ -208,7 +209,7 @@ fn cache_cluster(
         .set("CacheClusterId", node.as_str())
         .set("ReplicationGroupId", group.id.as_str())
         .set("CacheNodeType", NODE_TYPE)
-        .set("Engine", "redis")
+        .set("Engine", REDIS.name)
         .maybe(
             "EngineVersion",
             group.engine_version.map(|version| version.to_string()),

@@ -10,6 +10,7 @@ use topologies::time::Time;
 use topologies::topology::{
     Listener, LoadBalancer, LoadBalancerType, Protocol, RuleAction, TargetGroup,
 };
+use topologies::yaml::values::StatusCodes;
 use wire::{Call, Fault, Record, page};
 
 use super::balancers;
@@ -187,15 +188,12 @@ fn word(protocol: Protocol) -> &'static str {
 pub(super) fn target_group(view: &View<'_>, group: &TargetGroup) -> Record {
     let checks = &group.health_check;
     let scale = view.topology().timing.health_check_scale;
-    let timeout = match (group.protocol, checks.protocol) {
-        (Protocol::Http, _) => defaults::ALB_CHECK_TIMEOUT,
-        (Protocol::Tcp, Protocol::Tcp) => defaults::NLB_TCP_CHECK_TIMEOUT,
-        (Protocol::Tcp, Protocol::Http) => defaults::NLB_HTTP_CHECK_TIMEOUT,
-    };
+    let (interval, timeout) = defaults::usual_pace(group.protocol, checks.protocol);
     let written = |wanted: Duration, usual| defaults::unpaced(wanted, scale, usual).as_secs();
     let users = names::users(view, group).into_iter();
     let http = (checks.protocol == Protocol::Http).then_some(checks.path.as_str());
-    let matcher = http.map(|_| Record::new().set("HttpCode", matcher(&checks.matcher)));
+    let codes = StatusCodes(checks.matcher.clone()).to_string();
+    let matcher = http.map(|_| Record::new().set("HttpCode", codes));
     let version = (group.protocol == Protocol::Http).then_some("HTTP1");
     Record::new()
         .set("TargetGroupArn", names::target_group(view, group))
@@ -208,7 +206,7 @@ pub(super) fn target_group(view: &View<'_>, group: &TargetGroup) -> Record {
         .set("HealthCheckEnabled", true)
         .set(
             "HealthCheckIntervalSeconds",
-            written(checks.interval, defaults::ALB_CHECK_INTERVAL),
+            written(checks.interval, interval),
         )
         .set(
             "HealthCheckTimeoutSeconds",
@@ -225,18 +223,6 @@ pub(super) fn target_group(view: &View<'_>, group: &TargetGroup) -> Record {
         .set("TargetType", "instance")
         .maybe("ProtocolVersion", version)
         .set("IpAddressType", "ipv4")
-}
-
-/// `200-299,301`.
-fn matcher(ranges: &[(u16, u16)]) -> String {
-    let ranges = ranges.iter().map(|(low, high)| {
-        if low == high {
-            low.to_string()
-        } else {
-            format!("{low}-{high}")
-        }
-    });
-    ranges.collect::<Vec<_>>().join(",")
 }
 
 pub(super) fn listener(view: &View<'_>, lb: &LoadBalancer, listener: &Listener) -> Record {

@@ -247,17 +247,7 @@ fn pace(
     old: Option<&TargetHealthCheck>,
 ) -> Result<(Duration, Duration), Fault> {
     let scale = view.topology().timing.health_check_scale;
-    let (usual_interval, usual_timeout) = match (group, check) {
-        (Protocol::Http, _) => (defaults::ALB_CHECK_INTERVAL, defaults::ALB_CHECK_TIMEOUT),
-        (Protocol::Tcp, Protocol::Http) => (
-            defaults::NLB_CHECK_INTERVAL,
-            defaults::NLB_HTTP_CHECK_TIMEOUT,
-        ),
-        (Protocol::Tcp, Protocol::Tcp) => (
-            defaults::NLB_CHECK_INTERVAL,
-            defaults::NLB_TCP_CHECK_TIMEOUT,
-        ),
-    };
+    let (usual_interval, usual_timeout) = defaults::usual_pace(group, check);
     let asked = |name: &str| input[name].as_u64().map(Duration::from_secs);
     let before = |of: fn(&TargetHealthCheck) -> Duration, usual| {
         old.filter(|old| old.protocol == check)
@@ -285,10 +275,7 @@ fn matcher(
     input: &Value,
     old: Option<&TargetHealthCheck>,
 ) -> Result<Vec<(u16, u16)>, Fault> {
-    let (usual, (least, most)) = match group {
-        Protocol::Http => (defaults::ALB_MATCHER, defaults::ALB_MATCHER_RANGE),
-        Protocol::Tcp => (defaults::NLB_MATCHER, defaults::NLB_MATCHER_RANGE),
-    };
+    let (usual, (least, most)) = defaults::usual_matcher(group);
     let Some(written) = text(&input["Matcher"], "HttpCode") else {
         return Ok(old.map_or_else(|| vec![usual], |old| old.matcher.clone()));
     };

@@ -14,7 +14,8 @@ use wire::{Fault, Record};
 use super::describe::{SETTINGS, shown};
 use super::names::{self, Named, RECORD};
 use super::subnet_groups::GROUPS;
-use crate::aws::input::{is_on, not_implemented, only, text};
+use crate::aws::input::{is_identifier, is_on, not_implemented, only, text};
+use crate::aws::versions::POSTGRES;
 use crate::aws::{Change, Decision, View, tags};
 
 /// What CreateDBInstance takes besides the settings that are kept.
@@ -48,7 +49,7 @@ pub(super) fn instance(view: &View<'_>, input: &Value) -> Result<Decision, Fault
     accepts("CreateDBInstance", input, CREATE)?;
     let id = new_identifier(view, input)?;
     let engine = text(input, "Engine").unwrap_or_default();
-    if engine != "postgres" {
+    if engine != POSTGRES.name {
         return Err(not_implemented(format!("The engine `{engine}`")));
     }
     let group = GROUPS.named(view, text(input, "DBSubnetGroupName"))?;
@@ -60,7 +61,7 @@ pub(super) fn instance(view: &View<'_>, input: &Value) -> Result<Decision, Fault
     let db = DbInstance {
         hosts: hosts.collect(),
         region: RegionId::from(view.region),
-        engine_version: engine_version(input)?,
+        engine_version: POSTGRES.asked(input)?,
         port: port(input)?,
         db_name: db_name(input)?,
         master_username: master_username(input)?,
@@ -174,30 +175,19 @@ pub(super) fn settings(input: &Value) -> Map<String, Value> {
         .collect()
 }
 
+/// "1 to 63 letters, numbers, or hyphens" (CreateDBInstance).
 fn new_identifier(view: &View<'_>, input: &Value) -> Result<DbInstanceId, Fault> {
     let written = text(input, "DBInstanceIdentifier").unwrap_or_default();
-    names::check_identifier("DBInstanceIdentifier", written)?;
+    if !is_identifier(written, 63) {
+        let text = "The parameter DBInstanceIdentifier is not a valid identifier. Identifiers must begin with a letter; must contain \
+                    only ASCII letters, digits, and hyphens; and must not end with a hyphen or contain two consecutive hyphens.";
+        return Err(invalid(text.to_owned()));
+    }
     let id = written.to_ascii_lowercase();
     if names::find(view, &id).is_ok() {
         return Err(view.fault("DBInstanceAlreadyExistsFault", "DB instance already exists"));
     }
     Ok(DbInstanceId::from(id))
-}
-
-/// `16`, or `16.3`, of which the first part counts: the newest that is installed is taken.
-fn engine_version(input: &Value) -> Result<Option<u16>, Fault> {
-    let Some(written) = text(input, "EngineVersion") else {
-        return Ok(None);
-    };
-    let major = written.split('.').next().and_then(|it| it.parse().ok());
-    let (lowest, highest) = defaults::DB_VERSIONS;
-    match major.filter(|major| (lowest..=highest).contains(major)) {
-        Some(major) => Ok(Some(major)),
-        None => {
-            let text = format!("Cannot find version {written} for postgres");
-            Err(Fault::sender("InvalidParameterCombination", text))
-        }
-    }
 }
 
 fn port(input: &Value) -> Result<u16, Fault> {

@@ -11,6 +11,7 @@ use wire::{Call, Fault, Record, page};
 use super::names::{self, Named, RECORD};
 use super::subnet_groups::GROUPS;
 use crate::aws::subnet_groups::DEFAULT;
+use crate::aws::versions::POSTGRES;
 use crate::aws::{View, ids, tags};
 
 /// Settings that are kept as they came, by their names in an input and in a DB instance.
@@ -57,7 +58,7 @@ pub(super) fn instances(view: &View<'_>, call: &Call<'_>, input: &Value) -> Resu
                     .any(|value| names::identifier(value) == it.id().as_str())
             }),
             "dbi-resource-id" => found.retain(|it| values.contains(&resource_id(it.id()).as_str())),
-            "engine" => found.retain(|_| values.contains(&"postgres")),
+            "engine" => found.retain(|_| values.contains(&POSTGRES.name)),
             _ => {
                 let text = format!("Unrecognized filter name: {named}");
                 return Err(Fault::sender("InvalidParameterValue", text));
@@ -107,7 +108,7 @@ pub(super) fn shown(
     let group = GROUPS.find(view, group).ok();
     let record = Record::new()
         .set("DBInstanceIdentifier", id.as_str())
-        .set("Engine", "postgres")
+        .set("Engine", POSTGRES.name)
         .set("DBInstanceStatus", status.as_str())
         .set("MasterUsername", db.master_username.as_str())
         .set("DBName", db.db_name.as_str())

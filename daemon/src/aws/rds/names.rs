@@ -79,25 +79,3 @@ pub(super) fn identifier(written: &str) -> String {
 pub(super) fn arn(view: &View<'_>, id: &str) -> String {
     view.arn("rds", &format!("db:{id}"))
 }
-
-/// Whether RDS takes this as an identifier (CreateDBInstance).
-pub(super) fn check_identifier(parameter: &str, written: &str) -> Result<(), Fault> {
-    let fits = (1..=63).contains(&written.len())
-        && written
-            .bytes()
-            .next()
-            .is_some_and(|b| b.is_ascii_alphabetic())
-        && written
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        && !written.ends_with('-')
-        && !written.contains("--");
-    if fits {
-        return Ok(());
-    }
-    let text = format!(
-        "The parameter {parameter} is not a valid identifier. Identifiers must begin with a letter; must contain only ASCII \
-         letters, digits, and hyphens; and must not end with a hyphen or contain two consecutive hyphens."
-    );
-    Err(Fault::sender("InvalidParameterValue", text))
-}

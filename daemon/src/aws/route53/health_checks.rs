@@ -9,16 +9,14 @@ use topologies::event::EventKind;
 use topologies::id::HealthCheckId;
 use topologies::records::domain;
 use topologies::topology::{HealthCheck, Protocol};
-use wire::{Call, Fault, Record, page};
+use wire::{Call, Fault, Record};
 
-use super::{nowhere, size, tags};
+use super::{nowhere, pages, tags};
 use crate::aws::input::{not_implemented, only, text};
 use crate::aws::{Change, Decision, View, ids, region};
 
 /// What CreateHealthCheck was asked beyond what the topology knows, and how often it was changed.
 const CREATED: &str = "route53:healthcheck";
-/// The most health checks of a page.
-const PAGE_MAX: usize = 100;
 
 /// The id of a health check: a UUID, that of the topology file's by their names.
 pub(super) fn uuid(id: &HealthCheckId) -> String {
@@ -65,20 +63,9 @@ pub(super) fn count(view: &View<'_>, _: &Call<'_>, _: &Value) -> Result<Record, 
 
 pub(super) fn list(view: &View<'_>, call: &Call<'_>, input: &Value) -> Result<Record, Fault> {
     let checks = view.topology().health_checks.iter();
-    let mut checks: Vec<(String, &HealthCheck)> =
-        checks.map(|check| (uuid(&check.id), check)).collect();
-    checks.sort_by(|one, other| one.0.cmp(&other.0));
-    let page = page(call, input, &checks, |(id, _)| id.as_str())?;
-    let items = page.items.iter().map(|(_, check)| shown(view, check));
-    let mut output = Record::new()
-        .list("HealthChecks", items)
-        .set("Marker", text(input, "Marker").unwrap_or_default())
-        .set(
-            "MaxItems",
-            size(view, text(input, "MaxItems"), PAGE_MAX)?.to_string(),
-        );
-    page.write(&mut output);
-    Ok(output)
+    let checks = checks.map(|check| (uuid(&check.id), check)).collect();
+    let shown = |check: &&HealthCheck| shown(view, check);
+    pages::by_id(view, call, input, checks, ("HealthChecks", shown))
 }
 
 /// One checker tells: all of them stand outside of the stack, at one place. Healthy until enough was seen (aws-behaviour §6.4).

@@ -5,7 +5,7 @@ use topologies::names as endpoints;
 use topologies::topology::{FailoverRole, HostedZone, Record as Own, RecordValue};
 use wire::{Call, Fault, Record};
 
-use super::{dotted, find_zone, health_checks, order, size, zone_id};
+use super::{dotted, find_zone, health_checks, order, pages, zone_id};
 use crate::aws::input::text;
 use crate::aws::{View, elbv2};
 
@@ -20,7 +20,7 @@ type Place = (String, String, String);
 
 pub(super) fn list(view: &View<'_>, _: &Call<'_>, input: &Value) -> Result<Record, Fault> {
     let zone = find_zone(view, text(input, "HostedZoneId").unwrap_or_default())?;
-    let size = size(view, text(input, "MaxItems"), PAGE_MAX)?;
+    let size = pages::size(view, input, PAGE_MAX)?;
     let from = beginning(view, input)?;
     let mut all: Vec<(Place, Record)> = required(view, zone).into_iter().collect();
     all.extend(zone.records.iter().map(|record| {
@@ -30,8 +30,7 @@ pub(super) fn list(view: &View<'_>, _: &Call<'_>, input: &Value) -> Result<Recor
     }));
     all.sort_by(|one, other| one.0.cmp(&other.0));
     all.retain(|(place, _)| *place >= from);
-    let next = all.get(size).map(|(_, record)| Value::from(record.clone()));
-    all.truncate(size);
+    let next = pages::cut(&mut all, size).map(|(_, record)| Value::from(record));
     let of_next = |name: &str| next.as_ref().and_then(|next| next.get(name)).cloned();
     Ok(Record::new()
         .list(

@@ -5,16 +5,15 @@ use topologies::edit::Edit;
 use topologies::event::EventKind;
 use topologies::records::domain;
 use topologies::topology::HostedZone;
-use wire::{Call, Fault, Record, page};
+use wire::{Call, Fault, Record};
 
-use super::{dotted, find_zone, nowhere, order, propagation, size, tags, zone_id};
+use super::pages::{self, PAGE_MAX};
+use super::{dotted, find_zone, nowhere, order, propagation, tags, zone_id};
 use crate::aws::input::{only, text};
 use crate::aws::{Change, Decision, View, ids};
 
 /// What CreateHostedZone was asked beyond what the topology knows.
 const CREATED: &str = "route53:hostedzone";
-/// The most zones of a page.
-const PAGE_MAX: usize = 100;
 /// Record sets that every zone has: its SOA and its NS.
 const REQUIRED: usize = 2;
 
@@ -35,29 +34,17 @@ pub(super) fn count(view: &View<'_>, _: &Call<'_>, _: &Value) -> Result<Record, 
 }
 
 pub(super) fn list(view: &View<'_>, call: &Call<'_>, input: &Value) -> Result<Record, Fault> {
-    let zones = view.topology().hosted_zones.iter();
-    let mut zones: Vec<(String, &HostedZone)> = zones.map(|zone| (zone_id(zone), zone)).collect();
-    zones.sort_by(|one, other| one.0.cmp(&other.0));
     let private = text(input, "HostedZoneType") == Some("PrivateHostedZone");
-    zones.retain(|(_, zone)| !private || recorded(view, zone, "VPC").is_some());
-    let page = page(call, input, &zones, |(id, _)| id.as_str())?;
-    let mut output = Record::new()
-        .list(
-            "HostedZones",
-            page.items.iter().map(|(_, zone)| shown(view, zone)),
-        )
-        .set("Marker", text(input, "Marker").unwrap_or_default())
-        .set(
-            "MaxItems",
-            size(view, text(input, "MaxItems"), PAGE_MAX)?.to_string(),
-        );
-    page.write(&mut output);
-    Ok(output)
+    let zones = view.topology().hosted_zones.iter();
+    let zones = zones.filter(|zone| !private || recorded(view, zone, "VPC").is_some());
+    let zones = zones.map(|zone| (zone_id(zone), zone)).collect();
+    let shown = |zone: &&HostedZone| shown(view, zone);
+    pages::by_id(view, call, input, zones, ("HostedZones", shown))
 }
 
 /// In the order of names, from a name on.
 pub(super) fn list_by_name(view: &View<'_>, _: &Call<'_>, input: &Value) -> Result<Record, Fault> {
-    let size = size(view, text(input, "MaxItems"), PAGE_MAX)?;
+    let size = pages::size(view, input, PAGE_MAX)?;
     let from = text(input, "DNSName").map(|name| name.trim_end_matches('.').to_ascii_lowercase());
     let mut zones: Vec<&HostedZone> = view.topology().hosted_zones.iter().collect();
     zones.sort_by_key(|zone| order(&zone.name));
@@ -65,8 +52,7 @@ pub(super) fn list_by_name(view: &View<'_>, _: &Call<'_>, input: &Value) -> Resu
         from.as_ref()
             .is_none_or(|from| order(&zone.name) >= order(from))
     });
-    let next = zones.get(size).copied();
-    zones.truncate(size);
+    let next = pages::cut(&mut zones, size);
     let next_name = next.map(|zone| dotted(&zone.name));
     Ok(Record::new()
         .list(

@@ -8,12 +8,13 @@ use topologies::event::{DbInstanceStatus, EventKind};
 use topologies::id::InstanceId;
 use topologies::world::{Database, StackPhase};
 
-use super::{DatabaseMachine, rds_event};
+use super::DatabaseMachine;
 use crate::control::action::{Action, DbRole, Outcome};
 use crate::control::apart::Apart;
 use crate::control::bugs::Bug;
 use crate::control::desk::Desk;
 use crate::control::liveness::Loss;
+use crate::control::rds_event;
 
 /// RDS's failover reasons, word for word (aws-behaviour §1.1).
 mod reason {

@@ -3,11 +3,12 @@
 use topologies::event::DbInstanceStatus;
 use topologies::world::{Database, StackPhase};
 
+use super::DatabaseMachine;
 use super::request::start_primary;
-use super::{DatabaseMachine, rds_event};
 use crate::control::action::Action;
 use crate::control::desk::Desk;
 use crate::control::liveness::Loss;
+use crate::control::rds_event;
 
 /// How far a primary's return to where it stood has been told (aws-behaviour §1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

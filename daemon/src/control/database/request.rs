@@ -15,9 +15,10 @@ use topologies::id::InstanceId;
 use topologies::time::Time;
 use topologies::world::Database;
 
-use super::{DatabaseMachine, rds_event};
+use super::DatabaseMachine;
 use crate::control::action::{Action, DbRole, Outcome, Ticket};
 use crate::control::desk::{Desk, Order};
+use crate::control::rds_event;
 
 /// Servers that are ended because somebody asked for it.
 #[derive(Clone, Debug, Default)]

@@ -4,11 +4,12 @@ use topologies::event::DbInstanceStatus;
 use topologies::id::InstanceId;
 use topologies::world::Database;
 
-use super::{DatabaseMachine, rds_event};
+use super::DatabaseMachine;
 use crate::control::action::{Action, DbRole, Means};
 use crate::control::apart::Line;
 use crate::control::bugs::Bug;
 use crate::control::desk::Desk;
+use crate::control::rds_event;
 
 impl DatabaseMachine {
     /// Makes the other host a standby of the primary and keeps it one.

@@ -9,11 +9,12 @@ use topologies::id::InstanceId;
 use topologies::time::Time;
 use topologies::world::Database;
 
-use super::{DatabaseMachine, rds_event};
+use super::DatabaseMachine;
 use crate::control::action::Action;
 use crate::control::bugs::Bug;
 use crate::control::desk::Desk;
 use crate::control::probe::PgStatus;
+use crate::control::rds_event;
 
 /// A standby whose flush position stands still for this long while the primary's is ahead holds commits up: it is declared lost.
 const STALL: Duration = Duration::from_millis(1_000);

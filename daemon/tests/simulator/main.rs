@@ -1,10 +1,11 @@
 //! The control plane under the simulator: what it promises whatever breaks, and that the simulator can tell when it does not.
 
-#[path = "simulator/decisions.rs"]
-mod decisions;
-#[path = "simulator/requests.rs"]
+mod bench;
+mod caches;
+mod failovers;
+mod followers;
 mod requests;
-#[path = "simulator/tier_10k.rs"]
+mod starts;
 mod tier_10k;
 
 use std::time::Duration;

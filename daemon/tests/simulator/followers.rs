@@ -1,0 +1,143 @@
+//! When a standby or a read replica is left alone, brought in line and made anew.
+
+use daemon::control::action::{Action, DbRole, Means, Outcome};
+use daemon::control::probe::{DbProbe, Lsn, PgStatus};
+
+use super::bench::{Bench, id, primary, promotes, starts};
+use super::tier_10k;
+
+#[test]
+fn data_are_made_anew_only_if_the_engine_refused_them() {
+    let starts = |action: &Action| {
+        let role = DbRole::Standby { of: id("orders-1") };
+        let instance = id("orders-2");
+        *action == Action::StartDatabase { instance, role }
+    };
+    let rejoins = |action: &Action| matches!(action, Action::Rejoin { instance, .. } if instance.as_str() == "orders-2");
+    let outcome_then = |outcome: Outcome| {
+        let mut bench = Bench::resumed(tier_10k::plan());
+        bench.database("orders-1", primary());
+        bench.exited("orders-2");
+        bench.settle(starts, outcome);
+        for _ in 0..5 {
+            bench.after(500);
+            bench.database("orders-1", primary());
+        }
+        (bench.ordered(starts), bench.ordered(rejoins))
+    };
+    let capacity = "insufficient capacity in ap-northeast-2b".to_owned();
+    assert_eq!(outcome_then(Outcome::Failed(capacity)), (true, false));
+    let torn = "its data is half rewound".to_owned();
+    assert_eq!(outcome_then(Outcome::Refused(torn)), (false, true));
+}
+
+/// How the last order to bring this follower in line is to do it.
+fn means(bench: &Bench, follower: &str) -> Option<Means> {
+    let mut orders = bench.orders.iter().rev();
+    orders.find_map(|(_, action)| {
+        let Action::Rejoin { instance, by, .. } = action else {
+            return None;
+        };
+        (instance.as_str() == follower).then_some(*by)
+    })
+}
+
+/// Its primary answers, alone, and so does the follower, in whose account nothing streams.
+fn apart(bench: &mut Bench, follower: &str, account: &PgStatus, seconds: u64) {
+    let alone = PgStatus {
+        timeline: account.timeline,
+        ..PgStatus::default()
+    };
+    for _ in 0..seconds * 2 {
+        bench.after(498);
+        bench.database("orders-1", DbProbe::Answered(alone.clone()));
+        bench.database(follower, DbProbe::Answered(account.clone()));
+    }
+}
+
+/// One that is cut off has nothing amiss, and streams again by itself; only one whose source lacks log that it needs never does. To a
+/// rewind that one, too, has nothing amiss.
+#[test]
+fn a_follower_that_is_cut_off_is_left_and_made_anew_only_with_patience() {
+    let rejoins = |action: &Action| matches!(action, Action::Rejoin { .. });
+    let account = PgStatus {
+        timeline: 1,
+        in_recovery: true,
+        ..PgStatus::default()
+    };
+    for follower in ["orders-2", "orders-replica-1"] {
+        let mut bench = Bench::resumed(tier_10k::plan());
+        bench.exited(follower);
+        bench.database("orders-1", primary());
+        bench.settle(starts(follower), Outcome::Done);
+        apart(&mut bench, follower, &account, 28);
+        assert_eq!(means(&bench, follower), None, "{follower}");
+        apart(&mut bench, follower, &account, 4);
+        assert_eq!(means(&bench, follower), Some(Means::Rewind), "{follower}");
+        bench.settle(rejoins, Outcome::Done);
+        apart(&mut bench, follower, &account, 58);
+        assert_eq!(means(&bench, follower), None, "{follower}");
+        apart(&mut bench, follower, &account, 4);
+        assert_eq!(means(&bench, follower), Some(Means::Copy), "{follower}");
+    }
+}
+
+/// The promoted standby never had what this one received of the old primary.
+#[test]
+fn a_follower_beyond_the_fork_is_made_anew_at_once() {
+    let beyond = |lsn: u64| {
+        let mut bench = Bench::resumed(tier_10k::plan());
+        bench.settle(starts("orders-replica-1"), Outcome::Done);
+        bench.lose_primary();
+        let (timeline, offset) = (2, Some(100));
+        bench.settle(promotes, Outcome::Promoted { timeline, offset });
+        let follows = |action: &Action| matches!(action, Action::Follow { instance, .. } if instance.as_str() == "orders-replica-1");
+        let account = PgStatus {
+            timeline: 1,
+            in_recovery: true,
+            lsn: Lsn(lsn),
+            ..PgStatus::default()
+        };
+        let new_primary = PgStatus {
+            timeline: 2,
+            ..PgStatus::default()
+        };
+        let look = |bench: &mut Bench| {
+            bench.after(498);
+            bench.database("orders-2", DbProbe::Answered(new_primary.clone()));
+            bench.database("orders-replica-1", DbProbe::Answered(account.clone()));
+        };
+        look(&mut bench);
+        bench.settle(follows, Outcome::Done);
+        for _ in 0..10 {
+            look(&mut bench);
+        }
+        means(&bench, "orders-replica-1")
+    };
+    assert_eq!(beyond(101), Some(Means::Rewind));
+    assert_eq!(beyond(100), None);
+}
+
+#[test]
+fn a_follower_that_never_accepts_sessions_is_made_anew() {
+    for follower in ["orders-2", "orders-replica-1"] {
+        let mut bench = Bench::resumed(tier_10k::plan());
+        let alone = PgStatus {
+            timeline: 1,
+            ..PgStatus::default()
+        };
+        bench.exited(follower);
+        bench.database("orders-1", primary());
+        bench.settle(starts(follower), Outcome::Done);
+        for _ in 0..70 {
+            bench.after(500);
+            bench.database("orders-1", DbProbe::Answered(alone.clone()));
+            bench.database(follower, DbProbe::Starting);
+            if means(&bench, follower).is_none() && bench.ordered(starts(follower)) {
+                // A start finds a server that runs already.
+                bench.settle(starts(follower), Outcome::Done);
+            }
+        }
+        assert_eq!(means(&bench, follower), Some(Means::Copy), "{follower}");
+    }
+}
