@@ -311,8 +311,8 @@ impl Driver {
     fn serve(&mut self, state: &mut State, request: Request) {
         // The asker may have gone away; what was asked for is done all the same.
         match request {
-            Request::Inject(fault, answer) => {
-                if let Err((answer, why)) = self.inject(state, &fault, answer) {
+            Request::Inject { fault, by, answer } => {
+                if let Err((answer, why)) = self.inject(state, &fault, by, answer) {
                     let _gone = answer.send(Err(why));
                 }
             }

@@ -9,13 +9,15 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::edit::Edit;
+use crate::experiment::{ActionOf, ActionStatus, Blueprint, ExperimentStatus};
 use crate::id::{
-    DbInstanceId, FaultId, HealthCheckId, InstanceId, LoadBalancerId, RegionId, ReplicationGroupId,
-    StackId, TargetGroupId, ZoneId,
+    DbInstanceId, ExperimentId, FaultId, HealthCheckId, InstanceId, LoadBalancerId, RegionId,
+    ReplicationGroupId, StackId, TargetGroupId, ZonalShiftId, ZoneId,
 };
 use crate::runtime::RuntimeKind;
 use crate::time::Time;
 use crate::world::Wanted;
+use crate::zonal_shift::ZonalShiftStatus;
 
 /// The version of the timeline's format; it stands in every timeline's first event.
 pub const FORMAT: u32 = 1;
@@ -330,11 +332,75 @@ pub enum EventKind {
         target: String,
         /// What it hits, one line each.
         consequences: Vec<String>,
+        /// The experiment's action that it is part of; none if somebody asked for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<ActionOf>,
     },
     /// A fault was healed.
     FaultHealed {
         /// Its identifier.
         fault: FaultId,
+    },
+    /// An experiment of Fault Injection Service was asked for. Its targets are resolved.
+    ExperimentStarted {
+        /// The experiment.
+        experiment: ExperimentId,
+        /// What it is made of.
+        blueprint: Box<Blueprint>,
+    },
+    /// An experiment's status changed.
+    ExperimentStatusChanged {
+        /// The experiment.
+        experiment: ExperimentId,
+        /// The new status.
+        status: ExperimentStatus,
+        /// Why, if anything is to be said about that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// The status of an experiment's action changed.
+    ExperimentActionStatusChanged {
+        /// The action.
+        of: ActionOf,
+        /// The new status.
+        status: ActionStatus,
+        /// Why, if anything is to be said about that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A load balancer is kept away from a zone.
+    ZonalShiftStarted {
+        /// The zonal shift.
+        shift: ZonalShiftId,
+        /// The load balancer.
+        load_balancer: LoadBalancerId,
+        /// Its region.
+        region: RegionId,
+        /// The zone.
+        away_from: ZoneId,
+        /// When it ends by itself.
+        expires: Time,
+        /// For people.
+        comment: String,
+        /// The experiment's action that it is part of; none if somebody asked for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<ActionOf>,
+    },
+    /// A zonal shift ends at another time, or has another comment.
+    ZonalShiftUpdated {
+        /// The zonal shift.
+        shift: ZonalShiftId,
+        /// When it ends by itself.
+        expires: Time,
+        /// For people.
+        comment: String,
+    },
+    /// A zonal shift is over.
+    ZonalShiftEnded {
+        /// The zonal shift.
+        shift: ZonalShiftId,
+        /// How.
+        status: ZonalShiftStatus,
     },
     /// Something that the control plane ordered failed; it will decide anew.
     ActionFailed {
@@ -529,6 +595,13 @@ impl EventKind {
             Self::LoadBalancerNodeChanged { load_balancer, .. } => load_balancer.to_string(),
             Self::HealthCheckStatusChanged { health_check, .. } => health_check.to_string(),
             Self::FaultInjected { fault, .. } | Self::FaultHealed { fault } => fault.to_string(),
+            Self::ExperimentStarted { experiment, .. }
+            | Self::ExperimentStatusChanged { experiment, .. } => experiment.to_string(),
+            Self::ExperimentActionStatusChanged { of, .. } => of.experiment.to_string(),
+            Self::ZonalShiftStarted { load_balancer, .. } => load_balancer.to_string(),
+            Self::ZonalShiftUpdated { shift, .. } | Self::ZonalShiftEnded { shift, .. } => {
+                shift.to_string()
+            }
             Self::ActionFailed { .. } => "control".to_owned(),
             Self::DrillStarted { drill } | Self::DrillEnded { drill, .. } => drill.clone(),
         }
@@ -671,15 +744,51 @@ impl fmt::Display for EventKind {
                 fault_kind,
                 target,
                 consequences,
+                by,
                 ..
             } => {
-                write!(
-                    f,
-                    "fault {fault_kind} on {target}: hits {}",
-                    consequences.join("; ")
-                )
+                write!(f, "fault {fault_kind} on {target}")?;
+                if let Some(by) = by {
+                    write!(f, " for {by}")?;
+                }
+                write!(f, ": hits {}", consequences.join("; "))
             }
             Self::FaultHealed { .. } => f.write_str("healed"),
+            Self::ExperimentStarted { blueprint, .. } => {
+                let actions: Vec<String> = blueprint
+                    .actions
+                    .iter()
+                    .map(|(name, action)| format!("{name} ({})", action.action_id))
+                    .collect();
+                let template = &blueprint.template;
+                write!(f, "experiment of {template}: {}", actions.join(", "))
+            }
+            Self::ExperimentStatusChanged { status, reason, .. } => {
+                write!(f, "experiment {status}")?;
+                because(f, reason.as_ref())
+            }
+            Self::ExperimentActionStatusChanged { of, status, reason } => {
+                write!(f, "action {} {status}", of.action)?;
+                because(f, reason.as_ref())
+            }
+            Self::ZonalShiftStarted {
+                shift,
+                away_from,
+                expires,
+                comment,
+                by,
+                ..
+            } => {
+                write!(f, "shifted away from {away_from} until {expires} ({shift}")?;
+                match by {
+                    Some(by) => write!(f, " for {by})"),
+                    None => write!(f, "): {comment}"),
+                }
+            }
+            Self::ZonalShiftUpdated {
+                expires, comment, ..
+            } => write!(f, "zonal shift until {expires}: {comment}"),
+            Self::ZonalShiftEnded { status, .. } => write!(f, "zonal shift {status}"),
             Self::ActionFailed {
                 action,
                 why,
@@ -692,6 +801,10 @@ impl fmt::Display for EventKind {
             Self::DrillEnded { verdict, .. } => write!(f, "drill ended: {verdict}"),
         }
     }
+}
+
+fn because(f: &mut fmt::Formatter<'_>, reason: Option<&String>) -> fmt::Result {
+    reason.map_or(Ok(()), |reason| write!(f, ": {reason}"))
 }
 
 /// `   12.345s  orders           failing over ...`

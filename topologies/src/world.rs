@@ -16,6 +16,7 @@ use crate::event::{
     DbInstanceStatus, DbRequest, Event, EventKind, ReplicationGroupStatus, ReplicationStatus,
     TargetHealth,
 };
+use crate::experiment::ActionOf;
 use crate::id::{
     DbInstanceId, FaultId, HealthCheckId, InstanceId, LoadBalancerId, ReplicationGroupId,
     TargetGroupId, ZoneId,
@@ -200,6 +201,9 @@ pub struct ActiveFault {
     pub target: String,
     /// Since when.
     pub since: Time,
+    /// The experiment's action that it is part of; none if somebody asked for it.
+    #[serde(default)]
+    pub by: Option<ActionOf>,
 }
 
 impl World {
@@ -290,7 +294,13 @@ impl World {
             | EventKind::ResourceForgotten { .. }
             | EventKind::TagsChanged { .. }
             | EventKind::RdsEvent { .. }
-            | EventKind::ElasticacheEvent { .. } => self.account.apply(event),
+            | EventKind::ElasticacheEvent { .. }
+            | EventKind::ExperimentStarted { .. }
+            | EventKind::ExperimentStatusChanged { .. }
+            | EventKind::ExperimentActionStatusChanged { .. }
+            | EventKind::ZonalShiftStarted { .. }
+            | EventKind::ZonalShiftUpdated { .. }
+            | EventKind::ZonalShiftEnded { .. } => self.account.apply(event),
             EventKind::ControlResumed => self.resumed(),
             EventKind::StackAvailable => self.phase = StackPhase::Available,
             EventKind::StackStopping => self.phase = StackPhase::Stopping,
@@ -316,12 +326,14 @@ impl World {
                 fault,
                 fault_kind,
                 target,
+                by,
                 ..
             } => {
                 let active = ActiveFault {
                     kind: fault_kind.clone(),
                     target: target.clone(),
                     since: event.at,
+                    by: by.clone(),
                 };
                 self.faults.insert(fault.clone(), active);
             }
@@ -454,6 +466,7 @@ impl World {
         });
         let asked = |id: &HealthCheckId| topology.health_checks.iter().any(|it| it.id == *id);
         self.health_checks.retain(|id, _| asked(id));
+        self.account.zonal_shifts.follow(topology);
         self.plan = fresh.plan;
     }
 

@@ -12,6 +12,7 @@ use chaos::fault::Fault;
 use chaos::presence::Presence;
 use tokio::sync::oneshot;
 use topologies::event::EventKind;
+use topologies::experiment::ActionOf;
 use topologies::id::FaultId;
 
 use super::{Driver, State};
@@ -45,9 +46,9 @@ impl Driver {
         let known: BTreeSet<FaultId> = self.control.world().faults.keys().cloned().collect();
         let active = self.faults.active().to_vec();
         let presence = self.presence(state);
-        for ActiveFault { id, fault, .. } in &active {
+        for ActiveFault { id, fault, by, .. } in &active {
             if !known.contains(id) {
-                self.record_fault(state, id, fault, &presence);
+                self.record_fault(state, (id, fault, by.clone()), &presence);
             }
         }
         for id in known {
@@ -61,6 +62,7 @@ impl Driver {
         &mut self,
         state: &mut State,
         fault: &Fault,
+        by: Option<ActionOf>,
         answer: Answer<Injected>,
     ) -> Result<(), Refusal<Injected>> {
         let presence = self.presence(state);
@@ -73,11 +75,15 @@ impl Driver {
         };
         let now = self.clock.now();
         let down = &presence.down;
-        let (id, change) = match self.faults.inject(fault.clone(), now, &self.plan(), down) {
+        let plan = self.plan();
+        let injected = self
+            .faults
+            .inject(by.clone(), fault.clone(), now, &plan, down);
+        let (id, change) = match injected {
             Ok(injected) => injected,
             Err(cause) => return Err((answer, cause.to_string())),
         };
-        let consequences = self.record_fault(state, &id, &fault, &presence);
+        let consequences = self.record_fault(state, (&id, &fault, by), &presence);
         if !fault.lasting() {
             self.record_end(state, id.clone());
         }
@@ -172,8 +178,7 @@ impl Driver {
     fn record_fault(
         &mut self,
         state: &mut State,
-        id: &FaultId,
-        fault: &Fault,
+        (id, fault, by): (&FaultId, &Fault, Option<ActionOf>),
         presence: &Presence,
     ) -> Vec<String> {
         let hits = blast_radius(fault, &self.plan(), presence);
@@ -183,6 +188,7 @@ impl Driver {
             fault_kind: fault.kind().to_owned(),
             target: fault.target(),
             consequences: consequences.clone(),
+            by,
         };
         self.handle(state, Stimulus::Note(injected));
         consequences
