@@ -31,6 +31,7 @@ use topologies::runtime::{InstanceStatus, Observation, Runtime};
 use topologies::time::Time;
 use topologies::world::World;
 
+use crate::aws::abandoned;
 use crate::control::{Control, Stimulus};
 use crate::effects::{Effects, Fence, chain};
 use crate::estate::Estates;
@@ -187,6 +188,10 @@ impl Driver {
             self.handle(&mut state, Stimulus::Note(healed));
         }
         self.handle(&mut state, Stimulus::Note(EventKind::StackStopping));
+        // Nothing is ordered any more, so that what they stopped is asked to run when the stack comes up again.
+        for event in abandoned(self.control.world()) {
+            self.handle(&mut state, Stimulus::Note(event));
+        }
         self.effects
     }
 

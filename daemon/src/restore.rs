@@ -1,13 +1,17 @@
 //! The way back of a stack that was changed while it ran, to what its topology file says. Pure.
 //!
 //! ```text
-//!  what the account keeps is forgotten ─► what the file does not have, or has otherwise, ends ─► what is missing is put, what was
-//!  stopped is started ─► everything is as planned: done
+//!  experiments are stopped, what the account keeps is forgotten ─► what the file does not have, or has otherwise, ends
+//!   ─► what is missing is put, what was stopped is started ─► everything is as planned: done
 //! ```
 //! Data of what stays stays; who is primary stays primary. A replication group with other nodes than the file's is made anew. Whoever asks does so again until nothing is left to do.
 
+use std::sync::Arc;
+
 use topologies::edit::Edit;
 use topologies::event::{DbInstanceStatus, DbRequest, EventKind, ReplicationGroupStatus};
+use topologies::experiment::{Experiment, ExperimentStatus};
+use topologies::id::ExperimentId;
 use topologies::topology::{DbInstance, Topology};
 use topologies::world::{Wanted, World};
 
@@ -29,6 +33,9 @@ pub fn step(world: &World, origin: &Topology) -> Step {
     let mut events = forgetting(world);
     let (endings, leaving) = endings(world, origin);
     events.extend(endings);
+    let mut experiments = world.account.experiments.live().peekable();
+    let leaving = leaving || experiments.peek().is_some();
+    events.extend(experiments.filter_map(stopping));
     if events.is_empty() && !leaving {
         let edits = edits(&world.plan.topology, origin);
         if !edits.is_empty() {
@@ -64,6 +71,16 @@ fn forgetting(world: &World) -> Vec<EventKind> {
         tags: Default::default(),
     });
     records.chain(tags).collect()
+}
+
+/// An experiment that is not being stopped yet is. When it is over, it is forgotten.
+fn stopping((id, experiment): (&ExperimentId, &Arc<Experiment>)) -> Option<EventKind> {
+    let asked = experiment.status() == ExperimentStatus::Stopping;
+    (!asked).then(|| EventKind::ExperimentStatusChanged {
+        experiment: id.clone(),
+        status: ExperimentStatus::Stopping,
+        reason: Some("The stack is being reset.".to_owned()),
+    })
 }
 
 /// What has hosts and the file does not have, or has otherwise; and whether any of it is still there.

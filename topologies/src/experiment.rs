@@ -94,7 +94,11 @@ pub struct ActionBlueprint {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub start_after: Vec<String>,
     /// How long its effect lasts; zero if it has none that lasts.
-    #[serde(default, with = "duration::text", skip_serializing_if = "Duration::is_zero")]
+    #[serde(
+        default,
+        with = "duration::text",
+        skip_serializing_if = "Duration::is_zero"
+    )]
     pub lasts: Duration,
 }
 

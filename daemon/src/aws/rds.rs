@@ -13,7 +13,9 @@ mod subnet_groups;
 mod tags;
 mod versions;
 
-use super::{Handler, Operations};
+use serde_json::Value;
+
+use super::{Handler, Operations, View};
 
 pub(super) const OPERATIONS: Operations = &[
     ("AddTagsToResource", Handler::Change(tags::add)),
@@ -52,3 +54,13 @@ pub(super) const OPERATIONS: Operations = &[
     ("StartDBInstance", Handler::Change(change::start)),
     ("StopDBInstance", Handler::Change(change::stop)),
 ];
+
+/// The DB instances of the region that was called, as DescribeDBInstances shows them, by their ARNs.
+pub(super) fn instances(view: &View<'_>) -> Vec<(String, Value)> {
+    let all = names::all(view).into_iter();
+    all.map(|it| {
+        let arn = names::arn(view, it.id().as_str());
+        (arn, describe::instance(view, it).into())
+    })
+    .collect()
+}

@@ -313,7 +313,7 @@ pub(super) fn not_found(lost: &[&str]) -> Fault {
 }
 
 /// Every instance that is shown in this region, by its id.
-fn all(view: &View<'_>) -> Vec<Shown> {
+pub(super) fn all(view: &View<'_>) -> Vec<Shown> {
     let mut all: Vec<Shown> = applications(view)
         .map(|instance| Shown {
             id: ids::instance(&instance.id),
