@@ -7,6 +7,7 @@ mod tags;
 mod zones;
 
 use serde_json::Value;
+use topologies::id::ZoneId;
 
 use super::{Handler, Operations, View};
 
@@ -57,4 +58,9 @@ fn named(view: &View<'_>, kind: &str, shown: Vec<filter::Shown>) -> Vec<(String,
     shown
         .map(|it| (tags::arn(view, kind, &it.id), it.record.into()))
         .collect()
+}
+
+/// The zones in which a call would start instances.
+pub(super) fn starts_in(view: &View<'_>, operation: &str, input: &Value) -> Vec<ZoneId> {
+    instances::starts_in(view, operation, input)
 }

@@ -20,6 +20,7 @@ mod effects;
 mod experiments;
 mod machine;
 mod meaning;
+mod refusals;
 mod tagging;
 mod targets;
 mod templates;
@@ -31,6 +32,7 @@ use super::{Handler, Operations, View};
 pub(crate) use effects::abandoned;
 pub(super) use effects::{Begun, begin, end};
 pub(super) use machine::{Next, next};
+pub(super) use refusals::refusal;
 
 pub(super) const OPERATIONS: Operations = &[
     (

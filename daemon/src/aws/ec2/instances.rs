@@ -530,6 +530,18 @@ fn zone(view: &View<'_>, input: &Value) -> Result<ZoneId, Fault> {
         })
 }
 
+/// The zones in which a call would start instances; none if it is wrong in other ways.
+pub(super) fn starts_in(view: &View<'_>, operation: &str, input: &Value) -> Vec<ZoneId> {
+    match operation {
+        "RunInstances" => zone(view, input).into_iter().collect(),
+        "StartInstances" => {
+            let named = named(view, input).into_iter().flatten();
+            named.map(|it| it.zone.clone()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// The launch that was asked for with this token before ("Ensuring idempotency in Amazon EC2 API requests").
 fn launched_by(view: &View<'_>, token: &str) -> Option<Record> {
     let region = RegionId::from(view.region);
