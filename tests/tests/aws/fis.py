@@ -1,9 +1,12 @@
 """Writes experiment templates, runs experiments and looks at what becomes of the stack: who answers, who is primary, who may call."""
 
+import os
 import time
+import urllib.parse
 import urllib.request
 
 import boto3
+import pg8000.native
 from botocore.config import Config
 from cloud import client, quick, refused, until
 
@@ -52,6 +55,26 @@ def ends(begun, wanted):
     assert ended["state"]["status"] == wanted, ended
     assert ended["endTime"] >= ended["startTime"] >= ended["creationTime"], ended
     return ended
+
+
+def query(sql):
+    """The rows that the database gives under its endpoint's name; nothing while it can not be reached."""
+    url = urllib.parse.urlsplit(os.environ["ORDERS_URL"])
+    try:
+        place = {"host": url.hostname, "port": url.port, "database": url.path[1:], "timeout": 5}
+        connection = pg8000.native.Connection(url.username, password=url.password, **place)
+    except (pg8000.exceptions.InterfaceError, pg8000.exceptions.DatabaseError, OSError):
+        return None
+    try:
+        return connection.run(sql) or []
+    except (pg8000.exceptions.InterfaceError, pg8000.exceptions.DatabaseError, OSError):
+        return None
+    finally:
+        connection.close()
+
+
+def database():
+    return rds.describe_db_instances(DBInstanceIdentifier="orders")["DBInstances"][0]
 
 
 def wait(duration="PT1M", **more):
@@ -220,22 +243,21 @@ as_victim.describe_regions()
 for call in (ec2.describe_instances, ec2.describe_vpcs, ec2.describe_subnets):
     call()
 
-# Meanwhile the standby takes over, and what is written is kept.
-databases = {"orders": {"resourceType": "aws:rds:db", "resourceArns": [], "selectionMode": "ALL"}}
-orders = rds.describe_db_instances(DBInstanceIdentifier="orders")["DBInstances"][0]
-databases["orders"]["resourceArns"] = [orders["DBInstanceArn"]]
-until("orders is available", lambda: rds.describe_db_instances(DBInstanceIdentifier="orders")["DBInstances"][0]["DBInstanceStatus"] == "available")
+# Meanwhile the standby takes over, and what was written is kept.
+orders = until("orders is available", lambda: [it for it in [database()] if it["DBInstanceStatus"] == "available"])[0]
+assert query("create table kept (word text)") is not None and query("insert into kept values ('before')") is not None
+before = query("select inet_server_addr()")
+databases = {"orders": {"resourceType": "aws:rds:db", "resourceArns": [orders["DBInstanceArn"]], "selectionMode": "ALL"}}
 reboot = {
     "actionId": "aws:rds:reboot-db-instances",
     "parameters": {"forceFailover": "true"},
     "targets": {"DBInstances": "orders"},
 }
 ends(start(template("fail over", {"reboot": reboot}, databases)), "completed")
-moved = until("the primary moved", lambda: [
-    it for it in rds.describe_db_instances(DBInstanceIdentifier="orders")["DBInstances"]
-    if it["AvailabilityZone"] != orders["AvailabilityZone"] and it["DBInstanceStatus"] == "available"
-])
-assert moved[0]["SecondaryAvailabilityZone"] == orders["AvailabilityZone"], moved
+until("another server takes writes", lambda: query("select inet_server_addr()") not in (None, before))
+until("it takes writes", lambda: query("insert into kept values ('after')") is not None)
+assert query("select word from kept order by word") == [["after"], ["before"]]
+assert database()["AvailabilityZone"] == orders["SecondaryAvailabilityZone"], database()
 
 # It ends by itself, after the minute that was asked for.
 ended = ends(calls, "completed")
