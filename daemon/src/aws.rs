@@ -14,6 +14,7 @@
 //!
 //! A handler is a function of what it is shown. An operation that the model has and no table is answered `NotImplemented`.
 
+mod arc_zonal_shift;
 mod change;
 mod coverage;
 mod dispatch;

@@ -121,6 +121,28 @@ fn an_experiment_goes_on_over_a_daemon_s_death_and_ends_when_the_stack_is_taken_
 }
 
 #[test]
+fn arc_zonal_shift_as_boto3_has_it() {
+    holds_inside("arc_zonal_shift.py");
+}
+
+#[test]
+fn a_zonal_shift_goes_on_over_a_daemon_s_death_and_over_a_stack_s_end() {
+    let rig = Rig::new("process");
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "arc_begun.py");
+    rig.kill_daemon();
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "arc_resumed.py");
+    rig.done(&["down"]);
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "arc_resumed.py");
+    rig.run(&["reset"])
+        .ends(0, "is what its topology file says");
+    rig.run(&["reset"]).ends(0, "nothing had to be done");
+    rig.done(&["down", "--purge"]);
+}
+
+#[test]
 fn a_stack_in_disorder_is_reset_to_its_file() {
     let rig = Rig::new("process");
     rig.up(SMALL).ends(0, "");

@@ -378,6 +378,8 @@ pub enum EventKind {
         region: RegionId,
         /// The zone.
         away_from: ZoneId,
+        /// When it began, as whoever asked for it was told.
+        started: Time,
         /// When it ends by itself.
         expires: Time,
         /// For people.
@@ -390,6 +392,8 @@ pub enum EventKind {
     ZonalShiftUpdated {
         /// The zonal shift.
         shift: ZonalShiftId,
+        /// The load balancer.
+        load_balancer: LoadBalancerId,
         /// When it ends by itself.
         expires: Time,
         /// For people.
@@ -399,6 +403,8 @@ pub enum EventKind {
     ZonalShiftEnded {
         /// The zonal shift.
         shift: ZonalShiftId,
+        /// The load balancer.
+        load_balancer: LoadBalancerId,
         /// How.
         status: ZonalShiftStatus,
     },
@@ -598,10 +604,9 @@ impl EventKind {
             Self::ExperimentStarted { experiment, .. }
             | Self::ExperimentStatusChanged { experiment, .. } => experiment.to_string(),
             Self::ExperimentActionStatusChanged { of, .. } => of.experiment.to_string(),
-            Self::ZonalShiftStarted { load_balancer, .. } => load_balancer.to_string(),
-            Self::ZonalShiftUpdated { shift, .. } | Self::ZonalShiftEnded { shift, .. } => {
-                shift.to_string()
-            }
+            Self::ZonalShiftStarted { load_balancer, .. }
+            | Self::ZonalShiftUpdated { load_balancer, .. }
+            | Self::ZonalShiftEnded { load_balancer, .. } => load_balancer.to_string(),
             Self::ActionFailed { .. } => "control".to_owned(),
             Self::DrillStarted { drill } | Self::DrillEnded { drill, .. } => drill.clone(),
         }
@@ -786,9 +791,14 @@ impl fmt::Display for EventKind {
                 }
             }
             Self::ZonalShiftUpdated {
-                expires, comment, ..
-            } => write!(f, "zonal shift until {expires}: {comment}"),
-            Self::ZonalShiftEnded { status, .. } => write!(f, "zonal shift {status}"),
+                shift,
+                expires,
+                comment,
+                ..
+            } => write!(f, "shifted until {expires} ({shift}): {comment}"),
+            Self::ZonalShiftEnded { shift, status, .. } => {
+                write!(f, "zonal shift {status} ({shift})")
+            }
             Self::ActionFailed {
                 action,
                 why,

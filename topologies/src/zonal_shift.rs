@@ -121,33 +121,35 @@ impl ZonalShifts {
                 load_balancer,
                 region,
                 away_from,
+                started,
                 expires,
                 comment,
                 by,
             } => {
-                let started = ZonalShift {
+                let begun = ZonalShift {
                     load_balancer: load_balancer.clone(),
                     region: region.clone(),
                     away_from: away_from.clone(),
-                    started: event.at,
+                    started: *started,
                     expires: *expires,
                     comment: comment.clone(),
                     by: by.clone(),
                     status: ZonalShiftStatus::Active,
                 };
-                self.0.insert(shift.clone(), started);
+                self.0.insert(shift.clone(), begun);
             }
             EventKind::ZonalShiftUpdated {
                 shift,
                 expires,
                 comment,
+                ..
             } => {
                 if let Some(it) = self.0.get_mut(shift) {
                     it.expires = *expires;
                     it.comment.clone_from(comment);
                 }
             }
-            EventKind::ZonalShiftEnded { shift, status } => {
+            EventKind::ZonalShiftEnded { shift, status, .. } => {
                 if let Some(it) = self.0.get_mut(shift) {
                     it.status = *status;
                 }

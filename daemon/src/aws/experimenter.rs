@@ -217,7 +217,7 @@ impl Experimenter {
             let Some((experiment, over)) = over else {
                 return ((), Vec::new());
             };
-            let (mut events, failed) = fis::end(world, experiment, &owner.action);
+            let (mut events, failed) = fis::end(world, &owner, experiment);
             let over = match failed {
                 Some(_) => ActionStatus::Failed,
                 None => over,

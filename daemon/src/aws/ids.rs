@@ -37,6 +37,13 @@ pub(super) fn find_instance<'p>(plan: &'p Plan, id: &str) -> Option<&'p Instance
     plan.instance(&member.id)
 }
 
+/// 32 digits in the form of a UUID.
+pub(super) fn hyphenated(digits: &str) -> String {
+    [0..8, 8..12, 12..16, 16..20, 20..32]
+        .map(|part| &digits[part])
+        .join("-")
+}
+
 /// The image of a service: what its instances run.
 pub(super) fn image(service: &Service) -> String {
     let Service {

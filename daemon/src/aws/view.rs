@@ -117,6 +117,12 @@ impl<'a> View<'a> {
         self.facts.wall(time)
     }
 
+    /// The moment on the stack's clock.
+    pub fn moment(&self) -> Time {
+        let since = self.now.saturating_sub(self.facts.epoch);
+        Time::from_millis(u64::try_from(since).unwrap_or(0))
+    }
+
     /// The name of a resource of this region and account: `arn:aws:rds:eu-west-1:123456789012:db:orders`.
     pub fn arn(&self, service: &str, resource: &str) -> String {
         let (partition, region) = (partition(self.region), self.region);

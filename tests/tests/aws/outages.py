@@ -1,6 +1,7 @@
-"""What scripts about experiments over a daemon's death share."""
+"""What scripts about outages share: the load balancer, its zones, who answers from where, and experiments of one action."""
 
 import socket
+import urllib.request
 
 from cloud import client, until
 
@@ -65,3 +66,25 @@ def connects(zone):
     except TimeoutError:
         return False
     return True
+
+
+def resolves(name):
+    """The addresses that a name stands for."""
+    return {info[4][0] for info in socket.getaddrinfo(name, 80, socket.AF_INET, socket.SOCK_STREAM)}
+
+
+def servers(host):
+    """The instances that answer under a name; what else comes in their place."""
+    return {instance(get(host)) for _ in range(6)}
+
+
+def get(host):
+    try:
+        with urllib.request.urlopen(f"http://{host}/whoami", timeout=2) as answer:
+            return answer.read().decode()
+    except OSError as error:
+        return str(error)
+
+
+def instance(answer):
+    return answer.split()[0] if "web-" in answer else answer

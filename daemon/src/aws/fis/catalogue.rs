@@ -37,6 +37,7 @@ pub(super) const SUBNET: &str = "aws:ec2:subnet";
 pub(super) const DB_INSTANCE: &str = "aws:rds:db";
 pub(super) const REPLICATION_GROUP: &str = "aws:elasticache:replicationgroup";
 pub(super) const ROLE: &str = "aws:iam:role";
+pub(super) const MANAGED: &str = "aws:arc:zonal-shift-managed-resource";
 
 /// The parameter that says in which zone.
 pub(super) const ZONE: &str = "availabilityZoneIdentifier";
@@ -76,6 +77,23 @@ const INSTANCES: Option<(&str, &str)> = Some(("Instances", INSTANCE));
 
 /// By identifier.
 pub(super) const ACTIONS: &[Action] = &[
+    Action {
+        id: "aws:arc:start-zonal-autoshift",
+        description: "Shifts the load balancers away from the zone.",
+        target: Some(("ManagedResources", MANAGED)),
+        parameters: &[
+            DURATION,
+            required(ZONE, "The zone, by name or identifier."),
+            required(
+                "managedResourceTypes",
+                "Which of the resources: ASG, ALB, NLB, EKS, with commas between.",
+            ),
+            optional(
+                "zonalAutoshiftStatus",
+                "Whether their zonal autoshift is on: ENABLED by default; DISABLED or ANY here.",
+            ),
+        ],
+    },
     Action {
         id: "aws:ec2:api-insufficient-instance-capacity-error",
         description: "Calls of the roles that start instances in the zones find no capacity.",
@@ -168,6 +186,12 @@ pub(super) const ACTIONS: &[Action] = &[
 
 /// By identifier.
 pub(super) const RESOURCE_TYPES: &[ResourceType] = &[
+    ResourceType {
+        id: MANAGED,
+        description: "A load balancer that can be shifted away from a zone.",
+        parameters: &[],
+        has_tags: true,
+    },
     ResourceType {
         id: INSTANCE,
         description: "An instance.",

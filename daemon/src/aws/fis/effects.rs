@@ -2,19 +2,23 @@
 //!
 //! Beginning twice is as beginning once: a daemon may die in between.
 
+use std::time::Duration;
+
 use chaos::fault::{Direction, Fault, ZoneLoss};
 use serde_json::{Value, json};
 use topologies::event::EventKind;
 use topologies::experiment::{ActionOf, ActionStatus, Experiment, ExperimentStatus};
 use topologies::id::{InstanceId, ZoneId};
+use topologies::topology::{LoadBalancer, LoadBalancerType};
 use topologies::world::{Wanted, World};
+use topologies::zonal_shift::{ZonalShift, ZonalShiftStatus};
 use wire::Catalog;
 
 use super::catalogue::ZONE;
 use super::meaning::{Effect, Scope, meaning};
 use super::targets::zone;
 use crate::aws::input::text;
-use crate::aws::{Change, Handler, View, ids, services};
+use crate::aws::{Change, Handler, View, arc_zonal_shift, elbv2, ids, services};
 
 /// What has to happen for an action to be in effect.
 #[derive(Default)]
@@ -62,19 +66,32 @@ pub(in crate::aws) fn begin(
         }
         Effect::InterruptCacheZone => Ok(faults(cache_zone(view, experiment, of)?)),
         Effect::DisruptConnectivity(scope) => Ok(faults(disruption(view, resources, scope)?)),
+        Effect::ShiftZone {
+            zone,
+            application,
+            network,
+        } => {
+            let meant = |lb: &LoadBalancer| match lb.kind {
+                LoadBalancerType::Application => application,
+                LoadBalancerType::Network => network,
+            };
+            Ok(calls(shift(view, of, experiment, (&zone, &meant))?))
+        }
     }
 }
 
 /// What has to happen for an action to be in effect no more, besides that its faults are healed, and what of it can not be.
 pub(in crate::aws) fn end(
     world: &World,
+    of: &ActionOf,
     experiment: &Experiment,
-    action: &str,
 ) -> (Vec<EventKind>, Option<String>) {
+    let action = of.action.as_str();
     match effect(experiment, action) {
-        Ok(Effect::StopInstances { tolerant }) if lasts(experiment, action) => {
+        Ok(Effect::StopInstances { tolerant }) if !lasts(experiment, action).is_zero() => {
             restart(world, resources(experiment, action), tolerant)
         }
+        Ok(Effect::ShiftZone { .. }) => (unshift(world, of), None),
         Ok(
             Effect::StopInstances { .. }
             | Effect::Wait
@@ -102,13 +119,13 @@ pub(crate) fn abandoned(world: &World) -> Vec<EventKind> {
                 ActionStatus::Pending => ActionStatus::Cancelled,
                 _ => ActionStatus::Stopped,
             };
-            if status == ActionStatus::Stopped {
-                events.extend(end(world, experiment, name).0);
-            }
             let of = ActionOf {
                 experiment: id.clone(),
                 action: name.clone(),
             };
+            if status == ActionStatus::Stopped {
+                events.extend(end(world, &of, experiment).0);
+            }
             events.push(EventKind::ExperimentActionStatusChanged {
                 of,
                 status,
@@ -131,9 +148,9 @@ pub(super) fn effect(experiment: &Experiment, action: &str) -> Result<Effect, St
     Ok(meaning.effect)
 }
 
-fn lasts(experiment: &Experiment, action: &str) -> bool {
+fn lasts(experiment: &Experiment, action: &str) -> Duration {
     let blueprint = experiment.blueprint.actions.get(action);
-    blueprint.is_some_and(|it| !it.lasts.is_zero())
+    blueprint.map_or(Duration::ZERO, |it| it.lasts)
 }
 
 /// The ARNs of what an action is aimed at: no action that is built has two targets.
@@ -234,6 +251,50 @@ fn disruption(view: &View<'_>, subnets: &[String], scope: Scope) -> Result<Vec<F
                 .collect())
         }
     }
+}
+
+/// Load balancers are kept away from a zone. One that somebody shifted already is not: "manual > autoshift > FIS" (aws-behaviour §6.6).
+fn shift(
+    view: &View<'_>,
+    of: &ActionOf,
+    experiment: &Experiment,
+    (asked, meant): (&str, &dyn Fn(&LoadBalancer) -> bool),
+) -> Result<Vec<Change>, String> {
+    let away_from = zone(view, asked).ok_or_else(|| format!("There is no zone {asked}."))?;
+    let arns = resources(experiment, &of.action);
+    let mut changes = Vec::new();
+    for (arn, lb) in elbv2::shiftable(view) {
+        if !arns.contains(&arn) || !meant(lb) || !lb.zones.contains(away_from) {
+            continue;
+        }
+        if let Some((id, _)) = view.world.account.zonal_shifts.of(&lb.id) {
+            return Err(format!("{arn} has an active zonal shift: {id}."));
+        }
+        let id = ids::hyphenated(&view.draw(&format!("zonal-shift {arn}"), 32));
+        let shift = ZonalShift {
+            load_balancer: lb.id.clone(),
+            region: lb.region.clone(),
+            away_from: away_from.clone(),
+            started: view.moment(),
+            expires: view.moment() + lasts(experiment, &of.action),
+            comment: format!("Experiment {}", of.experiment),
+            by: Some(of.clone()),
+            status: ZonalShiftStatus::Active,
+        };
+        changes.push(arc_zonal_shift::started(id.into(), shift));
+    }
+    match changes.is_empty() {
+        true => Err(format!(
+            "None of the resources is of these types and has the zone {away_from}."
+        )),
+        false => Ok(changes),
+    }
+}
+
+fn unshift(world: &World, of: &ActionOf) -> Vec<EventKind> {
+    let active = world.account.zonal_shifts.active();
+    let own = active.filter(|(_, it)| it.by.as_ref() == Some(of));
+    own.map(|(id, it)| arc_zonal_shift::ended(id, it)).collect()
 }
 
 /// Those that are stopped are to run again. One that was terminated can not be.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::catalogue::{self, Action, ZONES};
+use super::catalogue::{self, Action, ZONE, ZONES};
 use super::duration;
 use crate::aws::services;
 
@@ -35,6 +35,15 @@ pub(super) enum Effect {
     /// ElastiCache's nodes in the zone of the target.
     InterruptCacheZone,
     DisruptConnectivity(Scope),
+    /// Load balancers are kept away from a zone.
+    ShiftZone {
+        /// By name or identifier.
+        zone: String,
+        /// Whether ALBs are.
+        application: bool,
+        /// Whether NLBs are.
+        network: bool,
+    },
     /// Calls of roles are refused.
     Refuse(Refused),
 }
@@ -122,6 +131,7 @@ pub(super) fn meaning(id: &str, parameters: &BTreeMap<String, String>) -> Result
         "aws:network:disrupt-connectivity" => lasting(Effect::DisruptConnectivity(scope(
             get("scope").unwrap_or_default(),
         )?)),
+        "aws:arc:start-zonal-autoshift" => lasting(zonal_shift(parameters)?),
         "aws:ec2:api-insufficient-instance-capacity-error" => lasting(Effect::Refuse(Refused {
             error: ApiError::InsufficientCapacity,
             operations: STARTING.iter().map(|it| (*it).to_owned()).collect(),
@@ -194,6 +204,44 @@ fn scope(text: &str) -> Result<Scope, String> {
         )),
         other => Err(format!("The parameter scope can not be {other}.")),
     }
+}
+
+/// Nothing has autoshift on here, for there are no practice runs: an action that wants it would find nothing, ever.
+fn zonal_shift(parameters: &BTreeMap<String, String>) -> Result<Effect, String> {
+    let get = |name: &str| parameters.get(name).map(String::as_str);
+    match get("zonalAutoshiftStatus").unwrap_or("ENABLED") {
+        "DISABLED" | "ANY" => {}
+        "ENABLED" => {
+            return Err(
+                "Zonal autoshift is not built here: the parameter zonalAutoshiftStatus must be DISABLED or ANY."
+                    .to_owned(),
+            );
+        }
+        other => {
+            return Err(format!(
+                "The parameter zonalAutoshiftStatus must be ENABLED, DISABLED or ANY, not {other}."
+            ));
+        }
+    }
+    let types = list(get("managedResourceTypes").unwrap_or_default());
+    let known = ["ASG", "ALB", "NLB", "EKS"];
+    if let Some(strange) = types.iter().find(|it| !known.contains(&it.as_str())) {
+        return Err(format!(
+            "The parameter managedResourceTypes can not have {strange}."
+        ));
+    }
+    let has = |name: &str| types.iter().any(|it| it == name);
+    let (application, network) = (has("ALB"), has("NLB"));
+    if !application && !network {
+        return Err(
+            "Of managedResourceTypes, ALB and NLB are built here; one is needed.".to_owned(),
+        );
+    }
+    Ok(Effect::ShiftZone {
+        zone: get(ZONE).unwrap_or_default().to_owned(),
+        application,
+        network,
+    })
 }
 
 fn refused(error: ApiError, parameters: &BTreeMap<String, String>) -> Result<Refused, String> {
@@ -298,6 +346,15 @@ mod tests {
             ]
         };
         let scope = |scope| [minute, ("scope", scope)];
+        let shift = |types, status| {
+            [
+                minute,
+                (ZONE, "use1-az1"),
+                ("managedResourceTypes", types),
+                ("zonalAutoshiftStatus", status),
+            ]
+        };
+        let autoshift = "aws:arc:start-zonal-autoshift";
         let internal = "aws:fis:inject-api-internal-error";
         let network = "aws:network:disrupt-connectivity";
         for (id, parameters, said) in [
@@ -324,6 +381,14 @@ mod tests {
                 "Unexpected parameter duration",
             ),
             (network, &scope("vpc"), "The scope vpc is not built"),
+            (
+                autoshift,
+                &shift("ALB", "ENABLED"),
+                "Zonal autoshift is not built",
+            ),
+            (autoshift, &shift("ALB", "SOME"), "not SOME"),
+            (autoshift, &shift("EKS,ASG", "ANY"), "ALB and NLB are built"),
+            (autoshift, &shift("ALB,TGW", "ANY"), "can not have TGW"),
             (network, &scope("world"), "scope can not be world"),
             (
                 internal,
@@ -352,10 +417,13 @@ mod tests {
                 ("operations", "RunInstances"),
                 ("percentage", "100"),
                 (ZONES, "use1-az1"),
+                (ZONE, "use1-az1"),
+                ("managedResourceTypes", "ALB,NLB"),
+                ("zonalAutoshiftStatus", "ANY"),
             ];
             let asked = values.into_iter().filter(|(name, _)| {
                 let mut own = action.parameters.iter();
-                own.any(|it| it.required && it.name == *name)
+                own.any(|it| it.name == *name)
             });
             let asked: Vec<_> = asked.collect();
             check(action.id, &asked).unwrap();

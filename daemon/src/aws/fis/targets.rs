@@ -4,10 +4,12 @@
 use serde_json::Value;
 use topologies::id::ZoneId;
 
-use super::catalogue::{DB_INSTANCE, INSTANCE, REPLICATION_GROUP, ROLE, SUBNET, ZONE, ZONES};
+use super::catalogue::{
+    DB_INSTANCE, INSTANCE, MANAGED, REPLICATION_GROUP, ROLE, SUBNET, ZONE, ZONES,
+};
 use super::{meaning, words};
 use crate::aws::input::{text, texts};
-use crate::aws::{View, ec2, elasticache, ids, rds, tags};
+use crate::aws::{View, ec2, elasticache, elbv2, ids, rds, tags};
 
 /// How many of the resources are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +82,10 @@ fn candidates(view: &View<'_>, kind: &str, asked: &Value) -> Vec<(String, Value)
         SUBNET => subnets(view, &asked["parameters"]),
         DB_INSTANCE => db_instances(view, &asked["parameters"]),
         REPLICATION_GROUP => replication_groups(view, &asked["parameters"]),
+        MANAGED => {
+            let all = elbv2::shiftable(view).into_iter();
+            all.map(|(arn, _)| (arn, Value::Null)).collect()
+        }
         // Any role of the account can be assumed.
         ROLE => {
             let arns = texts(asked, "resourceArns").into_iter();
