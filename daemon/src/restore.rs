@@ -250,6 +250,7 @@ fn starting(world: &World) -> Vec<EventKind> {
 mod tests {
     use topologies::address::Slot;
     use topologies::event::Event;
+    use topologies::experiment::Blueprint;
     use topologies::id::DbInstanceId;
     use topologies::plan::{Plan, plan};
     use topologies::time::Time;
@@ -310,6 +311,46 @@ mod tests {
         assert_eq!(events.len(), 2);
         apply(&mut world, events);
         assert_eq!(super::step(&world, &origin), Step::Wait);
+    }
+
+    #[test]
+    fn experiments_are_over_before_they_are_forgotten() {
+        let started = EventKind::ExperimentStarted {
+            experiment: "EXP1".into(),
+            blueprint: Box::new(Blueprint {
+                region: "ap-northeast-2".into(),
+                template: "EXT1".to_owned(),
+                client_token: String::new(),
+                role_arn: String::new(),
+                targets: Default::default(),
+                actions: Default::default(),
+                stop_conditions: serde_json::json!([]),
+                on_empty_target: Default::default(),
+                actions_mode: Default::default(),
+            }),
+        };
+        let (step, mut world, origin) = after(vec![started]);
+        let Step::Events(events) = step else {
+            panic!("{step:?}");
+        };
+        apply(&mut world, events);
+        let status = |world: &World| {
+            let experiment = world.account.experiments.get("EXP1");
+            experiment.map(Experiment::status)
+        };
+        assert_eq!(status(&world), Some(ExperimentStatus::Stopping));
+        assert_eq!(super::step(&world, &origin), Step::Wait);
+        let stopped = EventKind::ExperimentStatusChanged {
+            experiment: "EXP1".into(),
+            status: ExperimentStatus::Stopped,
+            reason: None,
+        };
+        apply(&mut world, vec![stopped]);
+        let Step::Events(events) = super::step(&world, &origin) else {
+            panic!("it is to be forgotten");
+        };
+        apply(&mut world, events);
+        assert_eq!(status(&world), None);
     }
 
     #[test]

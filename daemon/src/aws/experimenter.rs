@@ -381,3 +381,6 @@ fn context(
         facts,
     }
 }
+
+#[cfg(test)]
+mod tests;

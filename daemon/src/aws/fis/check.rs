@@ -273,62 +273,78 @@ mod tests {
         assert_eq!(seconds, [60, 120]);
     }
 
+    fn check_refused(cases: Vec<(Value, &str)>) {
+        for (template, said) in cases {
+            let why = check(&template, "123456789012").unwrap_err();
+            assert!(why.contains(said), "{said}: {why}");
+        }
+    }
+
     #[test]
-    fn s9_1_what_does_not_hold_together_is_told() {
+    fn s9_1_role_and_stop_conditions_are_checked() {
         let alarm = json!([{"source": "aws:cloudwatch:alarm", "value": "arn:aws:cloudwatch:x"}]);
-        let wait = json!({"actionId": "aws:fis:wait", "parameters": {"duration": "PT1M"}});
-        let many = |count: usize| {
-            let named = (0..count).map(|number| (format!("a{number}"), wait.clone()));
-            Value::Object(named.collect())
-        };
-        let mut both = sound();
-        both["targets"]["web"]["resourceArns"] = json!(["arn:aws:ec2:eu-west-1:1:instance/i-1"]);
-        let mut strange = sound();
-        strange["targets"]["web"]["parameters"] = json!({"vpc": "vpc-1"});
-        let mut aimless = sound();
-        aimless["actions"]["rest"]["targets"] = json!({"Instances": "web"});
-        for (template, said) in [
-            (
-                but("/roleArn", json!("arn:aws:iam::210987654321:role/chaos")),
-                "not the ARN of a role",
-            ),
-            (
-                but("/roleArn", json!("arn:aws:iam::123456789012:user/chaos")),
-                "not the ARN of a role",
-            ),
+        let other = json!("arn:aws:iam::210987654321:role/chaos");
+        let user = json!("arn:aws:iam::123456789012:user/chaos");
+        check_refused(vec![
+            (but("/roleArn", other), "not the ARN of a role"),
+            (but("/roleArn", user), "not the ARN of a role"),
             (but("/stopConditions", json!([])), "1 to 5 stop conditions"),
             (but("/stopConditions", alarm), "there are no alarms"),
             (
                 but("/stopConditions/0/source", json!("weather")),
                 "Unknown source",
             ),
+        ]);
+    }
+
+    #[test]
+    fn s9_1_targets_are_checked() {
+        let mut both = sound();
+        both["targets"]["web"]["resourceArns"] = json!(["arn:aws:ec2:eu-west-1:1:instance/i-1"]);
+        let mut strange = sound();
+        strange["targets"]["web"]["parameters"] = json!({"vpc": "vpc-1"});
+        let web = |member: &str, value| but(&format!("/targets/web/{member}"), value);
+        check_refused(vec![
             (
-                but("/targets/web/resourceType", json!("aws:ecs:task")),
+                web("resourceType", json!("aws:ecs:task")),
                 "aws:ecs:task of the target web is not built",
             ),
             (
-                but("/targets/web/resourceTags", json!({})),
+                web("resourceType", json!("aws:iam:role")),
+                "aws:iam:role does not support resourceTags",
+            ),
+            (
+                web("resourceTags", json!({})),
                 "at least one resource ARN or one resource tag",
             ),
             (both, "both resource ARNs and resource tags"),
             (strange, "has no parameter vpc"),
-            (
-                but("/targets/web/selectionMode", json!("COUNT(0)")),
-                "none of ALL",
-            ),
-            (
-                but("/targets/web/filters/0/values", json!([])),
-                "needs a value",
-            ),
+            (web("selectionMode", json!("COUNT(0)")), "none of ALL"),
+            (web("filters/0/values", json!([])), "needs a value"),
+        ]);
+    }
+
+    #[test]
+    fn s9_1_actions_are_checked() {
+        let wait = json!({"actionId": "aws:fis:wait", "parameters": {"duration": "PT1M"}});
+        let many = |count: usize| {
+            let named = (0..count).map(|number| (format!("a{number}"), wait.clone()));
+            but("/actions", Value::Object(named.collect()))
+        };
+        let mut aimless = sound();
+        aimless["actions"]["rest"]["targets"] = json!({"Instances": "web"});
+        let action = |member: &str, value| but(&format!("/actions/{member}"), value);
+        let clusters = json!({"Clusters": "web"});
+        check_refused(vec![
             (but("/actions", json!({})), "needs an action"),
-            (but("/actions", many(21)), "20 actions, not 21"),
-            (but("/actions", many(11)), "10 actions can run at a time"),
+            (many(21), "20 actions, not 21"),
+            (many(11), "10 actions can run at a time"),
             (
-                but("/actions/stop/targets", json!({})),
+                action("stop/targets", json!({})),
                 "needs the target Instances",
             ),
             (
-                but("/actions/stop/targets", json!({"Clusters": "web"})),
+                action("stop/targets", clusters),
                 "Unexpected target \"Clusters\"",
             ),
             (
@@ -336,27 +352,21 @@ mod tests {
                 "Unexpected target \"Instances\" found in action rest",
             ),
             (
-                but("/actions/stop/targets", json!({"Instances": "db"})),
+                action("stop/targets", json!({"Instances": "db"})),
                 "which there is not",
             ),
             (
-                but(
-                    "/actions/stop/actionId",
-                    json!("aws:rds:reboot-db-instances"),
-                ),
+                action("stop/actionId", json!("aws:rds:reboot-db-instances")),
                 "Unexpected parameter",
             ),
             (
-                but("/actions/rest/startAfter", json!(["nobody"])),
+                action("rest/startAfter", json!(["nobody"])),
                 "start after nobody",
             ),
             (
-                but("/actions/rest/startAfter", json!(["rest"])),
+                action("rest/startAfter", json!(["rest"])),
                 "would start after itself",
             ),
-        ] {
-            let why = check(&template, "123456789012").unwrap_err();
-            assert!(why.contains(said), "{said}: {why}");
-        }
+        ]);
     }
 }

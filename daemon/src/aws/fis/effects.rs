@@ -115,9 +115,10 @@ pub(crate) fn abandoned(world: &World) -> Vec<EventKind> {
             if progress.status.is_over() {
                 continue;
             }
-            let status = match progress.status {
-                ActionStatus::Pending => ActionStatus::Cancelled,
-                _ => ActionStatus::Stopped,
+            let status = if progress.status == ActionStatus::Pending {
+                ActionStatus::Cancelled
+            } else {
+                ActionStatus::Stopped
             };
             let of = ActionOf {
                 experiment: id.clone(),
@@ -327,3 +328,6 @@ fn restart(
 fn wanted(world: &World, instance: &InstanceId) -> Option<Wanted> {
     world.instances.get(instance).map(|it| it.wanted)
 }
+
+#[cfg(test)]
+mod tests;

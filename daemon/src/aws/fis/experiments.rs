@@ -254,13 +254,13 @@ fn action_shown(
         let pairs = pairs.map(|(name, value)| (name.clone(), Value::from(value.as_str())));
         pairs.collect::<Map<String, Value>>()
     };
-    let reason = progress
-        .reason
-        .clone()
-        .unwrap_or_else(|| match progress.status {
-            ActionStatus::Pending => "Initial state".to_owned(),
-            other => format!("Action is {other}."),
-        });
+    let reason = progress.reason.clone().unwrap_or_else(|| {
+        if progress.status == ActionStatus::Pending {
+            "Initial state".to_owned()
+        } else {
+            format!("Action is {}.", progress.status)
+        }
+    });
     let state = Record::new()
         .set("status", progress.status.as_str())
         .set("reason", reason);
@@ -291,9 +291,12 @@ fn timed<S>(view: &View<'_>, shown: Record, progress: &Progress<S>) -> Record {
 fn state(experiment: &Experiment) -> Record {
     let status = experiment.status();
     let reason = experiment.progress.reason.clone();
-    let reason = reason.unwrap_or_else(|| match status {
-        ExperimentStatus::Stopping => "Stopping Experiment.".to_owned(),
-        other => format!("Experiment is {other}."),
+    let reason = reason.unwrap_or_else(|| {
+        if status == ExperimentStatus::Stopping {
+            "Stopping Experiment.".to_owned()
+        } else {
+            format!("Experiment is {status}.")
+        }
     });
     Record::new()
         .set("status", status.as_str())
