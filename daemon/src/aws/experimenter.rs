@@ -1,4 +1,4 @@
-//! Carries experiments of Fault Injection Service out: has the driver do what [`fis`](super::fis) says comes next.
+//! Carries experiments of Fault Injection Service out: has the driver do what [`fis`] says comes next.
 //!
 //! One task, which owns what is under way. It goes by the world alone: what it was about when a daemon ended, the next one's finds in
 //! the timeline and in the file of faults in force. It ends with the driver.

@@ -1,6 +1,7 @@
 """Writes experiment templates, runs experiments and looks at what becomes of the stack: who answers, who is primary, who may call."""
 
 import os
+import socket
 import urllib.parse
 import urllib.request
 
@@ -195,6 +196,51 @@ quick(ec2.get_waiter("instance_running"), InstanceIds=[hit])
 served_by(2)
 assert fis.stop_experiment(id=down["id"])["experiment"]["state"]["status"] == "stopped"
 
+# Another instance is rebooted and comes back with the same address; then it is terminated, and nobody answers there.
+image = ec2.describe_images()["Images"][0]["ImageId"]
+(extra,) = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, TagSpecifications=[
+    {"ResourceType": "instance", "Tags": [{"Key": "tier", "Value": "extra"}]}
+])["Instances"]
+quick(ec2.get_waiter("instance_running"), InstanceIds=[extra["InstanceId"]])
+(extra,) = ec2.describe_instances(InstanceIds=[extra["InstanceId"]])["Reservations"][0]["Instances"]
+
+
+def connect():
+    return socket.create_connection((extra["PrivateIpAddress"], 8080), timeout=20)
+
+
+def listens():
+    try:
+        connect().close()
+    except OSError:
+        return False
+    return True
+
+
+def breaks(connection):
+    """Waits until the other end lets go of a connection."""
+    try:
+        assert connection.recv(1) == b""
+    except ConnectionResetError:
+        pass
+
+
+running = {"path": "State.Name", "values": ["running"]}
+extras = {"it": {"resourceType": "aws:ec2:instance", "resourceTags": {"tier": "extra"}, "filters": [running], "selectionMode": "ALL"}}
+until("it listens", listens)
+for word in ("reboot", "terminate"):
+    connection = connect()
+    harm = {"actionId": f"aws:ec2:{word}-instances", "targets": {"Instances": "it"}}
+    done = ends(start(template(word, {"harm": harm}, extras)), "completed")
+    assert done["actions"]["harm"]["state"]["status"] == "completed", done
+    breaks(connection)
+    connection.close()
+    if word == "reboot":
+        until("it listens again", listens)
+        quick(ec2.get_waiter("instance_running"), InstanceIds=[extra["InstanceId"]])
+quick(ec2.get_waiter("instance_terminated"), InstanceIds=[extra["InstanceId"]])
+until("nobody listens there", lambda: not listens())
+
 # Calls with the role fail while the action is in effect; others do not.
 victim = f"arn:aws:iam::{account}:role/victim"
 session = sts.assume_role(RoleArn=victim, RoleSessionName="me")["Credentials"]
@@ -234,7 +280,6 @@ with refused("InternalError"):
     as_victim.describe_vpcs()
 with refused("ServiceUnavailable"):
     as_victim.describe_subnets()
-image = ec2.describe_images()["Images"][0]["ImageId"]
 with refused("InsufficientInstanceCapacity"):
     as_victim.run_instances(ImageId=image, MinCount=1, MaxCount=1, SubnetId=zone["SubnetId"])
 as_victim.describe_regions()
@@ -264,4 +309,4 @@ ends(calls, "stopped")
 for call in (as_victim.describe_instances, as_victim.describe_vpcs, as_victim.describe_subnets):
     call()
 ids = [it["id"] for it in fis.list_experiments()["experiments"]]
-assert len(ids) == len(set(ids)) == 6, ids
+assert len(ids) == len(set(ids)) == 8, ids
