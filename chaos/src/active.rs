@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use topologies::experiment::ActionOf;
 use topologies::id::{FaultId, InstanceId, ZoneId};
 use topologies::network::Network;
 use topologies::plan::Plan;
@@ -23,6 +24,9 @@ pub struct ActiveFault {
     pub fault: Fault,
     /// When it was injected.
     pub since: Time,
+    /// The experiment's action that it is part of; none if somebody asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<ActionOf>,
 }
 
 /// The faults in force, oldest first.
@@ -138,6 +142,18 @@ impl Faults {
         plan: &Plan,
         down: &BTreeSet<InstanceId>,
     ) -> Result<(FaultId, Change), InjectError> {
+        self.inject_for(None, fault, now, plan, down)
+    }
+
+    /// The same for an action of an experiment, which ends it.
+    pub fn inject_for(
+        &mut self,
+        by: Option<ActionOf>,
+        fault: Fault,
+        now: Time,
+        plan: &Plan,
+        down: &BTreeSet<InstanceId>,
+    ) -> Result<(FaultId, Change), InjectError> {
         self.check(&fault, plan, down)?;
         let before = self.conditions(plan);
         self.issued += 1;
@@ -148,6 +164,7 @@ impl Faults {
                 id: id.clone(),
                 fault,
                 since: now,
+                by,
             });
         }
         let mut change = self.conditions(plan).after(&before);

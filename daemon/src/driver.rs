@@ -31,6 +31,7 @@ use topologies::runtime::{InstanceStatus, Observation, Runtime};
 use topologies::time::Time;
 use topologies::world::World;
 
+use crate::aws::abandoned;
 use crate::causes::chain;
 use crate::control::{Control, Stimulus};
 use crate::effects::{Effects, Fence};
@@ -188,6 +189,10 @@ impl Driver {
             self.handle(&mut state, Stimulus::Note(healed));
         }
         self.handle(&mut state, Stimulus::Note(EventKind::StackStopping));
+        // Nothing is ordered any more, so that what they stopped is asked to run when the stack comes up again.
+        for event in abandoned(self.control.world()) {
+            self.handle(&mut state, Stimulus::Note(event));
+        }
         self.effects
     }
 
@@ -315,8 +320,8 @@ impl Driver {
     fn serve(&mut self, state: &mut State, request: Request) {
         // The asker may have gone away; what was asked for is done all the same.
         match request {
-            Request::Inject(fault, answer) => {
-                if let Err((answer, why)) = self.inject(state, &fault, answer) {
+            Request::Inject { fault, by, answer } => {
+                if let Err((answer, why)) = self.inject(state, &fault, by, answer) {
                     let _gone = answer.send(Err(why));
                 }
             }

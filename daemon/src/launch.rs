@@ -31,6 +31,7 @@ use topologies::time::Time;
 use topologies::world::{StackPhase, World};
 
 use crate::apps::Apps;
+use crate::aws::{Experimenter, abandoned};
 use crate::control::{Control, Stimulus};
 use crate::driver::{Clock, Driver};
 use crate::effects::Effects;
@@ -95,7 +96,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
     let first = if past.is_empty() {
         vec![first_event(&plan, kind, options.seed)]
     } else {
-        resumption(options.stopped, control.world().phase)
+        resumption(options.stopped, control.world())
     };
     let first = first.into_iter().map(Stimulus::Note).collect();
     let (cancelled, effects_cancelled) = (CancellationToken::new(), CancellationToken::new());
@@ -164,6 +165,10 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         events,
         requests,
     };
+    if let Some(experimenter) = Experimenter::new(stack.clone()) {
+        let (work, cancelled) = (experimenter.run(), cancelled.clone());
+        tasks.spawn(async move { cancelled.run_until_cancelled(work).await });
+    }
     if bindings.dns_port != 53 {
         let keep = hosts::keep(stack.clone());
         let cancelled = cancelled.clone();
@@ -254,11 +259,15 @@ fn resumed_at(past: &[Event], now: SystemTime) -> Time {
 }
 
 /// What the timeline goes on with. Where a stack was taken down without its daemon, nobody has recorded that yet.
-fn resumption(stopped: bool, phase: StackPhase) -> Vec<EventKind> {
-    let unrecorded = stopped && phase != StackPhase::Stopping;
-    let stopping = unrecorded.then_some(EventKind::StackStopping);
+fn resumption(stopped: bool, world: &World) -> Vec<EventKind> {
+    let unrecorded = stopped && world.phase != StackPhase::Stopping;
+    let stopping = unrecorded.then(|| {
+        let abandoned = abandoned(world).into_iter();
+        std::iter::once(EventKind::StackStopping).chain(abandoned)
+    });
     stopping
         .into_iter()
+        .flatten()
         .chain([EventKind::ControlResumed])
         .collect()
 }

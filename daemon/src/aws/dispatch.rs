@@ -13,7 +13,7 @@ use wire::{Call, Catalog, Fault, Protocol, Refusal, Request, Response, identify}
 use super::change::{Decide, Decided};
 use super::session::{Claims, Issuer, Principal};
 use super::view::{Context, Facts, global_arn, partition};
-use super::{Handler, services, trouble};
+use super::{Handler, fis, services, trouble};
 
 /// Where a temporary credential's token is.
 const TOKEN: &str = "x-amz-security-token";
@@ -236,11 +236,12 @@ fn answer(
         entropy: moment.entropy,
         facts: ground.facts.clone(),
     };
+    let view = context.view(&ground.world);
+    if let Some(fault) = fis::refusal(&view, call, &input) {
+        return Err(fault);
+    }
     match handler {
-        Handler::Read(read) => {
-            let view = context.view(&ground.world);
-            Ok(Outcome::Output(read(&view, call, &input)?.into()))
-        }
+        Handler::Read(read) => Ok(Outcome::Output(read(&view, call, &input)?.into())),
         Handler::Change(change) => Ok(Outcome::Ask(Box::new(move |world, _| {
             let (output, changes) = change(&context.view(world), &input)?;
             Ok((output.into(), changes))
