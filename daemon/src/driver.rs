@@ -148,7 +148,7 @@ impl Driver {
             hosts: self.runtime.watch(),
             truth: self.runtime.ground_truth(),
         };
-        // Nobody sends a packet or an order yet: what runs is seen, and what faults say is true, before anybody does.
+        // What runs is seen, and what faults say is true, before the first order. Packets already go by the past's routes.
         while let Some(Some(observation)) = state.truth.next().now_or_never() {
             self.note_truth(&mut state, observation);
         }

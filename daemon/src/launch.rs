@@ -40,7 +40,6 @@ use crate::hosts;
 use crate::prober::Prober;
 use crate::stack::{REQUESTS, Stack};
 use crate::up::{Tell, UpError, UpOptions};
-use ground::Bindings;
 pub use ground::{Ground, lay};
 
 /// Stimuli that may wait for the driver.
@@ -70,7 +69,7 @@ pub struct RunningStack {
 /// # Errors
 /// When an address is taken: nothing runs then.
 pub async fn up(options: UpOptions, ground: Ground) -> Result<RunningStack, UpError> {
-    let data_plane = data_plane(&ground.world, ground.bindings, options.seed).await?;
+    let data_plane = data_plane(&options, &ground).await?;
     Ok(set_going(options, ground, data_plane))
 }
 
@@ -287,11 +286,24 @@ fn first_event(plan: &Plan, runtime: RuntimeKind, seed: u64) -> EventKind {
     }
 }
 
-async fn data_plane(
-    world: &World,
-    bindings: Bindings,
-    seed: u64,
-) -> Result<Arc<DataPlane>, UpError> {
+/// The world as it will be told when the timeline goes on.
+fn resumed(world: &World, past: &[Event], stopped: bool) -> World {
+    let mut resumed = world.clone();
+    let Some(last) = past.last() else {
+        return resumed;
+    };
+    for (event, seq) in resumption(stopped, world).into_iter().zip(last.seq + 1..) {
+        let at = last.at;
+        resumed.apply(&Event { seq, at, event });
+    }
+    resumed
+}
+
+/// From its first packet on it serves what the past made of the stack, and what faults in force do to it: who was taken over goes on
+/// asking all the while.
+async fn data_plane(options: &UpOptions, ground: &Ground) -> Result<Arc<DataPlane>, UpError> {
+    let Ground { bindings, .. } = *ground;
+    let world = resumed(&ground.world, &ground.past, options.stopped);
     let plan = &*world.plan;
     let views = plan
         .topology
@@ -305,21 +317,21 @@ async fn data_plane(
         views,
         dns_port: bindings.dns_port,
         ports: bindings.ports,
-        seed,
+        seed: options.seed,
     };
     let taken = |cause: &dyn std::error::Error| UpError::Machine {
         message: format!("failed to {cause}"),
         hint: Some("another program has this address; `localaws doctor` tells more".to_owned()),
     };
     let data_plane = DataPlane::start(config).map_err(|cause| taken(&cause))?;
-    let first = crate::routes::routes(plan, &World::new(plan));
+    let first = crate::routes::routes(plan, &world);
     let network = Network {
         closed: plan
             .instances
             .iter()
             .map(|instance| instance.id.clone())
             .collect(),
-        ..Network::default()
+        ..ground.faults.conditions(plan).network
     };
     data_plane.set_network(Arc::new(network));
     if let Err(cause) = data_plane.set_routes(Arc::new(first)).everywhere().await {
@@ -348,6 +360,49 @@ mod tests {
         numbered
             .map(|((at, event), seq)| Event { seq, at, event })
             .collect()
+    }
+
+    /// Doors of what was taken over open before Control has said anything: a name must not lead to the first host of the plan by then.
+    #[test]
+    fn the_first_routes_of_a_resumed_stack_are_those_that_its_past_left() {
+        let file = "region: us-east-1\navailability-zones: [a, b]\ndb-instances: { orders: { multi-az: true } }\n";
+        let (topology, notes) = topologies::check::check(file, "shop.yaml");
+        let topology = topology.unwrap_or_else(|| panic!("{notes:?}"));
+        let slot = topologies::address::Slot::new(topologies::address::Slot::MIN).unwrap();
+        let mut world = World::new(&topologies::plan::plan(&topology, slot));
+        let mut past = past("2026-11-25T10:00:00Z", Time::from_millis(5));
+        let failover = [
+            EventKind::StandbyInSync {
+                db_instance: "orders".into(),
+                instance: "orders-2".into(),
+            },
+            EventKind::FailoverStarted {
+                db_instance: "orders".into(),
+                from: "orders-1".into(),
+                to: "orders-2".into(),
+                reason: String::new(),
+            },
+            EventKind::WriterPromoted {
+                db_instance: "orders".into(),
+                instance: "orders-2".into(),
+                timeline: 2,
+                forked_at: None,
+            },
+        ];
+        for (event, seq) in failover.into_iter().zip(3..) {
+            let at = Time::from_millis(5);
+            past.push(Event { seq, at, event });
+        }
+        past.iter().for_each(|event| world.apply(event));
+        let resumed = resumed(&world, &past, false);
+        let fresh = World::new(&world.plan);
+        assert_eq!(resumed.phase, StackPhase::Resuming);
+        assert_ne!(
+            crate::routes::routes(&world.plan, &resumed).names,
+            crate::routes::routes(&world.plan, &fresh).names
+        );
+        let fenced = resumed.fenced(&"orders-1".into());
+        assert!(fenced && resumed.databases["orders"].primary == "orders-2".into());
     }
 
     #[test]

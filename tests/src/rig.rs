@@ -168,7 +168,7 @@ impl Rig {
         self.home.path().join("stacks").join(&self.name)
     }
 
-    /// Kills the daemon as the kernel would, and returns when its lock is free.
+    /// Kills the daemon as the kernel would, and returns at once: it may still be dying.
     ///
     /// # Panics
     /// When there is none.

@@ -43,6 +43,9 @@ pub struct DatabaseMachine {
     configured: bool,
     configure: Order,
     synchronous: Order,
+    /// The standby that commits wait for in every session: an order to have them wait was done. The primary's setting alone does not tell
+    /// that it is in force.
+    waited_for: Option<InstanceId>,
     promote: Order,
     demote: Order,
     /// The position that the standby must have flushed before it counts as in sync: the primary's, seen after commits began to wait.
@@ -67,8 +70,8 @@ pub struct DatabaseMachine {
     recovering: bool,
     /// Servers that somebody asked to end.
     errand: Errand,
-    /// Whether the primary was started again by the reboot that is asked for.
-    rebooted: bool,
+    /// Whether the primary was started by the reboot or the start that is asked for.
+    restarted: bool,
 }
 
 impl DatabaseMachine {
@@ -80,6 +83,7 @@ impl DatabaseMachine {
             configured: false,
             configure: Order::default(),
             synchronous: Order::default(),
+            waited_for: None,
             promote: Order::default(),
             demote: Order::default(),
             barrier: None,
@@ -93,7 +97,7 @@ impl DatabaseMachine {
             comeback: Comeback::None,
             recovering: false,
             errand: Errand::default(),
-            rebooted: false,
+            restarted: false,
         }
     }
 
@@ -142,9 +146,16 @@ impl DatabaseMachine {
         if let Some((_, outcome)) = self.configure.settle(desk, ticket, outcome) {
             self.configured = outcome == Outcome::Done;
         }
-        if self.synchronous.settle(desk, ticket, outcome).is_some() {
+        if let Some((action, outcome)) = self.synchronous.settle(desk, ticket, outcome) {
             self.barrier = None;
             self.settled = desk.now;
+            self.waited_for = match action {
+                Action::SetSynchronousStandby { standby, .. } => {
+                    let in_force = outcome == Outcome::Done || desk.planted(Bug::TrustFailedOrders);
+                    standby.filter(|_| in_force)
+                }
+                _ => None,
+            };
         }
         if let Some((action, Outcome::Done)) = self.demote.settle(desk, ticket, outcome) {
             self.demoted = Some(action.instance().clone());

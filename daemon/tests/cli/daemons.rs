@@ -292,6 +292,25 @@ fn a_timeline_that_was_cut_into_is_not_resumed_from() {
 }
 
 #[test]
+fn what_runs_of_a_stack_that_can_not_be_taken_over_runs_on() {
+    let place = Place::new();
+    let stack = Stack::new(&place, "orphan");
+    stack.up().ends(0);
+    let before = stack.pids();
+    kill_daemon_and_wait(&stack);
+    let timeline = stack.directory().join("timeline.jsonl");
+    let whole = std::fs::read_to_string(&timeline).unwrap();
+    std::fs::write(&timeline, format!("no event\n{whole}")).unwrap();
+    let run = |pid: &u64| std::path::Path::new(&format!("/proc/{pid}")).exists();
+    stack.up().ends(3).says("`orphan` runs on");
+    assert!(before.iter().all(run));
+    std::fs::write(&timeline, whole).unwrap();
+    stack.up().ends(0);
+    assert_eq!(stack.pids(), before);
+    stack.down(&["--purge"]).ends(0);
+}
+
+#[test]
 fn two_stacks_stand_side_by_side() {
     let place = Place::new();
     let (one, two) = (Stack::new(&place, "one"), Stack::new(&place, "two"));

@@ -78,6 +78,7 @@ impl DatabaseMachine {
             reason: why.to_owned(),
         });
         self.synchronous.abandon();
+        self.waited_for = None;
         self.configure.abandon();
         self.demote.abandon();
         self.promote.abandon();
