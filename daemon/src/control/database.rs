@@ -149,13 +149,8 @@ impl DatabaseMachine {
         if let Some((action, outcome)) = self.synchronous.settle(desk, ticket, outcome) {
             self.barrier = None;
             self.settled = desk.now;
-            self.waited_for = match action {
-                Action::SetSynchronousStandby { standby, .. } => {
-                    let in_force = outcome == Outcome::Done || desk.planted(Bug::TrustFailedOrders);
-                    standby.filter(|_| in_force)
-                }
-                _ => None,
-            };
+            let in_force = outcome == Outcome::Done || desk.planted(Bug::TrustFailedOrders);
+            self.waited_for = action.waits_for().filter(|_| in_force).cloned();
         }
         if let Some((action, Outcome::Done)) = self.demote.settle(desk, ticket, outcome) {
             self.demoted = Some(action.instance().clone());
