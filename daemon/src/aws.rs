@@ -17,6 +17,7 @@
 
 mod arc_zonal_shift;
 mod change;
+mod cloudwatch;
 mod coverage;
 mod dispatch;
 mod ec2;
@@ -30,6 +31,7 @@ mod ids;
 mod input;
 mod published;
 mod rds;
+mod resourcegroupstaggingapi;
 mod route53;
 mod services;
 mod session;
@@ -45,6 +47,7 @@ use topologies::topology::Topology;
 use wire::{Call, Fault, Record};
 
 pub use change::{Change, Decide, Decided};
+pub use cloudwatch::{Metrics, Sights};
 pub use coverage::{Coverage, coverage, markdown as coverage_markdown};
 pub use experimenter::Experimenter;
 pub(crate) use fis::abandoned;
@@ -60,10 +63,15 @@ pub enum Handler {
     Read(fn(&View<'_>, &Call<'_>, &Value) -> Result<Record, Fault>),
     /// Decides, in the driver's order, what is to change; nothing is changed on an error.
     Change(fn(&View<'_>, &Value) -> Result<Decision, Fault>),
+    /// Tells measured values, which are no part of the world: they are kept at once. Nothing is kept on an error.
+    Measure(fn(&View<'_>, &Value) -> Result<Measurement, Fault>),
 }
 
 /// A call's output, and what is to change.
 pub type Decision = (Record, Vec<Change>);
+
+/// A call's output, and what it measured.
+pub(crate) type Measurement = (Record, Vec<cloudwatch::Datum>);
 
 /// The region that is meant where a call names none: the topology's first.
 pub fn region(topology: &Topology) -> &str {

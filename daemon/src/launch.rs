@@ -31,13 +31,14 @@ use topologies::time::Time;
 use topologies::world::{StackPhase, World};
 
 use crate::apps::Apps;
-use crate::aws::{Experimenter, abandoned};
+use crate::aws::{Experimenter, Metrics, abandoned};
 use crate::control::{Control, Stimulus};
 use crate::driver::{Clock, Driver};
 use crate::effects::Effects;
 use crate::harm::Harm;
 use crate::hosts;
-use crate::prober::Prober;
+use crate::prober::{Figures, Prober};
+use crate::sampler::Sampler;
 use crate::stack::{REQUESTS, Stack};
 use crate::up::{Tell, UpError, UpOptions};
 pub use ground::{Ground, lay};
@@ -108,6 +109,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
     let (api_faults, api_faults_reader) = watch::channel(Arc::default());
     let (hurry, hurried) = watch::channel(());
     let (events, _) = broadcast::channel::<Arc<Event>>(BACKLOG);
+    let (metrics, figures) = (Metrics::default(), Arc::<Figures>::default());
     let prober = Prober {
         clock,
         estate: estates.watch(),
@@ -118,6 +120,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         world: world_reader.clone(),
         inbox: inbox.clone(),
         witness: Arc::default(),
+        figures: Arc::clone(&figures),
         hurry: hurried,
     };
     let (estate, until) = (estates.watch(), effects_cancelled.clone());
@@ -149,6 +152,14 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
     }
     let driver = tasks.spawn(async move { driver.run(first).await });
     prober.start(&tasks, cancelled.clone());
+    let sampler = Sampler {
+        clock,
+        world: world_reader.clone(),
+        data_plane: Arc::clone(&data_plane),
+        figures,
+        metrics: metrics.clone(),
+    };
+    sampler.start(&tasks, cancelled.clone());
     let stack = Stack {
         runtime_choice: (kind, choice),
         runtime,
@@ -161,6 +172,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         world: world_reader,
         network: stack_network,
         api_faults: api_faults_reader,
+        metrics,
         events,
         requests,
     };

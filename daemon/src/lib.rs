@@ -4,7 +4,7 @@
 //! - [`launch`]: starts and ends the parts of a stack; [`driver`]: the only owner of control; [`routes`]: what the world means for the
 //!   data plane
 //! - [`effects`]: performs orders; [`engines`]: PostgreSQL and Redis; [`apps`]: the user's programs; [`secrets`]: their passwords
-//! - [`prober`]: how control learns; [`faults`], [`harm`]: what chaos does beside it; [`hosts`]: names without a resolver
+//! - [`prober`]: how control learns; [`sampler`]: how metrics do; [`faults`], [`harm`]: what chaos does beside it; [`hosts`]: names without a resolver
 //! - [`runtime`]: instances as local processes; [`shim`]: what starts one
 //! - [`restore`]: back to what the topology file says
 //! - [`up`]: what is asked of a bring-up; [`stack`]: the handle of a running stack; [`state`]: what is on disk of stacks
@@ -30,6 +30,7 @@ pub mod prober;
 pub mod restore;
 pub mod routes;
 pub mod runtime;
+pub mod sampler;
 pub mod secrets;
 pub mod shim;
 pub mod simulator;

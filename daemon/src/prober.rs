@@ -8,6 +8,7 @@
 //! dropped.
 
 mod doubt;
+mod figures;
 mod hosts;
 mod sightings;
 mod targets;
@@ -28,7 +29,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use topologies::address::ZoneNumber;
+use topologies::address::{ZoneNumber, knocker};
 use topologies::id::{LoadBalancerId, TargetGroupId};
 use topologies::network::Network;
 use topologies::plan::{Instance, LoadBalancerNode};
@@ -41,6 +42,7 @@ use crate::control::probe::{CacheProbe, Check, DbProbe, Probe};
 use crate::driver::Clock;
 use crate::estate::Estate;
 
+pub use figures::{Figure, Figures};
 use hosts::Host;
 use targets::{Questions, Rounds, Target};
 
@@ -78,6 +80,8 @@ pub struct Prober {
     pub inbox: mpsc::Sender<Stimulus>,
     /// Shared by all probes.
     pub witness: Arc<Witness>,
+    /// Where numbers go that Control does not need.
+    pub figures: Arc<Figures>,
     /// Changes when cache nodes are to be asked at once: an election waits for what they say. One that is being asked at that
     /// moment is asked again.
     pub hurry: watch::Receiver<()>,
@@ -220,7 +224,8 @@ impl Prober {
                 continue;
             }
             let (sent, begun) = (self.clock.now(), Instant::now());
-            let outcome = probe::knock(self.outside(), address, NODE_TIMEOUT).await;
+            let from = knocker(self.estate.borrow().plan.slot);
+            let outcome = probe::knock(from, address, NODE_TIMEOUT).await;
             if matches!(outcome, ProbeOutcome::Timeout) && held_up(begun, NODE_TIMEOUT) {
                 continue;
             }

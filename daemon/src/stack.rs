@@ -19,7 +19,7 @@ use topologies::runtime::{Runtime, RuntimeKind};
 use topologies::topology::Topology;
 use topologies::world::World;
 
-use crate::aws::{Decide, Decided};
+use crate::aws::{Decide, Decided, Metrics};
 use crate::driver::Clock;
 use crate::estate::Estate;
 
@@ -51,6 +51,8 @@ pub struct Stack {
     pub network: watch::Receiver<Arc<Network>>,
     /// Faults of the AWS API, after every change.
     pub api_faults: watch::Receiver<Arc<Vec<ActiveFault>>>,
+    /// What is measured.
+    pub metrics: Metrics,
     /// Events from now on. A reader that lags reads the timeline file again.
     pub events: broadcast::Sender<Arc<Event>>,
     /// Requests to the driver.

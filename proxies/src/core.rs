@@ -19,7 +19,8 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
-use topologies::address::ZoneNumber;
+use topologies::address::{ZoneNumber, is_knocker};
+use topologies::id::{LoadBalancerId, TargetGroupId, ZoneId};
 use topologies::network::Network;
 
 use crate::alb::pool::Pool;
@@ -38,6 +39,7 @@ use crate::{alb, dns, eni, nlb};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) routes: Arc<Routes>,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) network: Arc<Network>,
 }
 
@@ -47,6 +49,10 @@ pub(crate) struct Post {
     pub(crate) entrance: Entrance,
     pub(crate) counters: Arc<Counters>,
 }
+
+/// Where the nodes of Application Load Balancers count what they send to target groups, by load balancer, zone and group.
+pub(crate) type Meters =
+    BTreeMap<LoadBalancerId, BTreeMap<ZoneId, BTreeMap<TargetGroupId, Arc<Counters>>>>;
 
 /// The entrances of one core.
 pub(crate) type Posts = BTreeMap<SocketAddrV4, Arc<Post>>;
@@ -325,6 +331,10 @@ impl Core {
         let post = self.posts.borrow().get(&local).cloned();
         let post = post.or_else(|| self.permanent.borrow().get(&local).cloned());
         let Some(post) = post else { return };
+        if is_knocker(*peer.ip()) {
+            // It has seen what it wanted to see; its own reset may be on its way still.
+            return;
+        }
         post.counters.add(self.number, Count::Connections);
         // A client that has reset the connection already is not served: nobody is there to be.
         if !matches!(client.take_error(), Ok(None)) {
@@ -380,6 +390,7 @@ impl Core {
         (peer, local): (SocketAddrV4, SocketAddrV4),
         post: Arc<Post>,
     ) {
+        post.counters.add(self.number, Count::Served);
         // A peer that has reset the connection already; it shows when it is read.
         let _reset = client.set_nodelay(true);
         let snapshot = self.snapshot();

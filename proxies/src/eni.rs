@@ -15,7 +15,10 @@ use crate::core::Visit;
 use crate::flow::Flow;
 use crate::linked::Linked;
 use crate::relay::{End, Relay};
-use crate::traffic::Count;
+use crate::traffic::{Count, Meter};
+
+/// How `connect` of [`forward`] says that there is no server at all: the connection is reset by who forwards.
+pub(crate) const NOBODY: io::ErrorKind = io::ErrorKind::NotFound;
 
 /// Serves one connection.
 pub(crate) async fn serve(visit: Visit, client: TcpStream, engine: SocketAddrV4) {
@@ -46,19 +49,28 @@ pub(crate) async fn forward(
         Ok(Ok(mut server)) => {
             // A server that has reset the connection already; it shows when it is read.
             let _reset = server.set_nodelay(true);
-            let relay = Relay::new(&core.buffers, &flow, &mut client, &mut server, idle);
+            let meter = Meter {
+                counters: &visit.post.counters,
+                core: core.number,
+            };
+            let pair = (&mut client, &mut server);
+            let relay = Relay::new(&core.buffers, &flow, pair, meter, idle);
             let end = relay.run().await;
             if end != End::Closed {
                 reset(&server);
             }
             end
         }
+        Ok(Err(error)) if error.kind() == NOBODY => End::Doomed,
         Ok(Err(_)) => End::ServerReset,
         Err(_doomed) => End::Doomed,
     };
     flow.sever();
-    if end == End::Closed {
-        return;
+    match end {
+        End::Closed => return,
+        End::ClientReset => visit.count(Count::ClientResets),
+        End::ServerReset => visit.count(Count::TargetResets),
+        End::Doomed | End::Expired => visit.count(Count::ElbResets),
     }
     if end == End::ServerReset {
         // What was sent before the reset arrives before it, if it still can.

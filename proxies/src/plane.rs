@@ -11,16 +11,17 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use topologies::address::{Slot, ZoneNumber};
-use topologies::id::InstanceId;
+use topologies::id::{InstanceId, TargetGroupId};
 use topologies::network::Network;
+use topologies::topology::{LoadBalancerType, RuleAction};
 
-use crate::core::{Command, Parts, Post, Posts, Snapshot, run};
+use crate::core::{Command, Meters, Parts, Post, Posts, Snapshot, run};
 use crate::door::{DoorState, bind};
 use crate::entrance::{Entrance, Ports, Service, door_state, entrances, resolver_entrance};
 use crate::flow::Weather;
 use crate::pulse::{Pulse, Watcher};
-use crate::routes::Routes;
-use crate::traffic::{Ledger, Subject, Traffic};
+use crate::routes::{Listener, Routes};
+use crate::traffic::{Ledger, Subject, Times, Traffic};
 
 /// Cores beyond this bring nothing on one machine that also runs the engines.
 const CORES_MAX: usize = 4;
@@ -195,6 +196,7 @@ impl DataPlane {
     /// awaited, or dropped.
     pub fn set_routes(&self, routes: Arc<Routes>) -> Applied {
         let mut snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        snapshot.meters = Arc::new(self.meters(&routes));
         snapshot.routes = routes;
         let posts = self.posts(&snapshot.routes);
         self.apply(&snapshot, posts.into_iter().map(Some))
@@ -251,6 +253,11 @@ impl DataPlane {
         self.ledger.traffic()
     }
 
+    /// How long the targets of load balancers took to answer so far.
+    pub fn response_times(&self) -> BTreeMap<Subject, Times> {
+        self.ledger.times()
+    }
+
     /// Lets nobody in any more, waits up to `grace` for open connections to end, resets those that have not.
     pub async fn shutdown(self, grace: Duration) {
         for core in &self.cores {
@@ -284,6 +291,27 @@ impl DataPlane {
             posts[core % self.cores.len()].insert(address, post);
         }
         posts
+    }
+
+    /// Where the nodes of Application Load Balancers count what they send to target groups.
+    fn meters(&self, routes: &Routes) -> Meters {
+        let mut meters = Meters::new();
+        for (id, load_balancer) in &routes.load_balancers {
+            if load_balancer.kind != LoadBalancerType::Application {
+                continue;
+            }
+            let zones = meters.entry(id.clone()).or_default();
+            for node in &load_balancer.nodes {
+                let groups = load_balancer.listeners.iter().flat_map(forwards);
+                let counted = groups.map(|group| {
+                    let subject =
+                        Subject::TargetGroup(id.clone(), node.zone.clone(), group.clone());
+                    (group.clone(), self.ledger.counters(subject))
+                });
+                zones.insert(node.zone.clone(), counted.collect());
+            }
+        }
+        meters
     }
 
     fn apply(&self, snapshot: &Snapshot, posts: impl Iterator<Item = Option<Posts>>) -> Applied {
@@ -326,16 +354,30 @@ fn direct(
 
 /// Whether a connection to `entrance` gets in, and meets nothing on its way.
 fn sound(snapshot: &Snapshot, entrance: &Entrance) -> bool {
-    let Snapshot { routes, network } = snapshot;
+    let Snapshot {
+        routes, network, ..
+    } = snapshot;
     door_state(entrance, routes, network) == DoorState::Open
         && Weather::between(network, entrance.from, entrance.to) == Weather::default()
+}
+
+/// The target groups that a listener forwards to.
+fn forwards(listener: &Listener) -> impl Iterator<Item = &TargetGroupId> {
+    let rules = listener.rules.iter().map(|rule| &rule.action);
+    let actions = rules.chain([&listener.default_action]);
+    actions.filter_map(|action| match action {
+        RuleAction::Forward(group) => Some(group),
+        RuleAction::FixedResponse { .. } => None,
+    })
 }
 
 fn subject(entrance: &Entrance) -> Subject {
     match &entrance.service {
         Service::Eni { instance, .. } => Subject::Eni(instance.clone()),
         Service::Management { instance, .. } => Subject::Management(instance.clone()),
-        Service::Node(node) => Subject::Listener(node.load_balancer.clone(), node.port),
+        Service::Node(node) => {
+            Subject::Listener(node.load_balancer.clone(), node.zone.clone(), node.port)
+        }
         Service::Resolver => Subject::Resolver,
     }
 }

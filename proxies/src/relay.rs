@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::buffers::Buffers;
 use crate::flow::Flow;
 use crate::linked::Linked;
+use crate::traffic::Meter;
 
 /// Reads of one direction until other connections of the core get their turn.
 const TURN: usize = 8;
@@ -44,6 +45,7 @@ pub(crate) struct Relay<'a> {
     flow: &'a Flow,
     client: &'a mut Linked,
     server: &'a mut TcpStream,
+    meter: Meter<'a>,
     up: Half,
     down: Half,
     was_dark: bool,
@@ -96,6 +98,7 @@ impl Half {
         buffers: &Buffers,
         (reader, writer): (&mut R, &mut W),
         cx: &mut Context<'_>,
+        meter: Meter<'_>,
         moved: &mut bool,
     ) -> Result<Step, Side> {
         for _ in 0..TURN {
@@ -127,6 +130,7 @@ impl Half {
                 continue;
             }
             *moved = true;
+            meter.passed(bytes.len());
             let written = match Pin::new(&mut *writer).poll_write(cx, bytes) {
                 Poll::Pending => 0,
                 Poll::Ready(result) => result.map_err(|_| Side::Writer)?,
@@ -167,8 +171,8 @@ impl<'a> Relay<'a> {
     pub(crate) fn new(
         buffers: &'a Buffers,
         flow: &'a Flow,
-        client: &'a mut Linked,
-        server: &'a mut TcpStream,
+        (client, server): (&'a mut Linked, &'a mut TcpStream),
+        meter: Meter<'a>,
         idle: Option<Duration>,
     ) -> Self {
         Self {
@@ -176,6 +180,7 @@ impl<'a> Relay<'a> {
             flow,
             client,
             server,
+            meter,
             up: Half::default(),
             down: Half::default(),
             was_dark: false,
@@ -204,17 +209,16 @@ impl<'a> Relay<'a> {
             return Poll::Ready(End::ServerReset);
         }
         let mut moved = false;
-        let up = self
-            .up
-            .step(self.buffers, (self.client, self.server), cx, &mut moved);
+        let (buffers, meter) = (self.buffers, self.meter);
+        let pair = (&mut *self.client, &mut *self.server);
+        let up = self.up.step(buffers, pair, cx, meter, &mut moved);
         let up = match up {
             Ok(step) => step,
             Err(Side::Reader) => return Poll::Ready(End::ClientReset),
             Err(Side::Writer) => return Poll::Ready(End::ServerReset),
         };
-        let down = self
-            .down
-            .step(self.buffers, (self.server, self.client), cx, &mut moved);
+        let pair = (&mut *self.server, &mut *self.client);
+        let down = self.down.step(buffers, pair, cx, meter, &mut moved);
         let down = match down {
             Ok(step) => step,
             Err(Side::Reader) => return Poll::Ready(End::ServerReset),

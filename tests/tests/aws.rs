@@ -87,6 +87,16 @@ fn elasticache_as_boto3_has_it() {
 }
 
 #[test]
+fn cloudwatch_as_boto3_has_it() {
+    holds_inside("cloudwatch.py");
+}
+
+#[test]
+fn tagging_as_boto3_has_it() {
+    holds("tagging.py");
+}
+
+#[test]
 fn route53_as_boto3_has_it() {
     holds_inside("route53.py");
 }

@@ -50,7 +50,7 @@ pub use crate::catalog::{Catalog, Protocol, Service};
 pub use crate::encode::{refuse, respond};
 pub use crate::fault::{Blame, Fault};
 pub use crate::identify::{Refusal, identify};
-pub use crate::page::{Limit, Page, limits, page};
+pub use crate::page::{Limit, Page, limits, marker, page, page_of, seal};
 pub use crate::path::Path;
 pub use crate::record::Record;
 pub use crate::request::{Request, Response};

@@ -104,18 +104,22 @@ pub fn page<'i, 'm, T>(
     items: &'i [T],
     key: impl Fn(&T) -> &str,
 ) -> Result<Page<'i, 'm, T>, Fault> {
-    let size = size(call, input)?;
-    let field = call.row().input().and_then(|field| member(field, MARKERS));
-    let marker = field.and_then(|field| input.get(field.name()));
-    let start = match marker
-        .and_then(Value::as_str)
-        .filter(|marker| !marker.is_empty())
-    {
-        Some(marker) => {
-            let last = open(call, marker)
-                .ok_or_else(|| Convention::of(call.service).bad_marker(call.service))?;
-            items.partition_point(|item| key(item) <= last.as_str())
-        }
+    page_of(call, input, items, size(call, input)?, key)
+}
+
+/// The same for an operation whose pages have a size that nobody asks for.
+///
+/// # Errors
+/// As [`page`].
+pub fn page_of<'i, 'm, T>(
+    call: &Call<'m>,
+    input: &Value,
+    items: &'i [T],
+    size: usize,
+    key: impl Fn(&T) -> &str,
+) -> Result<Page<'i, 'm, T>, Fault> {
+    let start = match marker(call, input)? {
+        Some(last) => items.partition_point(|item| key(item) <= last.as_str()),
         None => 0,
     };
     let rest = &items[start..];
@@ -136,6 +140,22 @@ pub fn page<'i, 'm, T>(
         next,
         truncated,
     })
+}
+
+/// The key in the marker that an input has, for an operation that cuts its pages by itself.
+///
+/// # Errors
+/// As AWS answers to a marker that this operation did not give.
+pub fn marker(call: &Call<'_>, input: &Value) -> Result<Option<String>, Fault> {
+    let field = call.row().input().and_then(|field| member(field, MARKERS));
+    let marker = field.and_then(|field| input.get(field.name()));
+    let marker = marker.and_then(Value::as_str);
+    match marker.filter(|marker| !marker.is_empty()) {
+        Some(marker) => open(call, marker)
+            .map(Some)
+            .ok_or_else(|| Convention::of(call.service).bad_marker(call.service)),
+        None => Ok(None),
+    }
 }
 
 /// The limits of the operation's page: the model's, else the documented ones of the service, else 1 to 1000.
@@ -177,7 +197,8 @@ fn member<'m>(field: Field<'m>, names: &[&str]) -> Option<Field<'m>> {
     names.iter().find_map(|name| field.shape().member(name))
 }
 
-fn seal(call: &Call<'_>, key: &str) -> String {
+/// The marker with a key in it; see [`marker`].
+pub fn seal(call: &Call<'_>, key: &str) -> String {
     let mut bytes = check(call, key).to_vec();
     bytes.extend_from_slice(key.as_bytes());
     BASE64_URL_SAFE_NO_PAD.encode(bytes)

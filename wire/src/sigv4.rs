@@ -54,6 +54,19 @@ pub fn verify(
     secret: impl FnOnce(&str) -> Option<Secret>,
     now: i64,
 ) -> Result<Caller, Fault> {
+    verify_over(call, call.request.body, secret, now)
+}
+
+/// The same of a call whose body came encoded: `body` is what was signed, the call was read from what it decodes to.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_over(
+    call: &Call<'_>,
+    body: &[u8],
+    secret: impl FnOnce(&str) -> Option<Secret>,
+    now: i64,
+) -> Result<Caller, Fault> {
     let refusal = |refusal: Refusal| refusal.fault(call.protocol);
     let signature = match Signature::of(&call.request).map_err(refusal)? {
         Some(signature) => signature,
@@ -68,7 +81,11 @@ pub fn verify(
     {
         return Err(refusal(Refusal::UnknownKey));
     }
-    if !signature.is_of(&call.request, &secret.key) {
+    let received = Request {
+        body,
+        ..call.request
+    };
+    if !signature.is_of(&received, &secret.key) {
         return Err(refusal(Refusal::Mismatch(None)));
     }
     Ok(Caller::Key(signature.scope.access_key))

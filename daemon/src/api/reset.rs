@@ -38,6 +38,8 @@ pub(super) async fn reset(State(api): State<Api>) -> Result<Json<views::ResetVie
             return Err(late());
         }
     }
+    // What clients measured of the stack as it was says nothing of the stack as it is.
+    stack.metrics.forget_put();
     Ok(Json(views::ResetView { changed }))
 }
 

@@ -25,7 +25,10 @@ pub(super) struct Incoming {
     /// Path and query, as they were sent.
     pub(super) uri: String,
     pub(super) headers: HeaderMap,
+    /// As it came: what was signed.
     pub(super) body: Bytes,
+    /// What it decodes to, if it came encoded.
+    pub(super) decoded: Option<Bytes>,
 }
 
 /// What requests are answered from.
@@ -65,7 +68,7 @@ pub(super) fn begin(incoming: &Incoming, ground: &Ground, moment: Moment) -> Ste
             Ok(call) => call,
             Err(refusal) => return Step::Done(refused(&refusal, moment)),
         };
-        match answer(&call, &request, ground, moment) {
+        match answer(&call, (&request, &incoming.body), ground, moment) {
             Ok(Outcome::Ask(decide)) => Step::Ask(decide),
             Ok(Outcome::Output(output)) => Step::Done(respond(&call, &Ok(output), moment)),
             Err(fault) => Step::Done(respond(&call, &Err(fault), moment)),
@@ -158,6 +161,19 @@ pub(super) fn broken_off(protocol: Protocol) -> Fault {
     Fault::sender(coded(protocol, "IncompleteBody"), text)
 }
 
+/// A body that is not encoded as its headers say.
+pub(super) fn undecodable(protocol: Protocol) -> Fault {
+    let text = "The request's body is not encoded as its Content-Encoding says.";
+    match protocol {
+        Protocol::Query | Protocol::Ec2 | Protocol::RestXml => {
+            Fault::sender("MalformedInput", text)
+        }
+        Protocol::Json | Protocol::RestJson | Protocol::Cbor => {
+            Fault::sender("SerializationException", text)
+        }
+    }
+}
+
 fn coded(protocol: Protocol, code: &str) -> String {
     match protocol {
         Protocol::Query | Protocol::Ec2 | Protocol::RestXml => code.to_owned(),
@@ -175,7 +191,7 @@ impl Incoming {
             method: self.method.as_str(),
             uri: &self.uri,
             headers: &headers,
-            body: &self.body,
+            body: self.decoded.as_ref().unwrap_or(&self.body),
         })
     }
 }
@@ -210,7 +226,7 @@ fn refused(refusal: &Refusal, moment: Moment) -> Response {
 
 fn answer(
     call: &Call<'_>,
-    request: &Request<'_>,
+    received: (&Request<'_>, &[u8]),
     ground: &Ground,
     moment: Moment,
 ) -> Result<Outcome, Fault> {
@@ -219,7 +235,7 @@ fn answer(
         Some(region) => region.to_owned(),
         None => super::region(topology).to_owned(),
     };
-    let caller = caller(call, request, ground, &region, moment.now)?;
+    let caller = caller(call, received, ground, &region, moment.now)?;
     let name = call.service().name();
     let handler = services::handler(name, call.operation());
     let service = Catalog::standard().service(name);
@@ -242,6 +258,11 @@ fn answer(
     }
     match handler {
         Handler::Read(read) => Ok(Outcome::Output(read(&view, call, &input)?.into())),
+        Handler::Measure(measure) => {
+            let (output, measured) = measure(&view, &input)?;
+            ground.facts.metrics.put(measured, moment.now);
+            Ok(Outcome::Output(output.into()))
+        }
         Handler::Change(change) => Ok(Outcome::Ask(Box::new(move |world, _| {
             let (output, changes) = change(&context.view(world), &input)?;
             Ok((output.into(), changes))
@@ -261,7 +282,7 @@ fn dry_run(call: &Call<'_>, input: &Value) -> Result<(), Fault> {
 /// Who calls. Where the topology names access keys, a signature has to be right; where not, any is taken, and none.
 fn caller(
     call: &Call<'_>,
-    request: &Request<'_>,
+    (request, body): (&Request<'_>, &[u8]),
     ground: &Ground,
     region: &str,
     now: i64,
@@ -272,7 +293,7 @@ fn caller(
     let claims = token.and_then(|token| issuer.read(token));
     if !topology.credentials.is_empty() {
         let secret = |key: &str| secret(topology, issuer, key, token);
-        if sigv4::verify(call, secret, now)? == Caller::Anonymous {
+        if sigv4::verify_over(call, body, secret, now)? == Caller::Anonymous {
             return Ok(root(topology, region));
         }
     }

@@ -3,7 +3,7 @@
 mod filter;
 mod instances;
 mod network;
-mod tags;
+pub(super) mod tags;
 mod zones;
 
 use serde_json::Value;

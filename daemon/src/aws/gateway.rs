@@ -1,5 +1,6 @@
 //! Bodies in, answers out: what of the AWS API touches sockets, clocks and the driver.
 
+use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,8 +8,9 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, EXPECT};
-use http::{HeaderName, HeaderValue, StatusCode};
+use flate2::read::MultiGzDecoder;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -25,6 +27,9 @@ use crate::stack::{self, Stack};
 /// The largest body that is read: the largest request of the services that are served is CloudWatch's PutMetricData, 1 MB
 /// (CloudWatch service quotas).
 const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// The largest body that is made of one that came packed: the text of as many metrics as a call may have, with all of their values.
+const UNPACKED_BYTES_MAX: u64 = 8 << 20;
 
 /// How much of a larger body is taken off the wire and dropped, so that a client that sends before it listens hears why it is
 /// refused; beyond that the connection is closed on it.
@@ -50,6 +55,8 @@ enum Unread {
     TooLate,
     /// It broke off: what came of it may mean something else than the whole.
     BrokenOff,
+    /// It is not encoded as it says.
+    Undecodable,
 }
 
 impl Gateway {
@@ -74,22 +81,33 @@ impl Gateway {
         let declared = head.headers.get(CONTENT_LENGTH);
         let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());
         let patient = head.headers.contains_key(EXPECT);
-        let (body, unread) = match collect(body, declared, patient).await {
+        let (body, mut unread) = match collect(body, declared, patient).await {
             Ok(body) => (body, None),
             Err((begun, unread)) => (begun, Some(unread)),
         };
+        let mut decoded = None;
+        if unread.is_none() && encoded(&head.headers) {
+            let packed = body.clone();
+            match work(move || unpacked(&packed)).await {
+                Some(Ok(body)) => decoded = Some(body),
+                Some(Err(why)) => unread = Some(why),
+                None => unread = Some(Unread::Undecodable),
+            }
+        }
         let uri = head.uri.path_and_query().map_or("/", |uri| uri.as_str());
         let incoming = Arc::new(Incoming {
             uri: uri.to_owned(),
             method: head.method,
             headers: head.headers,
             body,
+            decoded,
         });
         if let Some(unread) = unread {
             let fault: fn(Protocol) -> Fault = match unread {
                 Unread::TooLarge => dispatch::too_large,
                 Unread::TooLate => dispatch::too_late,
                 Unread::BrokenOff => dispatch::broken_off,
+                Unread::Undecodable => dispatch::undecodable,
             };
             return apart(moment, move || dispatch::unread(&incoming, fault, moment)).await;
         }
@@ -231,6 +249,22 @@ async fn collect(
             Err((read, Unread::BrokenOff))
         }
         true => Ok(read),
+    }
+}
+
+/// SDKs pack what they put: "Request compression" (SDKs and Tools Reference Guide), of which gzip is the only way.
+fn encoded(headers: &HeaderMap) -> bool {
+    let encoding = headers.get(CONTENT_ENCODING);
+    encoding.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"gzip"))
+}
+
+fn unpacked(packed: &[u8]) -> Result<Bytes, Unread> {
+    let mut body = Vec::new();
+    let mut reader = MultiGzDecoder::new(packed).take(UNPACKED_BYTES_MAX + 1);
+    match reader.read_to_end(&mut body) {
+        Ok(_) if body.len() as u64 > UNPACKED_BYTES_MAX => Err(Unread::TooLarge),
+        Ok(_) => Ok(body.into()),
+        Err(_) => Err(Unread::Undecodable),
     }
 }
 

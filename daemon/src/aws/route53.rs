@@ -5,7 +5,7 @@
 //! implemented. A zone is its name here: there is one of each.
 
 mod changes;
-mod health_checks;
+pub(super) mod health_checks;
 mod pages;
 mod propagation;
 mod records;

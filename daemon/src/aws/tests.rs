@@ -1,5 +1,7 @@
 //! The AWS API over HTTP, of a stack of which only the handle is real.
 
+mod cloudwatch;
+
 use std::fmt::Write as _;
 
 use axum::body::Body;

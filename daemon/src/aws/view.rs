@@ -7,6 +7,7 @@ use topologies::topology::{Region, Topology};
 use topologies::world::World;
 use wire::{Fault, Service};
 
+use super::Metrics;
 use super::session::{Issuer, Principal};
 use crate::stack::Stack;
 
@@ -36,6 +37,8 @@ pub struct Facts {
     pub port_offset: u16,
     /// Makes temporary credentials.
     pub issuer: Issuer,
+    /// What was measured.
+    pub metrics: Metrics,
 }
 
 impl Facts {
@@ -46,6 +49,7 @@ impl Facts {
             epoch: now - micros / 1_000,
             port_offset: stack.port_offset,
             issuer,
+            metrics: stack.metrics.clone(),
         }
     }
 

@@ -103,7 +103,7 @@ impl Host {
                 dial: SocketAddr::V4(server),
                 ..self.through_door.clone()
             };
-            let probe = self.engine.ask(&host, limit).await;
+            let probe = self.engine.ask(prober, &host, limit).await;
             // A link that has failed meanwhile carried no answer: what its door does then is the answer.
             if direct() == Some(server) {
                 return (probe, held_up(begun, limit));
@@ -111,7 +111,7 @@ impl Host {
         }
         let cores = prober.data_plane.watch();
         let left = limit.saturating_sub(begun.elapsed());
-        let probe = self.engine.ask(&self.through_door, left).await;
+        let probe = self.engine.ask(prober, &self.through_door, left).await;
         (probe, held_up(begun, limit) || cores.held_up())
     }
 
@@ -134,15 +134,18 @@ impl PartialEq for Engine {
 }
 
 impl Engine {
-    async fn ask(&self, host: &EngineHost, limit: Duration) -> Probe {
+    async fn ask(&self, prober: &Prober, host: &EngineHost, limit: Duration) -> Probe {
         let instance = host.instance.clone();
+        let (figures, clock) = (&prober.figures, prober.clock);
         match self {
             Self::Postgres(engine, hosts) => {
                 let probe = engine.probe(host, limit).await;
+                figures.database(&instance, &probe, clock.now());
                 Probe::Database(instance, sightings::database(probe, hosts))
             }
             Self::Redis(engine) => {
                 let probe = engine.probe(host, limit).await;
+                figures.cache(&instance, &probe, clock.now());
                 Probe::Cache(instance, sightings::cache(probe))
             }
         }

@@ -113,11 +113,12 @@ impl Pool {
     }
 }
 
-/// Opens a connection to `target`.
+/// Opens a connection to `target`; `ended` is called when one that was opened has ended.
 pub(crate) async fn open(
     target: SocketAddrV4,
     idle_timeout: Duration,
     tasks: &TaskTracker,
+    ended: impl FnOnce() + 'static,
 ) -> Result<Lease, Unreachable> {
     let connect = async {
         let stream = TcpSocket::new_v4()?.connect(target.into()).await?;
@@ -137,6 +138,7 @@ pub(crate) async fn open(
     tasks.spawn_local(async move {
         // Its request learns of the error, too, and answers for it.
         let _told = connection.with_upgrades().await;
+        ended();
     });
     Ok(Lease {
         sender,

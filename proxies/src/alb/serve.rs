@@ -8,10 +8,11 @@
 //! closed; what a target may have seen is never sent twice.
 
 use std::convert::Infallible;
+use std::net::SocketAddrV4;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri, Version};
@@ -34,7 +35,7 @@ use crate::core::Visit;
 use crate::entrance::NodePort;
 use crate::linked::Linked;
 use crate::targets::pick;
-use crate::traffic::Count;
+use crate::traffic::{Count, Counters};
 
 /// The idle timeout of a load balancer that is gone ("idle_timeout.timeout_seconds" defaults to 60).
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -110,18 +111,63 @@ impl Drop for Unanswered {
 
 /// An answer of the load balancer itself.
 fn own(visit: &Visit, response: Response<Bytes>) -> Response<ResponseBody> {
-    if response.status().is_client_error() {
-        visit.count(Count::Elb4xx);
-    } else if response.status().is_server_error() {
-        visit.count(Count::Elb5xx);
+    let status = response.status().as_u16();
+    let class = match status {
+        300..=399 => Some(Count::Elb3xx),
+        400..=499 => Some(Count::Elb4xx),
+        500..=599 => Some(Count::Elb5xx),
+        _ => None,
+    };
+    let code = match status {
+        500 => Some(Count::Elb500),
+        502 => Some(Count::Elb502),
+        503 => Some(Count::Elb503),
+        504 => Some(Count::Elb504),
+        _ => None,
+    };
+    for count in [class, code].into_iter().flatten() {
+        visit.count(count);
     }
     response.map(|body| ResponseBody::Own((!body.is_empty()).then_some(body)))
 }
 
 /// Where a request goes.
 enum Destination {
-    Target(std::net::SocketAddrV4),
+    Target(Chosen),
     Answer(Response<Bytes>),
+}
+
+/// The target that was chosen.
+struct Chosen {
+    address: SocketAddrV4,
+    /// Where its group's numbers are; none for a moment in which the group is not known to be forwarded to.
+    counters: Option<Arc<Counters>>,
+}
+
+impl Chosen {
+    fn count(&self, visit: &Visit, count: Count) {
+        if let Some(counters) = &self.counters {
+            counters.add(visit.core.number, count);
+        }
+    }
+
+    fn took(&self, visit: &Visit, time: Duration) {
+        if let Some(counters) = &self.counters {
+            counters.took(visit.core.number, time);
+        }
+    }
+
+    fn answered(&self, visit: &Visit, status: StatusCode) {
+        let count = match status.as_u16() {
+            200..=299 => Count::Target2xx,
+            300..=399 => Count::Target3xx,
+            400..=499 => Count::Target4xx,
+            500..=599 => Count::Target5xx,
+            _ => return,
+        };
+        visit.count(count);
+        self.count(visit, count);
+    }
 }
 
 async fn respond(
@@ -136,13 +182,11 @@ async fn respond(
         Destination::Target(target) => target,
         Destination::Answer(response) => return own(visit, response),
     };
-    match forward(served, request, target).await {
+    visit.count(Count::Routed);
+    target.count(visit, Count::Routed);
+    match forward(served, request, &target).await {
         Ok(response) => {
-            if response.status().is_client_error() {
-                visit.count(Count::Target4xx);
-            } else if response.status().is_server_error() {
-                visit.count(Count::Target5xx);
-            }
+            target.answered(visit, response.status());
             response
         }
         Err(status) => own(visit, errors::error(status)),
@@ -172,6 +216,7 @@ fn destination(visit: &Visit, node: &NodePort, request: &Request<Incoming>) -> D
             content_type,
             message_body,
         } => {
+            visit.count(Count::FixedResponses);
             let response = errors::fixed_response(*status_code, content_type, message_body);
             return Destination::Answer(response);
         }
@@ -182,8 +227,13 @@ fn destination(visit: &Visit, node: &NodePort, request: &Request<Incoming>) -> D
     let turn = visit.core.turns.borrow_mut().next(id, &node.zone);
     match pick(load_balancer, group, &node.zone, turn) {
         Some(target) => {
+            let zones = snapshot.meters.get(&node.load_balancer);
+            let groups = zones.and_then(|zones| zones.get(&node.zone));
             let ports = visit.core.ports;
-            Destination::Target(ports.dial(target.address, node.host.zone, target.port))
+            Destination::Target(Chosen {
+                address: ports.dial(target.address, node.host.zone, target.port),
+                counters: groups.and_then(|groups| groups.get(id)).cloned(),
+            })
         }
         None => unavailable(),
     }
@@ -193,22 +243,26 @@ fn destination(visit: &Visit, node: &NodePort, request: &Request<Incoming>) -> D
 async fn forward(
     served: &Rc<(Visit, NodePort)>,
     request: Request<Incoming>,
-    target: std::net::SocketAddrV4,
+    target: &Chosen,
 ) -> Result<Response<ResponseBody>, u16> {
     let (visit, node) = &**served;
     let idle_timeout = idle_timeout(visit, node);
     let upload = Rc::new(Upload::default());
     let (mut request, upgrade) = prepared(visit, node, request, &upload);
     let (lease, response) = loop {
-        let waiting = visit.core.pool.waiting(target);
+        let waiting = visit.core.pool.waiting(target.address);
         let fresh = waiting.is_none();
         let mut lease = match waiting {
             Some(lease) => lease,
             None => connect(visit, target, idle_timeout).await?,
         };
+        let left = Instant::now();
         let response = lease.sender.try_send_request(request);
         match answered(response, &upload, idle_timeout).await {
-            Ok(response) => break (lease, response),
+            Ok(response) => {
+                target.took(visit, left.elapsed());
+                break (lease, response);
+            }
             // A waiting connection that was closed meanwhile: the request has not left.
             Err(Failure::Unsent(unsent)) if !fresh => request = *unsent,
             Err(Failure::Unsent(_)) => return Err(502),
@@ -247,14 +301,16 @@ fn prepared(
     (Request::from_parts(parts, body), upgrade)
 }
 
-async fn connect(
-    visit: &Visit,
-    target: std::net::SocketAddrV4,
-    idle_timeout: Duration,
-) -> Result<Lease, u16> {
-    let opened = open(target, idle_timeout, &visit.core.tasks).await;
+async fn connect(visit: &Visit, target: &Chosen, idle_timeout: Duration) -> Result<Lease, u16> {
+    let (post, core) = (Arc::clone(&visit.post), visit.core.number);
+    let ended = move || post.counters.add(core, Count::TargetConnectionsEnded);
+    let opened = open(target.address, idle_timeout, &visit.core.tasks, ended).await;
+    if opened.is_ok() {
+        visit.count(Count::TargetConnections);
+    }
     opened.map_err(|error| {
         visit.count(Count::TargetConnectionErrors);
+        target.count(visit, Count::TargetConnectionErrors);
         match error {
             Unreachable::Refused => 502,
             Unreachable::Timeout => 504,

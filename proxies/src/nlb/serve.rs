@@ -8,7 +8,7 @@ use std::rc::Rc;
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::core::Visit;
-use crate::eni::forward;
+use crate::eni::{NOBODY, forward};
 use crate::entrance::{NodePort, Stake, target_health};
 use crate::nlb::route::{flow_hash, target_group};
 use crate::targets::pick;
@@ -40,7 +40,7 @@ async fn connect(visit: &Visit, node: &NodePort) -> io::Result<TcpStream> {
                 Some((it, pick(it, group, &node.zone, hash)?))
             });
         let Some((load_balancer, target)) = target else {
-            return Err(io::ErrorKind::ConnectionRefused.into());
+            return Err(NOBODY.into());
         };
         visit.set_stake(Stake::Flow {
             node: node.clone(),

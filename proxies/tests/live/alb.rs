@@ -155,7 +155,7 @@ async fn reached(client: &mut Client) -> String {
 }
 
 fn traffic(stack: &Stack) -> Traffic {
-    stack.plane.traffic()[&Subject::Listener("lb".into(), PORT)]
+    stack.listener("lb", PORT)
 }
 
 #[tokio::test]
@@ -270,6 +270,50 @@ async fn broken_targets_are_502_and_silent_ones_504() {
     let mut client = Client::connect(&stack, 1).await;
     assert_eq!(client.get("/").await.status, 502);
     assert_eq!(traffic(&stack).target_connection_errors, 1);
+    stack.shutdown().await;
+}
+
+/// aws-behaviour §4.8: by node and target group, without what the load balancer answers by itself.
+#[tokio::test]
+async fn what_targets_answer_is_counted_by_node_and_group() {
+    let (mut stack, _engines) = with_targets(109).await;
+    let listener = &mut stack.routes.load_balancers.get_mut("lb").unwrap().listeners[0];
+    listener.rules.push(Rule {
+        priority: 1,
+        host_header: Vec::new(),
+        path_pattern: vec!["/teapot".into()],
+        action: RuleAction::FixedResponse {
+            status_code: 418,
+            content_type: "text/plain".into(),
+            message_body: "short and stout".into(),
+        },
+    });
+    stack.apply().await;
+    let mut client = Client::connect(&stack, 1).await;
+    for path in ["/", "/500", "/", "/teapot"] {
+        client.get(path).await;
+    }
+    let subject = |zone: usize| {
+        let group = "group".into();
+        Subject::TargetGroup("lb".into(), crate::stack::zone_id(zone), group)
+    };
+    let counted = &stack.plane.traffic();
+    let group = counted[&subject(1)];
+    assert_eq!(
+        (group.routed, group.target_2xx, group.target_5xx),
+        (3, 2, 1)
+    );
+    assert_eq!(counted[&subject(2)], Traffic::default());
+    let times = &stack.plane.response_times()[&subject(1)];
+    assert_eq!(times.counted().map(|(_, count)| count).sum::<u64>(), 3);
+    assert!(times.total > Duration::ZERO);
+    let node = traffic(&stack);
+    assert_eq!((node.requests, node.routed, node.elb_4xx), (4, 3, 1));
+    assert_eq!((node.fixed_responses, node.served), (1, 1));
+    assert_eq!(
+        (node.target_connections, node.target_connections_ended),
+        (2, 0)
+    );
     stack.shutdown().await;
 }
 

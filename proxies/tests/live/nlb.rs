@@ -5,7 +5,6 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use proxies::routes::TargetState;
-use proxies::traffic::Subject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -176,6 +175,41 @@ async fn flows_pass_the_links_of_the_nodes_zone() {
     stack.shutdown().await;
 }
 
+/// aws-behaviour §5: bytes both ways, and who reset.
+#[tokio::test]
+async fn bytes_and_resets_are_counted() {
+    let (mut stack, engines) = with_targets(110).await;
+    let mut flow = connect(node(&stack, 2, zone(3))).await.unwrap();
+    assert_eq!(receive(&mut flow, 2).await.unwrap(), "b1");
+    flow.write_all(b"hello").await.unwrap();
+    assert_eq!(receive(&mut flow, 5).await.unwrap(), "hello");
+    let counted = stack.listener("lb", PORT);
+    assert_eq!((counted.served, counted.bytes), (1, 12));
+    flow.set_zero_linger().unwrap();
+    drop(flow);
+    let resets = async |stack: &Stack, wanted: (u64, u64, u64)| {
+        let begun = std::time::Instant::now();
+        loop {
+            let it = stack.listener("lb", PORT);
+            let counted = (it.client_resets, it.target_resets, it.elb_resets);
+            if counted == wanted {
+                return;
+            }
+            assert!(begun.elapsed() < SOON, "{counted:?}, not {wanted:?}");
+            tokio::task::yield_now().await;
+        }
+    };
+    resets(&stack, (1, 0, 0)).await;
+    drop(engines);
+    let _refused = connect(node(&stack, 2, zone(3))).await;
+    resets(&stack, (1, 1, 0)).await;
+    stack.targets().clear();
+    stack.apply().await;
+    let _nobody = connect(node(&stack, 2, zone(3))).await;
+    resets(&stack, (1, 1, 1)).await;
+    stack.shutdown().await;
+}
+
 #[tokio::test]
 async fn data_after_the_idle_timeout_is_reset() {
     let (mut stack, _engines) = with_targets(122).await;
@@ -191,7 +225,7 @@ async fn data_after_the_idle_timeout_is_reset() {
         .await
         .unwrap();
     assert_eq!(read.unwrap_err().kind(), ErrorKind::ConnectionReset);
-    let traffic = stack.plane.traffic()[&Subject::Listener("lb".into(), PORT)];
+    let traffic = stack.listener("lb", PORT);
     assert_eq!((traffic.connections, traffic.resets), (1, 1));
     stack.shutdown().await;
 }

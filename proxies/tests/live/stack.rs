@@ -11,6 +11,7 @@ use proxies::plane::{Config, DataPlane};
 use proxies::routes::{
     Eni, Listener, LoadBalancer, Node, Routes, Target, TargetGroup, TargetState,
 };
+use proxies::traffic::{Subject, Traffic};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -88,6 +89,15 @@ impl Stack {
         routes.everywhere().await.unwrap();
         let network = self.plane.set_network(Arc::new(self.network.clone()));
         network.everywhere().await.unwrap();
+    }
+
+    /// The numbers of a listener, over all nodes.
+    pub(crate) fn listener(&self, load_balancer: &str, port: u16) -> Traffic {
+        let all = self.plane.traffic().into_iter();
+        let of = |subject: &Subject| matches!(subject, Subject::Listener(lb, _, at) if lb.as_str() == load_balancer && *at == port);
+        all.filter(|(subject, _)| of(subject))
+            .map(|(_, traffic)| traffic)
+            .sum()
     }
 
     pub(crate) async fn shutdown(self) {

@@ -1,6 +1,6 @@
 //! Signatures: the example of AWS's documentation, and everything that can be wrong with one.
 
-use wire::sigv4::{Caller, Secret, verify};
+use wire::sigv4::{Caller, Secret, verify, verify_over};
 
 use crate::{Sent, form, get, json, post};
 
@@ -59,6 +59,14 @@ fn another_signature_does_not() {
     let mut other = example(SIGNED);
     other.body = b"Action=DeleteUser";
     assert!(verified(&other, THEN).starts_with(wanted));
+}
+
+#[test]
+fn a_body_that_was_decoded_is_verified_as_it_came() {
+    let mut decoded = example(SIGNED);
+    decoded.body = b"what it decodes to";
+    let signer = verify_over(&decoded.call(), b"", secret, THEN);
+    assert_eq!(signer, Ok(Caller::Key("AKIDEXAMPLE".to_owned())));
 }
 
 #[test]

@@ -67,6 +67,7 @@ pub(crate) fn fixture_of(text: &str) -> Fixture {
         world,
         network: watch::channel(Arc::default()).1,
         api_faults: watch::channel(Arc::default()).1,
+        metrics: crate::aws::Metrics::default(),
         events: broadcast::channel(BACKLOG).0,
         requests,
     };

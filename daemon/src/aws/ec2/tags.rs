@@ -45,6 +45,16 @@ fn taggables(view: &View<'_>) -> Vec<Taggable> {
     all
 }
 
+/// What has tags, by ARN.
+pub(in crate::aws) fn tagged(view: &View<'_>) -> Vec<(String, Tags)> {
+    let all = taggables(view).into_iter();
+    let tagged = all.map(|(kind, id, called)| {
+        let tags = of(view, kind, &id, called.as_deref());
+        (arn(view, kind, &id), tags)
+    });
+    tagged.filter(|(_, tags)| !tags.is_empty()).collect()
+}
+
 fn named(view: &View<'_>, input: &Value) -> Result<Vec<Taggable>, Fault> {
     let all = taggables(view);
     let asked = texts(input, "Resources");

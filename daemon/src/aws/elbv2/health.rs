@@ -4,7 +4,7 @@ use serde_json::Value;
 use topologies::event::TargetHealth;
 use topologies::plan::Instance;
 use topologies::topology::TargetGroup;
-use topologies::world::{TargetView, Wanted};
+use topologies::world::{TargetView, Wanted, World};
 use wire::{Call, Fault, Record};
 
 use super::{names, targets};
@@ -18,45 +18,66 @@ pub(super) fn describe(view: &View<'_>, _: &Call<'_>, input: &Value) -> Result<R
         for target in asked {
             let (id, written) = targets::target(view, group, target)?;
             let state = match view.plan.targets(group).find(|it| it.id == *id) {
-                Some(instance) => state(view, group, instance),
+                Some(instance) => state(view.world, group, instance),
                 None => health(
                     "unused",
                     "Target.NotRegistered",
                     "Target is not registered to the target group",
                 ),
             };
-            shown.push(described(group, written, state));
+            shown.push(described(group, written, &state));
         }
     } else {
         for instance in view.plan.targets(group) {
             let id = ids::instance(&instance.id);
-            shown.push(described(group, &id, state(view, group, instance)));
+            shown.push(described(group, &id, &state(view.world, group, instance)));
         }
     }
     Ok(Record::new().list("TargetHealthDescriptions", shown))
 }
 
-fn described(group: &TargetGroup, id: &str, state: Record) -> Record {
+fn described(group: &TargetGroup, id: &str, state: &State<'_>) -> Record {
     Record::new()
         .set(
             "Target",
             Record::new().set("Id", id).set("Port", group.port),
         )
         .set("HealthCheckPort", group.port.to_string())
-        .set("TargetHealth", state)
+        .set("TargetHealth", state.shown())
 }
 
-fn health(state: &str, reason: &str, description: &str) -> Record {
-    Record::new()
-        .set("State", state)
-        .set("Reason", reason)
-        .set("Description", description)
+/// A target's state.
+#[derive(Clone, Copy)]
+pub(in crate::aws) struct State<'a> {
+    /// AWS's word.
+    pub(in crate::aws) word: &'static str,
+    /// Why, if it is not healthy: code and text.
+    why: Option<(&'a str, &'static str)>,
+}
+
+impl State<'_> {
+    fn shown(&self) -> Record {
+        let record = Record::new().set("State", self.word);
+        match self.why {
+            Some((reason, text)) => record.set("Reason", reason).set("Description", text),
+            None => record,
+        }
+    }
+}
+
+fn health<'a>(word: &'static str, reason: &'a str, text: &'static str) -> State<'a> {
+    let why = Some((reason, text));
+    State { word, why }
 }
 
 /// A target's state. The nodes that count are those that send to it: all of the load balancer's with cross-zone on, else
 /// that of its own zone; of them, those that answer (aws-behaviour §4.4, §4.5).
-fn state(view: &View<'_>, group: &TargetGroup, instance: &Instance) -> Record {
-    let users = names::users(view, group);
+pub(in crate::aws) fn state<'w>(
+    world: &'w World,
+    group: &TargetGroup,
+    instance: &Instance,
+) -> State<'w> {
+    let users = names::users_in(&world.plan.topology, group);
     let Some(first) = users.first() else {
         let text = "Target group is not configured to receive traffic from the load balancer";
         return health("unused", "Target.NotInUse", text);
@@ -65,17 +86,17 @@ fn state(view: &View<'_>, group: &TargetGroup, instance: &Instance) -> Record {
         let text = "Target is in an Availability Zone that is not enabled for the load balancer";
         return health("unused", "Target.NotInUse", text);
     }
-    let known = view.world.instances.get(&instance.id);
+    let known = world.instances.get(&instance.id);
     if known.is_some_and(|known| known.wanted != Wanted::Running) {
         let text = "Target is in the stopped state";
         return health("unused", "Target.InvalidState", text);
     }
     let cross_zone = group.cross_zone.unwrap_or(first.cross_zone);
     let gone = |zone| {
-        let mut nodes = users.iter().filter_map(|lb| view.world.nodes.get(&lb.id));
+        let mut nodes = users.iter().filter_map(|lb| world.nodes.get(&lb.id));
         nodes.any(|nodes| nodes.get(zone) == Some(&false))
     };
-    let views = view.world.targets.get(&group.id);
+    let views = world.targets.get(&group.id);
     let views = views.and_then(|targets| targets.get(&instance.id));
     let counting: Vec<_> = views
         .into_iter()
@@ -83,7 +104,7 @@ fn state(view: &View<'_>, group: &TargetGroup, instance: &Instance) -> Record {
         .filter(|(zone, _)| cross_zone || **zone == instance.zone)
         .collect();
     let answering = counting.iter().filter(|(zone, _)| !gone(*zone));
-    let mut seen: Vec<&TargetView> = answering.map(|(_, seen)| *seen).collect();
+    let mut seen: Vec<&'w TargetView> = answering.map(|(_, seen)| *seen).collect();
     if seen.is_empty() {
         seen = counting.iter().map(|(_, seen)| *seen).collect();
     }
@@ -91,7 +112,7 @@ fn state(view: &View<'_>, group: &TargetGroup, instance: &Instance) -> Record {
 }
 
 /// Healthy if every node that has an opinion finds it so; one that does not names the reason.
-fn fold(seen: &[&TargetView]) -> Record {
+fn fold<'w>(seen: &[&'w TargetView]) -> State<'w> {
     let mut seen = seen
         .iter()
         .filter(|it| it.state != TargetHealth::Initial)
@@ -101,7 +122,8 @@ fn fold(seen: &[&TargetView]) -> Record {
         return health("initial", "Elb.InitialHealthChecking", text);
     }
     let Some(bad) = seen.find(|it| it.state == TargetHealth::Unhealthy) else {
-        return Record::new().set("State", "healthy");
+        let word = "healthy";
+        return State { word, why: None };
     };
     let text = match bad.reason.as_str() {
         "Target.Timeout" => "Request timed out",

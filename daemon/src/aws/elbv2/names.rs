@@ -5,7 +5,7 @@
 
 use topologies::id::RegionId;
 use topologies::topology::{
-    Listener, LoadBalancer, LoadBalancerType, Rule, RuleAction, TargetGroup,
+    Listener, LoadBalancer, LoadBalancerType, Rule, RuleAction, TargetGroup, Topology,
 };
 use wire::Fault;
 
@@ -15,7 +15,7 @@ use crate::aws::ids::digits;
 const SERVICE: &str = "elasticloadbalancing";
 
 /// `app/site/0123456789abcdef`.
-fn path(lb: &LoadBalancer) -> String {
+pub(in crate::aws) fn path(lb: &LoadBalancer) -> String {
     let kind = match lb.kind {
         LoadBalancerType::Application => "app",
         LoadBalancerType::Network => "net",
@@ -97,8 +97,13 @@ pub(super) fn rule(
 }
 
 pub(super) fn target_group(view: &View<'_>, group: &TargetGroup) -> String {
+    view.arn(SERVICE, &group_path(group))
+}
+
+/// `targetgroup/web/0123456789abcdef`.
+pub(in crate::aws) fn group_path(group: &TargetGroup) -> String {
     let digits = digits("targetgroup", group.id.as_str(), 16);
-    view.arn(SERVICE, &format!("targetgroup/{}/{digits}", group.id))
+    format!("targetgroup/{}/{digits}", group.id)
 }
 
 /// The load balancers of the region that was called.
@@ -110,9 +115,14 @@ pub(super) fn load_balancers<'a>(view: &View<'a>) -> impl Iterator<Item = &'a Lo
 
 /// The load balancers that forward to a target group. AWS allows an ALB only one of them.
 pub(super) fn users<'a>(view: &View<'a>, group: &'a TargetGroup) -> Vec<&'a LoadBalancer> {
+    users_in(view.topology(), group)
+}
+
+/// The same of a topology.
+pub(super) fn users_in<'a>(topology: &'a Topology, group: &TargetGroup) -> Vec<&'a LoadBalancer> {
     let forwards =
         |action: &RuleAction| matches!(action, RuleAction::Forward(id) if *id == group.id);
-    let all = view.topology().load_balancers.iter();
+    let all = topology.load_balancers.iter();
     let uses = |lb: &&LoadBalancer| {
         lb.listeners.iter().any(|listener| {
             let mut rules = listener.rules.iter();

@@ -19,7 +19,7 @@ use crate::aws::{Change, Decision, View, ids, region};
 const CREATED: &str = "route53:healthcheck";
 
 /// The id of a health check: a UUID, that of the topology file's by their names.
-pub(super) fn uuid(id: &HealthCheckId) -> String {
+pub(in crate::aws) fn uuid(id: &HealthCheckId) -> String {
     let name = id.as_str();
     if is_uuid(name) {
         return name.to_owned();

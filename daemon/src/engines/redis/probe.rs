@@ -65,6 +65,8 @@ pub struct CacheReplica {
     pub state: String,
     /// Up to where it has confirmed the stream.
     pub offset: u64,
+    /// Seconds since it last did.
+    pub lag: Option<u64>,
 }
 
 impl ProbeSession for Session {
@@ -159,6 +161,7 @@ impl CacheReplica {
             address: fact("ip")?.parse().ok()?,
             state: fact("state")?.to_owned(),
             offset: fact("offset")?.parse().ok()?,
+            lag: fact("lag").and_then(|lag| lag.parse().ok()),
         })
     }
 }
@@ -193,6 +196,7 @@ mod tests {
         assert_eq!(status.replicas.len(), 2);
         assert_eq!(status.replicas[0].address, Ipv4Addr::new(127, 64, 2, 10));
         assert_eq!(status.replicas[1].state, "wait_bgsave");
+        assert_eq!(status.replicas[1].lag, Some(0));
     }
 
     #[test]

@@ -81,6 +81,7 @@ fn begun(world: &World, experiment: &Experiment) -> Result<Vec<String>, String> 
             epoch: 0,
             port_offset: 0,
             issuer: Issuer::new([0; 32]),
+            metrics: crate::aws::Metrics::default(),
         },
     };
     let Begun { changes, faults } = begin(&context.view(world), &harm(), experiment)?;
