@@ -15,7 +15,7 @@ pub mod desk;
 mod host;
 pub mod liveness;
 pub mod probe;
-mod rds_event;
+pub(crate) mod rds_event;
 pub(crate) mod readiness;
 pub mod removal;
 pub mod replica;
@@ -109,10 +109,12 @@ impl Control {
                 .any(|db| db.id == *machine.id())
         });
         for db in &topology.db_instances {
-            if !self.databases.iter().any(|machine| *machine.id() == db.id) {
-                let hosts = db.hosts.iter().map(|host| host.id.clone());
-                self.databases
-                    .push(DatabaseMachine::new(db.id.clone(), hosts, threshold));
+            let hosts = db.hosts.iter().map(|host| host.id.clone());
+            match self.databases.iter_mut().find(|it| *it.id() == db.id) {
+                Some(machine) => machine.follow(hosts, threshold),
+                None => self
+                    .databases
+                    .push(DatabaseMachine::new(db.id.clone(), hosts, threshold)),
             }
         }
         let replicas = topology.db_instances.iter().flat_map(|db| {

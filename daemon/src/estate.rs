@@ -93,7 +93,15 @@ impl Estates {
         &self.directories
     }
 
-    /// Keeps the master password of a DB instance that is about to be planned.
+    /// Keeps for a DB instance that is about to be one of its own the passwords of the one that it is a read replica of.
+    ///
+    /// # Errors
+    /// When they can not be written.
+    pub fn inherit_passwords(&self, db: &DbInstanceId, from: &DbInstanceId) -> io::Result<()> {
+        Secrets::inherit(&self.secrets, db, from)
+    }
+
+    /// Keeps the master password of a DB instance, which is about to be planned or [followed](Self::follow) anew.
     ///
     /// # Errors
     /// When it can not be written.

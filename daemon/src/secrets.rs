@@ -23,6 +23,9 @@ const FILE: &str = "secrets.json";
 pub struct Secrets {
     /// Those of DB instances; read replicas have those of the DB instance they belong to.
     pub databases: BTreeMap<DbInstanceId, DbSecrets>,
+    /// Master passwords that the topology gave and that were taken over: what was set since is not undone by them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    taken: BTreeMap<DbInstanceId, Secret>,
 }
 
 impl Secrets {
@@ -39,8 +42,11 @@ impl Secrets {
             let given = db.master_user_password.as_deref();
             let known = secrets.databases.entry(db.id.clone());
             let known = known.or_insert_with(|| DbSecrets::generate(&mut rng, given));
-            if let Some(given) = given.filter(|given| *given != known.master.expose()) {
-                known.master = Secret::new(given);
+            if let Some(given) = given.map(Secret::new)
+                && secrets.taken.get(&db.id) != Some(&given)
+            {
+                known.master = given.clone();
+                secrets.taken.insert(db.id.clone(), given);
             }
         }
         if secrets != before {
@@ -49,7 +55,7 @@ impl Secrets {
         Ok(secrets)
     }
 
-    /// Keeps a master password for a DB instance that does not exist yet; its other passwords are made anew.
+    /// Keeps a master password for a DB instance. Its other passwords are made anew if it has none yet.
     ///
     /// # Errors
     /// When the file can not be read or written, or the operating system gives no random numbers.
@@ -57,6 +63,20 @@ impl Secrets {
         let path = directory.join(FILE);
         let mut secrets = Self::read(&path)?;
         let passwords = DbSecrets::generate(&mut rng()?, Some(master));
+        let known = secrets.databases.entry(db.clone()).or_insert(passwords);
+        known.master = Secret::new(master);
+        secrets.save(&path)
+    }
+
+    /// Keeps for a DB instance the passwords that another has: its data know no others.
+    ///
+    /// # Errors
+    /// When the file can not be read or written.
+    pub fn inherit(directory: &Path, db: &DbInstanceId, from: &DbInstanceId) -> io::Result<()> {
+        let path = directory.join(FILE);
+        let mut secrets = Self::read(&path)?;
+        let known = secrets.databases.get(from).cloned();
+        let passwords = known.ok_or(io::ErrorKind::NotFound)?;
         secrets.databases.insert(db.clone(), passwords);
         secrets.save(&path)
     }
@@ -98,4 +118,58 @@ fn rng() -> io::Result<ChaCha20Rng> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(io::Error::other)?;
     Ok(ChaCha20Rng::from_seed(seed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topology(password: &str) -> Topology {
+        let text = format!(
+            "name: t\nregion: eu-west-1\navailability-zones: [a, b]\n\
+             db-instances: {{ orders: {{ engine: postgres, {password} }} }}\n"
+        );
+        let (topology, notes) = topologies::check::check(&text, "t.yaml");
+        topology.unwrap_or_else(|| panic!("{notes:?}"))
+    }
+
+    fn master(secrets: &Secrets, db: &str) -> String {
+        secrets.databases[&DbInstanceId::from(db)]
+            .master
+            .expose()
+            .to_owned()
+    }
+
+    #[test]
+    fn a_password_that_was_set_later_outlives_the_one_of_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path();
+        let given = topology("master-user-password: first-of-all");
+        let orders = DbInstanceId::from("orders");
+        let before = Secrets::open(directory, &given).unwrap();
+        assert_eq!(master(&before, "orders"), "first-of-all");
+        Secrets::keep(directory, &orders, "set-by-a-call").unwrap();
+        let after = Secrets::open(directory, &given).unwrap();
+        assert_eq!(master(&after, "orders"), "set-by-a-call");
+        assert_eq!(
+            after.databases[&orders].admin,
+            before.databases[&orders].admin
+        );
+        // Another file is another wish.
+        let other = topology("master-user-password: another-one");
+        let told = Secrets::open(directory, &other).unwrap();
+        assert_eq!(master(&told, "orders"), "another-one");
+    }
+
+    #[test]
+    fn a_replica_that_is_promoted_has_the_passwords_of_its_source() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path();
+        let before = Secrets::open(directory, &topology("multi-az: true")).unwrap();
+        let (orders, own) = (DbInstanceId::from("orders"), DbInstanceId::from("own"));
+        Secrets::inherit(directory, &own, &orders).unwrap();
+        let after = Secrets::open(directory, &topology("multi-az: true")).unwrap();
+        assert_eq!(after.databases[&own], before.databases[&orders]);
+        assert!(Secrets::inherit(directory, &own, &"nobody".into()).is_err());
+    }
 }

@@ -82,6 +82,11 @@ fn rds_as_boto3_has_it() {
 }
 
 #[test]
+fn db_instances_are_converted_while_they_serve() {
+    holds_inside("rds_convert.py");
+}
+
+#[test]
 fn elasticache_as_boto3_has_it() {
     holds_inside("elasticache.py");
 }

@@ -157,7 +157,9 @@ pub fn unsound(topology: &Topology) -> Option<Unsound> {
 fn twice(topology: &Topology) -> Option<Unsound> {
     let mut seen = BTreeSet::new();
     let databases = topology.db_instances.iter().flat_map(|db| {
-        let hosts = db.hosts.iter().map(|host| host.id.to_string());
+        // The host of a read replica that was promoted goes on by its name.
+        let own = |name: &String| *name != db.id.as_str();
+        let hosts = db.hosts.iter().map(|host| host.id.to_string()).filter(own);
         // A replica's host has the replica's name.
         let replicas = db.read_replicas.iter().map(|replica| &replica.id);
         let ids = std::iter::once(&db.id).chain(replicas);

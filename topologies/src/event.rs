@@ -450,15 +450,38 @@ pub enum DbRequest {
     Stop,
     /// That it is started again.
     Start,
+    /// That its master user has the password that is kept from now on.
+    ResetMasterCredentials,
+    /// That it has a standby from now on: one is planned already.
+    ConvertToMultiAz,
+    /// That it has none any more.
+    ConvertToSingleAz,
+    /// That a read replica follows nobody any more and is a DB instance of its own.
+    Promote,
 }
 
 impl DbRequest {
+    /// Whether its servers end or change places for it: then a failover is as much as was asked for.
+    pub fn restarts(self) -> bool {
+        match self {
+            Self::Reboot | Self::Failover | Self::Stop | Self::Start => true,
+            Self::ResetMasterCredentials
+            | Self::ConvertToMultiAz
+            | Self::ConvertToSingleAz
+            | Self::Promote => false,
+        }
+    }
+
     /// The status while it is under way.
     pub fn status(self) -> DbInstanceStatus {
         match self {
             Self::Reboot | Self::Failover => DbInstanceStatus::Rebooting,
             Self::Stop => DbInstanceStatus::Stopping,
             Self::Start => DbInstanceStatus::Starting,
+            Self::ResetMasterCredentials => DbInstanceStatus::ResettingMasterCredentials,
+            Self::ConvertToMultiAz | Self::ConvertToSingleAz | Self::Promote => {
+                DbInstanceStatus::Modifying
+            }
         }
     }
 }
@@ -475,6 +498,8 @@ pub enum DbInstanceStatus {
     Rebooting,
     /// Settings are being changed.
     Modifying,
+    /// Its master user is getting another password.
+    ResettingMasterCredentials,
     /// Being stopped; its data stay.
     Stopping,
     /// Stopped.

@@ -345,7 +345,17 @@ impl World {
         let plan = revise(&self.plan, &self.plan.topology.edited(edits));
         let fresh = Self::new(&plan);
         adopt(&mut self.instances, fresh.instances);
-        adopt(&mut self.databases, fresh.databases);
+        let promoted = fresh.databases.into_iter().map(|(id, mut database)| {
+            // A read replica that is a DB instance of its own from here on is in the middle of what was asked of it.
+            if let Some(replica) = self.replicas.get(&id) {
+                (database.status, database.requested) = (replica.status, replica.requested);
+            }
+            (id, database)
+        });
+        adopt(&mut self.databases, promoted.collect());
+        for (id, database) in &mut self.databases {
+            database.revise(plan.db_hosts(id).map(|host| &host.id));
+        }
         adopt(&mut self.replicas, fresh.replicas);
         adopt(&mut self.caches, fresh.caches);
         for cache in self.caches.iter_mut() {

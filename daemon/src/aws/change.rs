@@ -11,12 +11,19 @@ use wire::Fault;
 pub enum Change {
     /// Something has happened by being decided; the timeline records it.
     Note(EventKind),
-    /// The master password of a DB instance that is about to be made. It is kept where passwords are, not in the timeline.
+    /// The master password of a DB instance, from now on. It is kept where passwords are, not in the timeline.
     Password {
         /// The DB instance.
         db_instance: DbInstanceId,
         /// Its password.
         password: String,
+    },
+    /// A DB instance that is about to be one of its own keeps the passwords that it has as a read replica.
+    SamePasswords {
+        /// The DB instance.
+        db_instance: DbInstanceId,
+        /// What it is a read replica of.
+        source: DbInstanceId,
     },
 }
 

@@ -5,6 +5,7 @@
 //! windows) are kept and given back; what would mean something else than it does is refused by its name.
 
 mod change;
+mod convert;
 mod create;
 mod describe;
 mod events;
@@ -50,6 +51,7 @@ pub(super) const OPERATIONS: Operations = &[
         "ModifyDBSubnetGroup",
         Handler::Change(|view, input| GROUPS.modify(view, input)),
     ),
+    ("PromoteReadReplica", Handler::Change(convert::promote)),
     ("RebootDBInstance", Handler::Change(change::reboot)),
     ("RemoveTagsFromResource", Handler::Change(tags::remove)),
     ("StartDBInstance", Handler::Change(change::start)),

@@ -11,13 +11,14 @@
 //! Three rules hold at every step, and the simulator checks them: only a standby recorded in sync is promoted; before the primary
 //! may acknowledge alone, the standby is recorded out of sync; a primary that was given up is fenced before another is made.
 
+mod conversion;
 mod failover;
 mod primary;
 mod request;
 mod standby;
 mod synchronous;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use topologies::event::{DbInstanceStatus, EventKind};
 use topologies::id::{DbInstanceId, InstanceId};
@@ -32,6 +33,7 @@ use super::host::DbHost;
 use super::probe::{DbProbe, Lsn, PgStatus};
 use super::rds_event;
 
+use conversion::Conversion;
 use primary::Comeback;
 pub(super) use request::Errand;
 
@@ -72,6 +74,8 @@ pub struct DatabaseMachine {
     errand: Errand,
     /// Whether the primary was started by the reboot or the start that is asked for.
     restarted: bool,
+    /// How far a conversion is, or a change of the password.
+    conversion: Conversion,
 }
 
 impl DatabaseMachine {
@@ -98,6 +102,17 @@ impl DatabaseMachine {
             recovering: false,
             errand: Errand::default(),
             restarted: false,
+            conversion: Conversion::default(),
+        }
+    }
+
+    /// Goes on with these hosts; it knows nothing of one that is new.
+    pub fn follow(&mut self, hosts: impl Iterator<Item = InstanceId>, threshold: u32) {
+        let hosts: BTreeSet<InstanceId> = hosts.collect();
+        self.hosts.retain(|host, _| hosts.contains(host));
+        for host in hosts {
+            let known = self.hosts.entry(host);
+            known.or_insert_with(|| DbHost::new(threshold));
         }
     }
 
@@ -156,6 +171,7 @@ impl DatabaseMachine {
             self.demoted = Some(action.instance().clone());
         }
         self.settle_errand(desk, ticket, outcome);
+        self.conversion.settle(desk, ticket, outcome);
         let settled: Vec<(Action, Outcome)> = self
             .hosts
             .values_mut()
@@ -211,6 +227,7 @@ impl DatabaseMachine {
         retries
             .filter_map(Order::deadline)
             .chain(self.errand.deadline())
+            .chain(self.conversion.deadline())
             .min()
             .map(|at| (at, "retry of a database order"))
     }

@@ -7,16 +7,18 @@
 //! ```
 //! A replica may have received what the promoted standby never had; then it can not follow and is rewound or copied anew.
 
+mod promotion;
+
 use topologies::event::{DbInstanceStatus, DbRequest, EventKind, ReplicationStatus};
 use topologies::id::{DbInstanceId, InstanceId};
 use topologies::runtime::InstanceStatus;
 use topologies::time::Time;
 
-use super::action::{Action, DbRole, Outcome, Ticket};
+use super::action::{Action, DbRole, Means, Outcome, Ticket};
 use super::apart::{Apart, Line};
 use super::bugs::Bug;
 use super::database::Errand;
-use super::desk::Desk;
+use super::desk::{Desk, Order};
 use super::host::DbHost;
 use super::probe::DbProbe;
 use super::rds_event;
@@ -38,6 +40,8 @@ pub struct ReplicaMachine {
     errand: Errand,
     /// Whether it was started since its server was last ended on request.
     rebooted: bool,
+    /// The order to make it a DB instance of its own.
+    promotion: Order,
 }
 
 impl ReplicaMachine {
@@ -53,6 +57,7 @@ impl ReplicaMachine {
             spoilt: false,
             errand: Errand::default(),
             rebooted: false,
+            promotion: Order::default(),
         }
     }
 
@@ -81,6 +86,9 @@ impl ReplicaMachine {
         if self.errand.settle(desk, ticket, outcome).is_some() {
             self.rebooted = false;
         }
+        if let Some((_, outcome)) = self.promotion.settle(desk, ticket, outcome) {
+            self.promoted(desk, &outcome);
+        }
         let Some((action, outcome)) = self.host.order.settle(desk, ticket, outcome) else {
             return;
         };
@@ -91,7 +99,7 @@ impl ReplicaMachine {
             return;
         }
         let (Action::StartDatabase {
-            role: DbRole::Standby { of: source },
+            role: DbRole::Standby { of: source } | DbRole::Successor { of: source },
             ..
         }
         | Action::Follow { source, .. }
@@ -130,10 +138,16 @@ impl ReplicaMachine {
         if removal::leaves(desk.world(), desk.plan, &self.instance) {
             return;
         }
+        // One that was promoted is none any more.
+        let Some(replica) = desk.world().replicas.get(&self.id).cloned() else {
+            return;
+        };
+        if replica.requested == Some(DbRequest::Promote) {
+            return self.promote(desk, &replica);
+        }
         let source = database.primary.clone();
         let failing_over = database.failover_to.is_some();
-        let replica = desk.world().replicas.get(&self.id);
-        let reboots = replica.is_some_and(|it| it.requested == Some(DbRequest::Reboot));
+        let reboots = replica.requested == Some(DbRequest::Reboot);
         self.announce(desk, &source);
         if reboots && self.errand.is_refused(&self.instance) {
             self.reboot_ended(desk);
@@ -145,7 +159,11 @@ impl ReplicaMachine {
         }
         if self.host.liveness.lost().is_some() || !self.host.started && !self.host.liveness.alive()
         {
-            return self.start(desk, source);
+            // A source that has been at work may lack the log that leads from the golden cluster to where it is.
+            let late = replica.status == DbInstanceStatus::Creating
+                && database.status != DbInstanceStatus::Creating;
+            let copies = late && !self.host.started;
+            return self.make(desk, source, copies);
         }
         let Some((_, status)) = self
             .host
@@ -186,6 +204,21 @@ impl ReplicaMachine {
         }
     }
 
+    /// Starts it, or makes it of a copy of its source once that answers.
+    fn make(&mut self, desk: &mut Desk<'_>, source: InstanceId, copies: bool) {
+        if !copies {
+            return self.start(desk, source);
+        }
+        if self.source_answers(desk, &source) {
+            let action = Action::Rejoin {
+                instance: self.instance.clone(),
+                source,
+                by: Means::Copy,
+            };
+            self.host.start(desk, action);
+        }
+    }
+
     /// Starts it, from what its data are or, where they serve no more, anew.
     fn start(&mut self, desk: &mut Desk<'_>, source: InstanceId) {
         let instance = self.instance.clone();
@@ -208,7 +241,11 @@ impl ReplicaMachine {
 
     /// When to decide anew without a stimulus, and why.
     pub fn deadline(&self) -> Option<(Time, &'static str)> {
-        let retries = [self.host.order.deadline(), self.errand.deadline()];
+        let retries = [
+            self.host.order.deadline(),
+            self.errand.deadline(),
+            self.promotion.deadline(),
+        ];
         let next = retries.into_iter().flatten().min();
         next.map(|at| (at, "retry of a replica order"))
     }

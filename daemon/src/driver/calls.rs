@@ -10,6 +10,7 @@ use wire::Fault;
 
 use super::{Driver, State};
 use crate::aws::{Change, Decide, Decided};
+use crate::causes::chain;
 use crate::control::Stimulus;
 
 /// AWS's text for what is nobody's fault but the service's ("Common errors").
@@ -52,15 +53,40 @@ impl Driver {
     /// They are kept before anything is made that would have another.
     fn keep_passwords(&self, changes: &[Change]) -> Result<(), Fault> {
         for change in changes {
-            if let Change::Password {
-                db_instance,
-                password,
-            } = change
-                && let Err(cause) = self.estates.keep_password(db_instance, password)
-            {
+            let (db_instance, kept) = match change {
+                Change::Password {
+                    db_instance,
+                    password,
+                } => (
+                    db_instance,
+                    self.estates.keep_password(db_instance, password),
+                ),
+                Change::SamePasswords {
+                    db_instance,
+                    source,
+                } => (
+                    db_instance,
+                    self.estates.inherit_passwords(db_instance, source),
+                ),
+                Change::Note(_) => continue,
+            };
+            if let Err(cause) = kept {
                 tracing::error!(%cause, %db_instance, "failed to keep a password");
                 return Err(Fault::receiver("InternalFailure", OUR_BUG));
             }
+        }
+        let plan = self.plan();
+        let mut databases = plan.topology.db_instances.iter();
+        let others = databases.any(|db| {
+            let of = |change: &Change| matches!(change, Change::Password { db_instance, .. } if *db_instance == db.id);
+            changes.iter().any(of)
+        });
+        if others && let Err(cause) = self.estates.follow(&plan) {
+            tracing::error!(
+                cause = chain(&cause),
+                "failed to go on with another password"
+            );
+            return Err(Fault::receiver("InternalFailure", OUR_BUG));
         }
         Ok(())
     }

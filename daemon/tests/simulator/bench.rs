@@ -39,6 +39,12 @@ impl Bench {
                 status: ReplicationGroupStatus::Available,
             },
         ];
+        events.extend(["orders-replica-1", "orders-replica-2"].map(|replica| {
+            EventKind::DbInstanceStatusChanged {
+                db_instance: replica.into(),
+                status: DbInstanceStatus::Available,
+            }
+        }));
         events.extend(["sessions-002", "sessions-003"].map(|replica| {
             EventKind::CacheReplicaLinkChanged {
                 group: "sessions".into(),

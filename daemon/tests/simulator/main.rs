@@ -2,6 +2,7 @@
 
 mod bench;
 mod caches;
+mod conversions;
 mod failovers;
 mod followers;
 mod requests;

@@ -130,6 +130,16 @@ impl Database {
         }
     }
 
+    /// Takes a new host as its standby, and forgets one that is gone.
+    pub(super) fn revise<'a>(&mut self, hosts: impl Iterator<Item = &'a InstanceId>) {
+        let hosts: BTreeSet<&InstanceId> = hosts.collect();
+        self.fenced.retain(|host| hosts.contains(host));
+        let standby = self.standby.take();
+        let standby = standby.filter(|standby| hosts.contains(&standby.instance));
+        let mut others = hosts.into_iter().filter(|host| **host != self.primary);
+        self.standby = standby.or_else(|| others.next().cloned().map(Standby::new));
+    }
+
     fn apply(&mut self, event: &EventKind) {
         if let EventKind::FailoverStarted {
             from, to, reason, ..

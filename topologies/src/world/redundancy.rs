@@ -13,6 +13,7 @@ impl World {
             DbInstanceStatus::Creating
             | DbInstanceStatus::Rebooting
             | DbInstanceStatus::Modifying
+            | DbInstanceStatus::ResettingMasterCredentials
             | DbInstanceStatus::Stopping
             | DbInstanceStatus::Starting
             | DbInstanceStatus::Deleting

@@ -5,6 +5,7 @@ use topologies::event::{DbInstanceStatus, DbRequest, EventKind};
 use topologies::id::RegionId;
 use wire::{Fault, Record};
 
+use super::convert;
 use super::create::{accepts, recorded, settings};
 use super::describe::{instance, shown};
 use super::names::{self, Named, RECORD};
@@ -13,7 +14,12 @@ use crate::aws::{Change, Decision, View, tags};
 
 /// What ModifyDBInstance takes besides the settings that are kept. Those are in force at once, whenever they are asked for: nothing
 /// waits for a maintenance window.
-const MODIFY: &[&str] = &["ApplyImmediately", "DBInstanceIdentifier"];
+const MODIFY: &[&str] = &[
+    "ApplyImmediately",
+    "DBInstanceIdentifier",
+    "MasterUserPassword",
+    "MultiAZ",
+];
 
 pub(super) fn modify(view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
     accepts("ModifyDBInstance", input, MODIFY)?;
@@ -33,11 +39,16 @@ pub(super) fn modify(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
     let changed = before != after;
     let settings = Value::Object(after);
     let tags = tags::of(view, &names::arn(view, named.id().as_str()));
-    let record = shown(view, named, &settings, named.status(view), created)
+    let mut record = shown(view, named, &settings, named.status(view), created)
         .list("TagList", tags::shown(&tags));
+    let conversion = convert::asked(view, named, input)?;
+    if let Some((request, _)) = &conversion {
+        record.put("DBInstanceStatus", request.status().as_str());
+    }
     let change = changed.then(|| recorded(view, named.id(), settings));
+    let asked = conversion.into_iter().flat_map(|(_, changes)| changes);
     let output = Record::new().set("DBInstance", record);
-    Ok((output, change.into_iter().collect()))
+    Ok((output, change.into_iter().chain(asked).collect()))
 }
 
 /// Storage can not shrink.
@@ -163,7 +174,11 @@ pub(super) fn start(view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
     request(view, named, DbRequest::Start)
 }
 
-fn request(view: &View<'_>, named: Named<'_>, request: DbRequest) -> Result<Decision, Fault> {
+pub(super) fn request(
+    view: &View<'_>,
+    named: Named<'_>,
+    request: DbRequest,
+) -> Result<Decision, Fault> {
     let status = request.status().as_str();
     let record = instance(view, named).set("DBInstanceStatus", status);
     let asked = Change::Note(EventKind::DbInstanceRequested {
@@ -173,14 +188,14 @@ fn request(view: &View<'_>, named: Named<'_>, request: DbRequest) -> Result<Deci
     Ok((Record::new().set("DBInstance", record), vec![asked]))
 }
 
-fn named<'a>(view: &View<'a>, input: &Value) -> Result<Named<'a>, Fault> {
+pub(super) fn named<'a>(view: &View<'a>, input: &Value) -> Result<Named<'a>, Fault> {
     names::find(
         view,
         text(input, "DBInstanceIdentifier").unwrap_or_default(),
     )
 }
 
-fn available(view: &View<'_>, named: Named<'_>) -> Result<(), Fault> {
+pub(super) fn available(view: &View<'_>, named: Named<'_>) -> Result<(), Fault> {
     if named.status(view) == DbInstanceStatus::Available {
         return Ok(());
     }

@@ -248,7 +248,7 @@ fn master_username(input: &Value) -> Result<String, Fault> {
 }
 
 /// "8 to 128 characters; any printable ASCII character except `/`, `'`, `\"`, `@`, or a space" (CreateDBInstance).
-fn master_password(input: &Value) -> Result<String, Fault> {
+pub(super) fn master_password(input: &Value) -> Result<String, Fault> {
     let Some(password) = text(input, "MasterUserPassword") else {
         let text = "The parameter MasterUserPassword must be provided and must not be blank.";
         return Err(invalid(text.to_owned()));

@@ -4,11 +4,12 @@
 //! as a writer. Until then the failover can be abandoned: the standby may be lost, too, and the primary come back. From then on only the
 //! standby knows whether it was promoted.
 
-use topologies::event::{DbInstanceStatus, EventKind};
+use topologies::event::{DbInstanceStatus, DbRequest, EventKind};
 use topologies::id::InstanceId;
 use topologies::world::{Database, StackPhase};
 
 use super::DatabaseMachine;
+use super::conversion::Conversion;
 use crate::control::action::{Action, DbRole, Outcome};
 use crate::control::apart::Apart;
 use crate::control::bugs::Bug;
@@ -150,7 +151,7 @@ impl DatabaseMachine {
         });
         self.rds_event(desk, rds_event::FAILOVER_ABANDONED);
         // One that was asked for is not made up for later, when nobody expects it.
-        if database.requested.is_some() {
+        if database.requested.is_some_and(DbRequest::restarts) {
             self.done(desk, DbInstanceStatus::Available);
         }
         self.barrier = None;
@@ -176,7 +177,7 @@ impl DatabaseMachine {
             return;
         };
         let database = desk.world().databases.get(&self.id);
-        let requested = database.is_some_and(|db| db.requested.is_some());
+        let requested = database.and_then(|db| db.requested);
         let Some(why) = database.and_then(|db| db.failover_reason.clone()) else {
             return;
         };
@@ -190,9 +191,11 @@ impl DatabaseMachine {
         self.rds_event(desk, rds_event::FAILOVER_COMPLETED);
         self.rds_event(desk, (rds_event::FAILOVER_COMPLETED.0, &why));
         self.rds_event(desk, rds_event::RESTARTED);
-        if requested {
+        if requested.is_some_and(DbRequest::restarts) {
             self.done(desk, DbInstanceStatus::Available);
         }
+        // What is not done yet is done to the new primary.
+        self.conversion = Conversion::default();
         self.barrier = None;
         self.settled = desk.now;
         self.recovering = false;

@@ -4,6 +4,7 @@
 //!  rebooting ──primary stopped──► started ──answers──► available
 //!  rebooting, with failover ──as if the primary were lost──► available once the standby is promoted
 //!  stopping  ──primary stopped──► standby stopped ──► stopped ──asked──► starting ──answers──► available
+//!  modifying, resetting-master-credentials: see `conversion`
 //! ```
 //! The world holds what was asked, so that whoever takes over a stack goes on with it; a stop that was carried out twice is one.
 //! A host that can not be reached for it ends a reboot or a start: then it is as lost as any other, and its standby may take over.
@@ -16,6 +17,7 @@ use topologies::time::Time;
 use topologies::world::Database;
 
 use super::DatabaseMachine;
+use super::conversion::Conversion;
 use crate::control::action::{Action, DbRole, Outcome, Ticket};
 use crate::control::desk::{Desk, Order};
 use crate::control::rds_event;
@@ -125,6 +127,10 @@ impl DatabaseMachine {
                 }
                 true
             }
+            DbRequest::ResetMasterCredentials => self.reset_credentials(desk),
+            DbRequest::ConvertToMultiAz => self.convert_to_multi_az(desk, database),
+            DbRequest::ConvertToSingleAz => self.convert_to_single_az(desk, database),
+            DbRequest::Promote => self.begin_alone(desk),
         }
     }
 
@@ -201,6 +207,7 @@ impl DatabaseMachine {
     pub(super) fn done(&mut self, desk: &mut Desk<'_>, status: DbInstanceStatus) {
         self.errand = Errand::default();
         self.restarted = false;
+        self.conversion = Conversion::default();
         desk.emit(EventKind::DbInstanceStatusChanged {
             db_instance: self.id.clone(),
             status,
@@ -208,7 +215,7 @@ impl DatabaseMachine {
     }
 
     /// Whether the primary takes writes.
-    fn writes(&self, database: &Database) -> bool {
+    pub(super) fn writes(&self, database: &Database) -> bool {
         self.status(&database.primary)
             .is_some_and(|status| !status.in_recovery)
     }

@@ -1,6 +1,6 @@
 //! The standby: its making, its restarts, and the way back of a primary that was given up.
 
-use topologies::event::DbInstanceStatus;
+use topologies::event::{DbInstanceStatus, DbRequest};
 use topologies::id::InstanceId;
 use topologies::world::Database;
 
@@ -35,7 +35,13 @@ impl DatabaseMachine {
         if line == Some(Line::Streams) {
             host.streams();
         }
-        let by = host.means(desk.now);
+        // One that is new has nothing that could be rewound, and nothing to be recovered from.
+        let new = database.requested == Some(DbRequest::ConvertToMultiAz);
+        let by = if new {
+            Means::Copy
+        } else {
+            host.means(desk.now)
+        };
         let rejoin = |desk: &Desk<'_>| rejoin(desk, &instance, &database.primary, by);
         if database.status == DbInstanceStatus::Creating && !host.started {
             let role = DbRole::Standby {
@@ -45,6 +51,7 @@ impl DatabaseMachine {
         } else if !standby.joined && database.status != DbInstanceStatus::Creating {
             if self.keep_demoted(desk, &instance) && primary_answers {
                 if !std::mem::replace(&mut self.recovering, true)
+                    && !new
                     && !desk.planted(Bug::ForgetToTellOfRecovery)
                 {
                     self.rds_event(desk, rds_event::STANDBY_RECOVERY_STARTED);

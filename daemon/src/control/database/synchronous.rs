@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use topologies::event::{DbInstanceStatus, EventKind};
+use topologies::event::{DbInstanceStatus, DbRequest, EventKind};
 use topologies::id::InstanceId;
 use topologies::time::Time;
 use topologies::world::Database;
@@ -98,7 +98,9 @@ impl DatabaseMachine {
                 db_instance: self.id.clone(),
                 instance: instance.clone(),
             });
-            if database.status != DbInstanceStatus::Creating {
+            let new = database.status == DbInstanceStatus::Creating
+                || database.requested == Some(DbRequest::ConvertToMultiAz);
+            if !new {
                 self.rds_event(desk, rds_event::STANDBY_RECOVERY_COMPLETED);
             }
         }
@@ -153,7 +155,11 @@ impl DatabaseMachine {
 
     /// The primary's own account if it was asked for after whom commits wait for was last ordered or judged: what was asked for
     /// before may show a setting, or a stream, that is no more.
-    fn settled_status(&self, desk: &Desk<'_>, primary: &InstanceId) -> Option<(Time, &PgStatus)> {
+    pub(super) fn settled_status(
+        &self,
+        desk: &Desk<'_>,
+        primary: &InstanceId,
+    ) -> Option<(Time, &PgStatus)> {
         let asked = self.hosts.get(primary)?.status.as_ref()?.0;
         let settled = asked >= self.settled || desk.planted(Bug::BelieveOldAccounts);
         self.status(primary)
