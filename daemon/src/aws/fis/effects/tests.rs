@@ -87,7 +87,7 @@ fn begun(world: &World, experiment: &Experiment) -> Result<Vec<String>, String> 
     let Begun { changes, faults } = begin(&context.view(world), &harm(), experiment)?;
     let events = changes.iter().filter_map(|change| match change {
         Change::Note(event) => Some(format!("{} {event}", event.subject())),
-        Change::Password { .. } => None,
+        Change::Password { .. } | Change::SamePasswords { .. } => None,
     });
     let faults = faults.iter().map(ToString::to_string);
     Ok(events.chain(faults).collect())
