@@ -40,7 +40,7 @@ impl Conversion {
     }
 }
 
-/// These say, as [`DatabaseMachine::serve`], whether that is all there is to decide now.
+/// These say, as `DatabaseMachine::serve`, whether that is all there is to decide now.
 impl DatabaseMachine {
     pub(super) fn reset_credentials(&mut self, desk: &mut Desk<'_>) -> bool {
         if !std::mem::replace(&mut self.conversion.configures, true) {
