@@ -19,7 +19,7 @@ lint: setup
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items
 
 test: lint ## Everything that has to hold, live tests included.
-	$(CARGO) build --workspace --locked
+	$(CARGO) build --workspace --locked --bins --examples
 	scripts/test
 
 bench: build ## Figures of the README, on this machine.
@@ -33,6 +33,8 @@ soak: build ## Random fault schedules by the thousand, in virtual time.
 
 fuzz: setup ## Property tests with many more cases than `make test` takes.
 	PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked -p topologies -p chaos -p proxies -p wire
+	$(CARGO) build --locked -p wire --example echo
+	"$$(scripts/pyenv)/bin/python" wire/fuzz/fuzz.py --rounds $(or $(ROUNDS),20)
 
 clean:
 	$(CARGO) clean

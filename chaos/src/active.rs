@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use topologies::experiment::ActionOf;
 use topologies::id::{FaultId, InstanceId, ZoneId};
 use topologies::network::Network;
 use topologies::plan::Plan;
@@ -23,6 +24,9 @@ pub struct ActiveFault {
     pub fault: Fault,
     /// When it was injected.
     pub since: Time,
+    /// The experiment's action that it is part of; none if somebody asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<ActionOf>,
 }
 
 /// The faults in force, oldest first.
@@ -123,10 +127,28 @@ impl Faults {
         own.cloned().collect()
     }
 
+    /// The fault in force that ends with this instance's process: what is started in its place is not frozen.
+    pub fn ending_with(&self, instance: &InstanceId) -> Option<&FaultId> {
+        let frozen = |active: &&ActiveFault| matches!(&active.fault, Fault::Freeze { instance: frozen } if frozen == instance);
+        self.active.iter().find(frozen).map(|active| &active.id)
+    }
+
     /// Takes up a fault that [`Fault::resolve`] made, and says what has to be done. `down` are the instances whose process does
     /// not run. A kill gets an identifier too, but is over at once.
     pub fn inject(
         &mut self,
+        fault: Fault,
+        now: Time,
+        plan: &Plan,
+        down: &BTreeSet<InstanceId>,
+    ) -> Result<(FaultId, Change), InjectError> {
+        self.inject_for(None, fault, now, plan, down)
+    }
+
+    /// The same for an action of an experiment, which ends it.
+    pub fn inject_for(
+        &mut self,
+        by: Option<ActionOf>,
         fault: Fault,
         now: Time,
         plan: &Plan,
@@ -142,6 +164,7 @@ impl Faults {
                 id: id.clone(),
                 fault,
                 since: now,
+                by,
             });
         }
         let mut change = self.conditions(plan).after(&before);

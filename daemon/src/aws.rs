@@ -4,7 +4,7 @@
 //! bytes ─gateway─► wire::identify ─► signature ─► handler ─Read───► View of the world ────────────► wire::respond ─► bytes
 //!                                                      └──Change─► driver: decide(World) ─► notes ─┘
 //! ```
-//! - `gateway`: the only part that acts: bodies in, answers out, request ids, the wait for the driver
+//! - `gateway`: bodies in, answers out, request ids, the wait for the driver; `experimenter`: carries experiments out. Only these two act
 //! - `dispatch`: who calls, which handler that is, what it gets to see
 //! - `view`: what handlers see; `session`: temporary credentials; `change`: what handlers may change
 //! - `trouble`: what faults do to calls, before anybody else sees them
@@ -15,6 +15,7 @@
 //!
 //! A handler is a function of what it is shown. An operation that the model has and no table is answered `NotImplemented`.
 
+mod arc_zonal_shift;
 mod change;
 mod cloudwatch;
 mod coverage;
@@ -22,6 +23,8 @@ mod dispatch;
 mod ec2;
 mod elasticache;
 mod elbv2;
+mod experimenter;
+mod fis;
 mod gateway;
 mod iam;
 mod ids;
@@ -46,6 +49,8 @@ use wire::{Call, Fault, Record};
 pub use change::{Change, Decide, Decided};
 pub use cloudwatch::{Metrics, Sights};
 pub use coverage::{Coverage, coverage, markdown as coverage_markdown};
+pub use experimenter::Experimenter;
+pub(crate) use fis::abandoned;
 pub use gateway::Gateway;
 pub use session::{Issuer, Principal, Session};
 pub use trouble::known;

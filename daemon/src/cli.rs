@@ -124,6 +124,16 @@ mod tests {
     }
 
     #[test]
+    fn the_help_lists_every_command() {
+        let grammar = Arguments::command();
+        let help = grammar.get_before_help().unwrap().to_string();
+        for command in grammar.get_subcommands().filter(|it| !it.is_hide_set()) {
+            let line = format!("\n  {:<12} ", command.get_name());
+            assert!(help.contains(&line), "no line `{}`", line.trim());
+        }
+    }
+
+    #[test]
     fn a_stack_is_named_before_or_behind_any_command_that_acts_on_one() {
         for line in [
             "--stack x status",

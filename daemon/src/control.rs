@@ -19,6 +19,7 @@ pub(crate) mod rds_event;
 pub(crate) mod readiness;
 pub mod removal;
 pub mod replica;
+pub mod shifts;
 pub mod targets;
 
 use std::collections::VecDeque;
@@ -203,6 +204,7 @@ impl Control {
             .chain(replicas)
             .chain(caches)
             .chain(self.removal.deadline())
+            .chain(shifts::deadline(self.world()))
             .chain(self.apps.deadline(self.decided));
         // An order that failed and is no longer wanted leaves its pause behind; it must not wake anybody for ever.
         all.filter(|(at, _)| *at > self.decided).min()
@@ -224,6 +226,7 @@ impl Control {
         }
         self.apps.decide(desk);
         self.removal.decide(desk);
+        shifts::decide(desk);
         if readiness::available(desk.world()) && self.apps.all_run(desk) {
             desk.emit(EventKind::StackAvailable);
         }

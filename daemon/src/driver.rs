@@ -31,6 +31,7 @@ use topologies::runtime::{InstanceStatus, Observation, Runtime};
 use topologies::time::Time;
 use topologies::world::World;
 
+use crate::aws::abandoned;
 use crate::causes::chain;
 use crate::control::{Control, Stimulus};
 use crate::effects::{Effects, Fence};
@@ -147,7 +148,7 @@ impl Driver {
             hosts: self.runtime.watch(),
             truth: self.runtime.ground_truth(),
         };
-        // Nobody sends a packet or an order yet: what runs is seen, and what faults say is true, before anybody does.
+        // What runs is seen, and what faults say is true, before the first order. Packets already go by the past's routes.
         while let Some(Some(observation)) = state.truth.next().now_or_never() {
             self.note_truth(&mut state, observation);
         }
@@ -188,6 +189,10 @@ impl Driver {
             self.handle(&mut state, Stimulus::Note(healed));
         }
         self.handle(&mut state, Stimulus::Note(EventKind::StackStopping));
+        // Nothing is ordered any more, so that what they stopped is asked to run when the stack comes up again.
+        for event in abandoned(self.control.world()) {
+            self.handle(&mut state, Stimulus::Note(event));
+        }
         self.effects
     }
 
@@ -298,10 +303,13 @@ impl Driver {
         applied
     }
 
-    fn note_truth(&self, state: &mut State, Observation { instance, status }: Observation) {
+    fn note_truth(&mut self, state: &mut State, Observation { instance, status }: Observation) {
         let changed = match status {
             InstanceStatus::Running { .. } => state.closed.remove(&instance),
-            InstanceStatus::Exited { .. } | InstanceStatus::Absent => state.closed.insert(instance),
+            InstanceStatus::Exited { .. } | InstanceStatus::Absent => {
+                self.end_freeze(state, &instance);
+                state.closed.insert(instance)
+            }
         };
         if changed {
             // The driver does not wait.
@@ -312,8 +320,8 @@ impl Driver {
     fn serve(&mut self, state: &mut State, request: Request) {
         // The asker may have gone away; what was asked for is done all the same.
         match request {
-            Request::Inject(fault, answer) => {
-                if let Err((answer, why)) = self.inject(state, &fault, answer) {
+            Request::Inject { fault, by, answer } => {
+                if let Err((answer, why)) = self.inject(state, &fault, by, answer) {
                     let _gone = answer.send(Err(why));
                 }
             }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use chaos::active::{ActiveFault, Change, Conditions, Faults, HealError, InjectError};
 use chaos::fault::Fault;
+use topologies::experiment::ActionOf;
 use topologies::id::{FaultId, InstanceId};
 use topologies::plan::Plan;
 use topologies::time::Time;
@@ -54,18 +55,19 @@ impl FaultFile {
         self.faults.check(fault, plan, down)
     }
 
-    /// Takes up a fault: see [`Faults::inject`].
+    /// Takes up a fault: see [`Faults::inject_for`].
     ///
     /// # Errors
     /// When it is in force already, or its target is down.
     pub fn inject(
         &mut self,
+        by: Option<ActionOf>,
         fault: Fault,
         now: Time,
         plan: &Plan,
         down: &BTreeSet<InstanceId>,
     ) -> Result<(FaultId, Change), InjectError> {
-        let injected = self.faults.inject(fault, now, plan, down)?;
+        let injected = self.faults.inject_for(by, fault, now, plan, down)?;
         self.save();
         Ok(injected)
     }
@@ -83,6 +85,11 @@ impl FaultFile {
     /// Those in force, oldest first.
     pub fn active(&self) -> &[ActiveFault] {
         self.faults.active()
+    }
+
+    /// The one that ends with this instance's process: see [`Faults::ending_with`].
+    pub fn ending_with(&self, instance: &InstanceId) -> Option<&FaultId> {
+        self.faults.ending_with(instance)
     }
 
     /// Those that are about calls of the AWS API.

@@ -31,7 +31,7 @@ use topologies::time::Time;
 use topologies::world::{StackPhase, World};
 
 use crate::apps::Apps;
-use crate::aws::Metrics;
+use crate::aws::{Experimenter, Metrics, abandoned};
 use crate::control::{Control, Stimulus};
 use crate::driver::{Clock, Driver};
 use crate::effects::Effects;
@@ -41,7 +41,6 @@ use crate::prober::{Figures, Prober};
 use crate::sampler::Sampler;
 use crate::stack::{REQUESTS, Stack};
 use crate::up::{Tell, UpError, UpOptions};
-use ground::Bindings;
 pub use ground::{Ground, lay};
 
 /// Stimuli that may wait for the driver.
@@ -71,7 +70,7 @@ pub struct RunningStack {
 /// # Errors
 /// When an address is taken: nothing runs then.
 pub async fn up(options: UpOptions, ground: Ground) -> Result<RunningStack, UpError> {
-    let data_plane = data_plane(&ground.world, ground.bindings, options.seed).await?;
+    let data_plane = data_plane(&options, &ground).await?;
     Ok(set_going(options, ground, data_plane))
 }
 
@@ -97,7 +96,7 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
     let first = if past.is_empty() {
         vec![first_event(&plan, kind, options.seed)]
     } else {
-        resumption(options.stopped, control.world().phase)
+        resumption(options.stopped, control.world())
     };
     let first = first.into_iter().map(Stimulus::Note).collect();
     let (cancelled, effects_cancelled) = (CancellationToken::new(), CancellationToken::new());
@@ -177,6 +176,10 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         events,
         requests,
     };
+    if let Some(experimenter) = Experimenter::new(stack.clone()) {
+        let (work, cancelled) = (experimenter.run(), cancelled.clone());
+        tasks.spawn(async move { cancelled.run_until_cancelled(work).await });
+    }
     if bindings.dns_port != 53 {
         let keep = hosts::keep(stack.clone());
         let cancelled = cancelled.clone();
@@ -267,11 +270,15 @@ fn resumed_at(past: &[Event], now: SystemTime) -> Time {
 }
 
 /// What the timeline goes on with. Where a stack was taken down without its daemon, nobody has recorded that yet.
-fn resumption(stopped: bool, phase: StackPhase) -> Vec<EventKind> {
-    let unrecorded = stopped && phase != StackPhase::Stopping;
-    let stopping = unrecorded.then_some(EventKind::StackStopping);
+fn resumption(stopped: bool, world: &World) -> Vec<EventKind> {
+    let unrecorded = stopped && world.phase != StackPhase::Stopping;
+    let stopping = unrecorded.then(|| {
+        let abandoned = abandoned(world).into_iter();
+        std::iter::once(EventKind::StackStopping).chain(abandoned)
+    });
     stopping
         .into_iter()
+        .flatten()
         .chain([EventKind::ControlResumed])
         .collect()
 }
@@ -291,11 +298,24 @@ fn first_event(plan: &Plan, runtime: RuntimeKind, seed: u64) -> EventKind {
     }
 }
 
-async fn data_plane(
-    world: &World,
-    bindings: Bindings,
-    seed: u64,
-) -> Result<Arc<DataPlane>, UpError> {
+/// The world as it will be told when the timeline goes on.
+fn resumed(world: &World, past: &[Event], stopped: bool) -> World {
+    let mut resumed = world.clone();
+    let Some(last) = past.last() else {
+        return resumed;
+    };
+    for (event, seq) in resumption(stopped, world).into_iter().zip(last.seq + 1..) {
+        let at = last.at;
+        resumed.apply(&Event { seq, at, event });
+    }
+    resumed
+}
+
+/// From its first packet on it serves what the past made of the stack, and what faults in force do to it: who was taken over goes on
+/// asking all the while.
+async fn data_plane(options: &UpOptions, ground: &Ground) -> Result<Arc<DataPlane>, UpError> {
+    let Ground { bindings, .. } = *ground;
+    let world = resumed(&ground.world, &ground.past, options.stopped);
     let plan = &*world.plan;
     let views = plan
         .topology
@@ -309,21 +329,21 @@ async fn data_plane(
         views,
         dns_port: bindings.dns_port,
         ports: bindings.ports,
-        seed,
+        seed: options.seed,
     };
     let taken = |cause: &dyn std::error::Error| UpError::Machine {
         message: format!("failed to {cause}"),
         hint: Some("another program has this address; `localaws doctor` tells more".to_owned()),
     };
     let data_plane = DataPlane::start(config).map_err(|cause| taken(&cause))?;
-    let first = crate::routes::routes(plan, &World::new(plan));
+    let first = crate::routes::routes(plan, &world);
     let network = Network {
         closed: plan
             .instances
             .iter()
             .map(|instance| instance.id.clone())
             .collect(),
-        ..Network::default()
+        ..ground.faults.conditions(plan).network
     };
     data_plane.set_network(Arc::new(network));
     if let Err(cause) = data_plane.set_routes(Arc::new(first)).everywhere().await {
@@ -352,6 +372,49 @@ mod tests {
         numbered
             .map(|((at, event), seq)| Event { seq, at, event })
             .collect()
+    }
+
+    /// Doors of what was taken over open before Control has said anything: a name must not lead to the first host of the plan by then.
+    #[test]
+    fn the_first_routes_of_a_resumed_stack_are_those_that_its_past_left() {
+        let file = "region: us-east-1\navailability-zones: [a, b]\ndb-instances: { orders: { multi-az: true } }\n";
+        let (topology, notes) = topologies::check::check(file, "shop.yaml");
+        let topology = topology.unwrap_or_else(|| panic!("{notes:?}"));
+        let slot = topologies::address::Slot::new(topologies::address::Slot::MIN).unwrap();
+        let mut world = World::new(&topologies::plan::plan(&topology, slot));
+        let mut past = past("2026-11-25T10:00:00Z", Time::from_millis(5));
+        let failover = [
+            EventKind::StandbyInSync {
+                db_instance: "orders".into(),
+                instance: "orders-2".into(),
+            },
+            EventKind::FailoverStarted {
+                db_instance: "orders".into(),
+                from: "orders-1".into(),
+                to: "orders-2".into(),
+                reason: String::new(),
+            },
+            EventKind::WriterPromoted {
+                db_instance: "orders".into(),
+                instance: "orders-2".into(),
+                timeline: 2,
+                forked_at: None,
+            },
+        ];
+        for (event, seq) in failover.into_iter().zip(3..) {
+            let at = Time::from_millis(5);
+            past.push(Event { seq, at, event });
+        }
+        past.iter().for_each(|event| world.apply(event));
+        let resumed = resumed(&world, &past, false);
+        let fresh = World::new(&world.plan);
+        assert_eq!(resumed.phase, StackPhase::Resuming);
+        assert_ne!(
+            crate::routes::routes(&world.plan, &resumed).names,
+            crate::routes::routes(&world.plan, &fresh).names
+        );
+        let fenced = resumed.fenced(&"orders-1".into());
+        assert!(fenced && resumed.databases["orders"].primary == "orders-2".into());
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! The way back of a stack that was changed while it ran, to what its topology file says. Pure.
 //!
 //! ```text
-//!  what the account keeps is forgotten ─► what the file does not have, or has otherwise, ends ─► what is missing is put, what was
-//!  stopped is started ─► everything is as planned: done
+//!  experiments are stopped, what the account keeps is forgotten ─► what the file does not have, or has otherwise, ends
+//!   ─► what is missing is put, what was stopped is started ─► everything is as planned: done
 //! ```
 //! Data of what stays stays; who is primary stays primary. A replication group with other nodes than the file's, or a DB instance with
 //! other hosts, is made anew. Whoever asks does so again until nothing is left to do.
 
+use std::sync::Arc;
+
 use topologies::edit::Edit;
 use topologies::event::{DbInstanceStatus, DbRequest, EventKind, ReplicationGroupStatus};
+use topologies::experiment::{Experiment, ExperimentStatus};
+use topologies::id::ExperimentId;
 use topologies::topology::{DbInstance, Topology};
 use topologies::world::{Wanted, World};
 
@@ -30,6 +34,9 @@ pub fn step(world: &World, origin: &Topology) -> Step {
     let mut events = forgetting(world);
     let (endings, leaving) = endings(world, origin);
     events.extend(endings);
+    let mut experiments = world.account.experiments.live().peekable();
+    let leaving = leaving || experiments.peek().is_some();
+    events.extend(experiments.filter_map(stopping));
     if events.is_empty() && !leaving {
         let edits = edits(&world.plan.topology, origin);
         if !edits.is_empty() {
@@ -65,6 +72,16 @@ fn forgetting(world: &World) -> Vec<EventKind> {
         tags: Default::default(),
     });
     records.chain(tags).collect()
+}
+
+/// An experiment that is not being stopped yet is. When it is over, it is forgotten.
+fn stopping((id, experiment): (&ExperimentId, &Arc<Experiment>)) -> Option<EventKind> {
+    let asked = experiment.status() == ExperimentStatus::Stopping;
+    (!asked).then(|| EventKind::ExperimentStatusChanged {
+        experiment: id.clone(),
+        status: ExperimentStatus::Stopping,
+        reason: Some("The stack is being reset.".to_owned()),
+    })
 }
 
 /// What has hosts and the file does not have, or has otherwise; and whether any of it is still there.
@@ -234,6 +251,7 @@ fn starting(world: &World) -> Vec<EventKind> {
 mod tests {
     use topologies::address::Slot;
     use topologies::event::Event;
+    use topologies::experiment::Blueprint;
     use topologies::id::DbInstanceId;
     use topologies::plan::{Plan, plan};
     use topologies::time::Time;
@@ -294,6 +312,46 @@ mod tests {
         assert_eq!(events.len(), 2);
         apply(&mut world, events);
         assert_eq!(super::step(&world, &origin), Step::Wait);
+    }
+
+    #[test]
+    fn experiments_are_over_before_they_are_forgotten() {
+        let started = EventKind::ExperimentStarted {
+            experiment: "EXP1".into(),
+            blueprint: Box::new(Blueprint {
+                region: "ap-northeast-2".into(),
+                template: "EXT1".to_owned(),
+                client_token: String::new(),
+                role_arn: String::new(),
+                targets: Default::default(),
+                actions: Default::default(),
+                stop_conditions: serde_json::json!([]),
+                on_empty_target: Default::default(),
+                actions_mode: Default::default(),
+            }),
+        };
+        let (step, mut world, origin) = after(vec![started]);
+        let Step::Events(events) = step else {
+            panic!("{step:?}");
+        };
+        apply(&mut world, events);
+        let status = |world: &World| {
+            let experiment = world.account.experiments.get("EXP1");
+            experiment.map(Experiment::status)
+        };
+        assert_eq!(status(&world), Some(ExperimentStatus::Stopping));
+        assert_eq!(super::step(&world, &origin), Step::Wait);
+        let stopped = EventKind::ExperimentStatusChanged {
+            experiment: "EXP1".into(),
+            status: ExperimentStatus::Stopped,
+            reason: None,
+        };
+        apply(&mut world, vec![stopped]);
+        let Step::Events(events) = super::step(&world, &origin) else {
+            panic!("it is to be forgotten");
+        };
+        apply(&mut world, events);
+        assert_eq!(status(&world), None);
     }
 
     #[test]

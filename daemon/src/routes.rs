@@ -18,7 +18,7 @@ use topologies::plan::{EndpointKind, Plan};
 use topologies::topology::{self, HostedZone, Record, RecordValue, RuleAction, Topology};
 use topologies::world::World;
 
-use health::{record_healthy, zone_healthy};
+use health::{away_from, record_healthy, zone_healthy};
 
 /// With AWS's timing: the minimum of Route 53's SOA records. Negative answers last no longer than the record itself, 900 s
 /// (aws-behaviour §6.1).
@@ -48,7 +48,7 @@ pub fn routes(plan: &Plan, world: &World) -> Routes {
     }
     Routes {
         enis: enis.collect(),
-        load_balancers: load_balancers(plan),
+        load_balancers: load_balancers(plan, world),
         target_groups: target_groups(plan, world),
         names,
         apexes: apexes(plan),
@@ -89,7 +89,10 @@ fn endpoint_records(plan: &Plan, world: &World, kind: &EndpointKind) -> Option<R
             let nodes = plan.nodes.iter().filter(|node| node.load_balancer == *lb);
             let balancer = balancer(plan, lb);
             let candidates = nodes.map(|node| Candidate {
-                healthy: balancer.is_some_and(|lb| zone_healthy(plan, world, lb, &node.zone)),
+                healthy: balancer.is_some_and(|lb| {
+                    let shifted = away_from(plan, world, lb) == Some(&node.zone);
+                    zone_healthy(plan, world, lb, &node.zone) && !shifted
+                }),
                 failover: None,
                 values: vec![Value::Host(node.address)],
             });
@@ -212,7 +215,7 @@ fn record_values(plan: &Plan, value: &RecordValue) -> Vec<Value> {
     }
 }
 
-fn load_balancers(plan: &Plan) -> BTreeMap<LoadBalancerId, LoadBalancer> {
+fn load_balancers(plan: &Plan, world: &World) -> BTreeMap<LoadBalancerId, LoadBalancer> {
     let balancers = plan.topology.load_balancers.iter().map(|lb| {
         let nodes = plan.nodes.iter().filter(|node| node.load_balancer == lb.id);
         let listeners = lb.listeners.iter().map(|listener| Listener {
@@ -224,6 +227,7 @@ fn load_balancers(plan: &Plan) -> BTreeMap<LoadBalancerId, LoadBalancer> {
         let balancer = LoadBalancer {
             kind: lb.kind,
             cross_zone: lb.cross_zone,
+            away_from: away_from(plan, world, lb).cloned(),
             idle_timeout: lb.idle_timeout,
             nodes: nodes
                 .map(|node| Node {

@@ -162,6 +162,10 @@ impl ProcessRuntime {
             _closing: closing.drop_guard(),
         };
         host.adopt().await?;
+        let keeper = Arc::clone(&host);
+        let closing = host.closing.clone();
+        host.tasks
+            .spawn(async move { closing.run_until_cancelled(keeper.keep_logs_short()).await });
         Ok(runtime)
     }
 
@@ -251,6 +255,23 @@ impl Host {
     fn all_orders(&self) -> Vec<Arc<tokio::sync::Mutex<()>>> {
         let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         orders.values().map(Arc::clone).collect()
+    }
+
+    /// Never ends. A log that can not be shortened is tried again.
+    async fn keep_logs_short(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(logs::SHORTEN_INTERVAL).await;
+            let directories = self.state().directories();
+            let done = self.blocking("shorten logs", move |_| {
+                let shortened = directories.iter().map(|it| logs::shorten(it));
+                shortened
+                    .collect::<io::Result<()>>()
+                    .map_err(failed("shorten logs"))
+            });
+            if let Err(cause) = done.await {
+                tracing::debug!(%cause, "logs stay long");
+            }
+        }
     }
 
     /// Runs `work` where it may block.

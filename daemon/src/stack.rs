@@ -11,6 +11,7 @@ use chaos::fault::Fault;
 use chaos::presence::Presence;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use topologies::event::Event;
+use topologies::experiment::ActionOf;
 use topologies::id::{FaultId, InstanceId};
 use topologies::network::Network;
 use topologies::plan::Plan;
@@ -61,7 +62,14 @@ pub struct Stack {
 /// Something asked of a running stack.
 pub enum Request {
     /// Inject a fault.
-    Inject(Fault, oneshot::Sender<Result<Injected, String>>),
+    Inject {
+        /// The fault.
+        fault: Fault,
+        /// The experiment's action that it is part of; none if somebody asks for it.
+        by: Option<ActionOf>,
+        /// Told when it is in force, or why it is not.
+        answer: oneshot::Sender<Result<Injected, String>>,
+    },
     /// Say whether a fault, with every target in full, could be injected now.
     Preview(Fault, oneshot::Sender<Result<(), String>>),
     /// Heal one fault, or all.

@@ -308,11 +308,13 @@ async fn perform_steps(
                 let wanted = label
                     .as_ref()
                     .and_then(|label| labels.iter().find(|(known, _)| known == label));
+                let wanted = wanted.map(|(_, id)| id.clone());
+                let events = rig.events(0).await.map_err(DrillError::Stack)?;
+                if wanted.as_ref().is_some_and(|id| ended(&events, id)) {
+                    continue;
+                }
                 tell("healing");
-                let healed = rig
-                    .heal(wanted.map(|(_, id)| id.clone()))
-                    .await
-                    .map_err(DrillError::Stack)?;
+                let healed = rig.heal(wanted).await.map_err(DrillError::Stack)?;
                 let now = place.clock.now();
                 for span in spans
                     .iter_mut()
@@ -325,6 +327,13 @@ async fn perform_steps(
     }
     sleep_until(place, began + drill.duration).await;
     Ok(spans)
+}
+
+/// Whether a fault has ended of itself: a freeze ends with the process that it hit.
+fn ended(events: &[Event], id: &FaultId) -> bool {
+    events
+        .iter()
+        .any(|event| matches!(&event.event, EventKind::FaultHealed { fault } if fault == id))
 }
 
 async fn sleep_until(place: &Place, at: Time) {
@@ -394,7 +403,7 @@ fn redundant(world: &World) -> impl Iterator<Item = (String, bool)> {
     databases.chain(caches.map(|(id, cache)| (id.to_string(), cache.redundant())))
 }
 
-/// Gives faults the timeline's numbers.
+/// Gives faults the timeline's numbers, and those that ended of themselves their end.
 fn number(faults: &mut [FaultSpan], events: &[Event]) {
     for event in events {
         let (EventKind::FaultInjected { fault, .. } | EventKind::FaultHealed { fault }) =
@@ -407,6 +416,7 @@ fn number(faults: &mut [FaultSpan], events: &[Event]) {
                 span.injected_seq = Some(event.seq);
             } else {
                 span.healed_seq = Some(event.seq);
+                span.to = span.to.or(Some(event.at));
             }
         }
     }

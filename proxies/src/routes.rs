@@ -44,6 +44,8 @@ pub struct LoadBalancer {
     pub kind: LoadBalancerType,
     /// Whether a node uses targets of other zones, unless a target group says otherwise.
     pub cross_zone: bool,
+    /// The zone that a zonal shift keeps it away from: with cross-zone on, its targets there get nothing.
+    pub away_from: Option<ZoneId>,
     /// Idle timeout of connections.
     pub idle_timeout: Duration,
     /// One node per enabled zone.

@@ -10,7 +10,8 @@ use crate::routes::{LoadBalancer, Target, TargetGroup, TargetState};
 ///
 /// A node uses the targets that it sees healthy. If there are none it fails open and uses all registered ones, unhealthy
 /// or not yet checked ("ALB target groups: routing failover"; "NLB health checks: fail-open"). With cross-zone off, only
-/// the targets of its own zone exist for it.
+/// the targets of its own zone exist for it. With cross-zone on, the targets of a zone that the load balancer is shifted away from
+/// are left out, unless that leaves none that is healthy ("Zonal shift", aws-behaviour §6.6).
 pub(crate) fn pick<'a>(
     load_balancer: &LoadBalancer,
     group: &'a TargetGroup,
@@ -29,7 +30,10 @@ pub(crate) fn pick<'a>(
     };
     let healthy =
         || registered().filter(|target| target.health.get(zone) == Some(&TargetState::Healthy));
-    nth(healthy(), healthy().count(), turn)
+    let away = load_balancer.away_from.as_ref().filter(|_| cross_zone);
+    let staying = || healthy().filter(|target| Some(&target.zone) != away);
+    nth(staying(), staying().count(), turn)
+        .or_else(|| nth(healthy(), healthy().count(), turn))
         .or_else(|| nth(registered(), registered().count(), turn))
 }
 
@@ -82,9 +86,19 @@ pub(crate) mod tests {
 
     /// Four turns of the node in zone `a`.
     fn check(cross_zone: (bool, Option<bool>), targets: Vec<Target>, expected: &str) {
+        check_away(None, cross_zone, targets, expected);
+    }
+
+    fn check_away(
+        away_from: Option<&str>,
+        cross_zone: (bool, Option<bool>),
+        targets: Vec<Target>,
+        expected: &str,
+    ) {
         let load_balancer = LoadBalancer {
             kind: LoadBalancerType::Application,
             cross_zone: cross_zone.0,
+            away_from: away_from.map(Into::into),
             idle_timeout: Duration::from_secs(60),
             nodes: Vec::new(),
             listeners: Vec::new(),
@@ -125,6 +139,19 @@ pub(crate) mod tests {
         let targets = || vec![target("a1", sick(Unhealthy)), target("b1", sick(Initial))];
         check((true, None), targets(), "a1 b1 a1 b1");
         check((false, None), targets(), "a1 a1 a1 a1");
+    }
+
+    #[test]
+    fn s6_6_with_cross_zone_targets_of_a_zone_shifted_away_from_get_nothing() {
+        let both = (Healthy, Healthy);
+        let three = || vec![target("a1", both), target("b1", both), target("b2", both)];
+        check_away(Some("a"), (true, None), three(), "b1 b2 b1 b2");
+        check_away(Some("b"), (true, None), three(), "a1 a1 a1 a1");
+        check_away(Some("c"), (true, None), three(), "a1 b1 b2 a1");
+        // A client that still comes to the zone's node is served there.
+        check_away(Some("a"), (false, None), three(), "a1 a1 a1 a1");
+        let alone = vec![target("a1", both), target("b1", (Unhealthy, Unhealthy))];
+        check_away(Some("a"), (true, None), alone, "a1 a1 a1 a1");
     }
 
     #[test]

@@ -72,7 +72,10 @@ pub fn client(rig: &Rig, program: &str, arguments: &[&str]) -> Answer {
 }
 
 /// The environment, made if it is not there.
-fn home() -> PathBuf {
+///
+/// # Panics
+/// Where there is no Python or no package index to have boto3 from.
+pub fn home() -> PathBuf {
     let made = Command::new(root().join("scripts/pyenv"))
         .stdin(Stdio::null())
         .output()

@@ -112,6 +112,57 @@ fn route53_as_boto3_has_it() {
 }
 
 #[test]
+fn fis_as_boto3_has_it() {
+    holds_inside("fis.py");
+}
+
+#[test]
+fn outages_of_experiments_are_real_and_end() {
+    holds_inside("fis_outage.py");
+}
+
+/// An experiment goes on over a daemon's death, and ends with the stack.
+#[test]
+fn an_experiment_goes_on_over_a_daemon_s_death_and_ends_when_the_stack_is_taken_down() {
+    let rig = Rig::new("process");
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "fis_begun.py");
+    rig.kill_daemon();
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "fis_resumed.py");
+    let faults = rig.json(&["status", "--json"])["faults"].clone();
+    assert_eq!(faults.as_array().map(Vec::len), Some(1), "{faults}");
+    rig.done(&["down"]);
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "fis_taken_down.py");
+    let status = rig.json(&["status", "--json"]);
+    assert_eq!(status["faults"], serde_json::json!([]));
+    rig.done(&["down", "--purge"]);
+}
+
+#[test]
+fn arc_zonal_shift_as_boto3_has_it() {
+    holds_inside("arc_zonal_shift.py");
+}
+
+#[test]
+fn a_zonal_shift_goes_on_over_a_daemon_s_death_and_over_a_stack_s_end() {
+    let rig = Rig::new("process");
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "arc_begun.py");
+    rig.kill_daemon();
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "arc_resumed.py");
+    rig.done(&["down"]);
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "arc_resumed.py");
+    rig.run(&["reset"])
+        .ends(0, "is what its topology file says");
+    rig.run(&["reset"]).ends(0, "nothing had to be done");
+    rig.done(&["down", "--purge"]);
+}
+
+#[test]
 fn a_stack_in_disorder_is_reset_to_its_file() {
     let rig = Rig::new("process");
     rig.up(SMALL).ends(0, "");

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event::{Event, EventKind};
+use crate::experiment::{EXPERIMENT, Experiments};
 use crate::id::RegionId;
 use crate::time::Time;
+use crate::zonal_shift::{ZONAL_SHIFT, ZonalShifts};
 
 /// An account: a fold of events, as the rest of the world.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +22,12 @@ pub struct Account {
     tags: BTreeMap<String, BTreeMap<String, String>>,
     /// What services published, by service and source.
     published: BTreeMap<Publisher, BTreeMap<String, Arc<VecDeque<Published>>>>,
+    /// Experiments of Fault Injection Service.
+    #[serde(default)]
+    pub experiments: Experiments,
+    /// Zonal shifts of Application Recovery Controller.
+    #[serde(default)]
+    pub zonal_shifts: ZonalShifts,
 }
 
 /// A service that publishes events.
@@ -75,14 +83,20 @@ impl Account {
         records.map(|(id, record)| (id.as_str(), record))
     }
 
-    /// Every record: its type, its region, its identifier.
+    /// Every record: its type, its region, its identifier. Experiments that are not over are none yet.
     pub fn records(&self) -> impl Iterator<Item = (&str, &RegionId, &str)> {
-        self.resources.iter().flat_map(|(resource, regions)| {
+        let experiments = self.experiments.all();
+        let over = experiments.filter(|(_, it)| it.status().is_over());
+        let over = over.map(|(id, it)| (EXPERIMENT, &it.blueprint.region, id.as_str()));
+        let shifts = self.zonal_shifts.all();
+        let shifts = shifts.map(|(id, it)| (ZONAL_SHIFT, &it.region, id.as_str()));
+        let resources = self.resources.iter().flat_map(|(resource, regions)| {
             let records = regions
                 .iter()
                 .flat_map(|(region, records)| records.keys().map(move |id| (region, id.as_str())));
             records.map(move |(region, id)| (resource.as_str(), region, id))
-        })
+        });
+        resources.chain(over).chain(shifts)
     }
 
     /// A resource's tags; empty if it has none.
@@ -116,6 +130,8 @@ impl Account {
         reason = "few events are for the account alone"
     )]
     pub(crate) fn apply(&mut self, event: &Event) {
+        self.experiments.apply(event);
+        self.zonal_shifts.apply(event);
         match &event.event {
             EventKind::ResourceRecorded {
                 resource,
@@ -137,6 +153,11 @@ impl Account {
                 id,
                 arn,
             } => {
+                match resource.as_str() {
+                    EXPERIMENT => self.experiments.forget(id),
+                    ZONAL_SHIFT => self.zonal_shifts.forget(id),
+                    _ => {}
+                }
                 let regions = self.resources.get_mut(resource);
                 if let Some(records) = regions.and_then(|regions| regions.get_mut(region)) {
                     records.remove(id);

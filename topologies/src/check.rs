@@ -1,6 +1,6 @@
 //! From a file as written to the stack as meant, with every mistake noted.
 //!
-//! Mistakes of shape come first ([`spec::read`]); what has the right shape is then resolved part by part. A part with a
+//! Mistakes of shape come first ([`spec::read`]); what has the right shape is then resolved part by part, also beside what has not. A part with a
 //! mistake is left out, but its name stays known, so that one mistake is not told twice.
 
 mod account;
@@ -30,7 +30,7 @@ use crate::notes::{Note, Span, has_errors};
 use crate::reference::Referable;
 use crate::spec::{self, At, ProfileSpec, Spec, TimingFields, TimingSpec};
 use crate::topology::{Region, Timing, Topology};
-use crate::yaml::Read;
+use crate::yaml::{LeftOut, Read};
 
 pub use crate::yaml::MAX_BYTES;
 
@@ -57,10 +57,14 @@ pub fn check_with(
     file_name: &str,
     overrides: &Overrides,
 ) -> (Option<Topology>, Vec<Note>) {
-    let Read { spec, mut notes } = spec::read(text);
+    let Read {
+        spec,
+        left_out,
+        mut notes,
+    } = spec::read(text);
     let topology = spec.and_then(|mut spec| {
         overrides.apply(&mut spec);
-        let mut checker = Checker::new(&spec);
+        let mut checker = Checker::new(&spec, &left_out);
         let topology = checker.topology(file_name);
         notes.append(&mut checker.notes);
         topology
@@ -95,6 +99,8 @@ impl Overrides {
 /// What is known while a file is checked.
 struct Checker<'s> {
     spec: &'s Spec,
+    /// Declared, and not in `spec`: its mistake is told already, and whoever refers to it makes none.
+    left_out: &'s LeftOut,
     notes: Vec<Note>,
     timing: Timing,
     regions: Vec<Region>,
@@ -105,9 +111,10 @@ struct Checker<'s> {
 }
 
 impl<'s> Checker<'s> {
-    fn new(spec: &'s Spec) -> Self {
+    fn new(spec: &'s Spec, left_out: &'s LeftOut) -> Self {
         Self {
             spec,
+            left_out,
             notes: Vec::new(),
             timing: defaults::fast(),
             regions: Vec::new(),
@@ -121,7 +128,8 @@ impl<'s> Checker<'s> {
         let name = identifiers::stack_name(self, file_name);
         let suffix = identifiers::suffix(self);
         self.regions = zones::regions(self);
-        if self.regions.is_empty() {
+        // Without all zones, whatever names one would seem mistaken.
+        if self.regions.is_empty() || self.left_out.is_of("regions") {
             return None;
         }
         let services = instances::services(self);
@@ -178,6 +186,9 @@ impl<'s> Checker<'s> {
 
     /// Notes a reference to something that is not declared.
     fn undeclared(&mut self, what: &str, written: &At<String>, declared: &[&str]) {
+        if self.left_out.has(&written.value) {
+            return;
+        }
         let message = format!("{what} `{}` is not declared", written.value);
         let hint = match nearest(&written.value, declared) {
             Some(near) => format!("did you mean `{near}`?"),

@@ -10,13 +10,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::edit::Edit;
+use crate::experiment::{ActionOf, ActionStatus, Blueprint, ExperimentStatus};
 use crate::id::{
-    DbInstanceId, FaultId, HealthCheckId, InstanceId, LoadBalancerId, RegionId, ReplicationGroupId,
-    StackId, TargetGroupId, ZoneId,
+    DbInstanceId, ExperimentId, FaultId, HealthCheckId, InstanceId, LoadBalancerId, RegionId,
+    ReplicationGroupId, StackId, TargetGroupId, ZonalShiftId, ZoneId,
 };
 use crate::runtime::RuntimeKind;
 use crate::time::Time;
 use crate::world::Wanted;
+use crate::zonal_shift::ZonalShiftStatus;
 
 /// The version of the timeline's format; it stands in every timeline's first event.
 pub const FORMAT: u32 = 1;
@@ -347,11 +349,81 @@ pub enum EventKind {
         target: String,
         /// What it hits, one line each.
         consequences: Vec<String>,
+        /// The experiment's action that it is part of; none if somebody asked for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<ActionOf>,
     },
     /// A fault was healed.
     FaultHealed {
         /// Its identifier.
         fault: FaultId,
+    },
+    /// An experiment of Fault Injection Service was asked for. Its targets are resolved.
+    ExperimentStarted {
+        /// The experiment.
+        experiment: ExperimentId,
+        /// What it is made of.
+        blueprint: Box<Blueprint>,
+    },
+    /// An experiment's status changed.
+    ExperimentStatusChanged {
+        /// The experiment.
+        experiment: ExperimentId,
+        /// The new status.
+        status: ExperimentStatus,
+        /// Why, if anything is to be said about that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// The status of an experiment's action changed.
+    ExperimentActionStatusChanged {
+        /// The action.
+        of: ActionOf,
+        /// The new status.
+        status: ActionStatus,
+        /// Why, if anything is to be said about that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A load balancer is kept away from a zone.
+    ZonalShiftStarted {
+        /// The zonal shift.
+        shift: ZonalShiftId,
+        /// The load balancer.
+        load_balancer: LoadBalancerId,
+        /// Its region.
+        region: RegionId,
+        /// The zone.
+        away_from: ZoneId,
+        /// When it began, as whoever asked for it was told.
+        started: Time,
+        /// When it ends by itself.
+        expires: Time,
+        /// For people.
+        comment: String,
+        /// The experiment's action that it is part of; none if somebody asked for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<ActionOf>,
+    },
+    /// A zonal shift ends at another time, or has another comment.
+    ZonalShiftUpdated {
+        /// The zonal shift.
+        shift: ZonalShiftId,
+        /// The load balancer.
+        load_balancer: LoadBalancerId,
+        /// When it ends by itself.
+        expires: Time,
+        /// For people.
+        comment: String,
+    },
+    /// A zonal shift is over.
+    ZonalShiftEnded {
+        /// The zonal shift.
+        shift: ZonalShiftId,
+        /// The load balancer.
+        load_balancer: LoadBalancerId,
+        /// How.
+        status: ZonalShiftStatus,
     },
     /// Something that the control plane ordered failed; it will decide anew.
     ActionFailed {

@@ -80,4 +80,8 @@ identifiers! {
     HealthCheckId;
     /// An injected fault, `f1`.
     FaultId;
+    /// An experiment of Fault Injection Service, `EXP4f1c`.
+    ExperimentId;
+    /// A zonal shift of Application Recovery Controller.
+    ZonalShiftId;
 }

@@ -9,7 +9,8 @@
 //! - [`defaults`]: AWS's defaults and limits; [`explain`]: a topology written out with all of them
 //! - [`mod@plan`]: what will run where, at which address, under which name; [`names`], [`mod@reference`]: those names and `${...}`
 //! - [`edit`]: what of a running stack's topology comes, changes or goes
-//! - [`event`], [`world`]: the vocabulary of everything that happens, and its fold; [`account`]: what of it the AWS API alone reads
+//! - [`event`], [`world`]: the vocabulary of everything that happens, and its fold; [`account`]: what of it the AWS API alone reads;
+//!   [`experiment`], [`zonal_shift`]: what of that goes on by itself
 //! - [`runtime`]: the trait that starts, stops and watches instances; [`affliction`]: what harm forbids and hides
 //! - [`network`]: the physical state of the emulated network
 
@@ -21,6 +22,7 @@ pub mod defaults;
 pub mod duration;
 pub mod edit;
 pub mod event;
+pub mod experiment;
 pub mod explain;
 pub mod id;
 pub mod names;
@@ -36,3 +38,4 @@ pub mod time;
 pub mod topology;
 pub mod world;
 pub mod yaml;
+pub mod zonal_shift;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::Account;
 use crate::edit::Edit;
 use crate::event::{Event, EventKind, TargetHealth};
+use crate::experiment::ActionOf;
 use crate::id::{
     DbInstanceId, FaultId, HealthCheckId, InstanceId, LoadBalancerId, ReplicationGroupId,
     TargetGroupId, ZoneId,
@@ -129,6 +130,9 @@ pub struct ActiveFault {
     pub target: String,
     /// Since when.
     pub since: Time,
+    /// The experiment's action that it is part of; none if somebody asked for it.
+    #[serde(default)]
+    pub by: Option<ActionOf>,
 }
 
 impl World {
@@ -190,7 +194,13 @@ impl World {
             | EventKind::ResourceForgotten { .. }
             | EventKind::TagsChanged { .. }
             | EventKind::RdsEvent { .. }
-            | EventKind::ElasticacheEvent { .. } => self.account.apply(event),
+            | EventKind::ElasticacheEvent { .. }
+            | EventKind::ExperimentStarted { .. }
+            | EventKind::ExperimentStatusChanged { .. }
+            | EventKind::ExperimentActionStatusChanged { .. }
+            | EventKind::ZonalShiftStarted { .. }
+            | EventKind::ZonalShiftUpdated { .. }
+            | EventKind::ZonalShiftEnded { .. } => self.account.apply(event),
             EventKind::ControlResumed => self.resumed(),
             EventKind::StackAvailable => self.phase = StackPhase::Available,
             EventKind::StackStopping => self.phase = StackPhase::Stopping,
@@ -216,12 +226,14 @@ impl World {
                 fault,
                 fault_kind,
                 target,
+                by,
                 ..
             } => {
                 let active = ActiveFault {
                     kind: fault_kind.clone(),
                     target: target.clone(),
                     since: event.at,
+                    by: by.clone(),
                 };
                 self.faults.insert(fault.clone(), active);
             }
@@ -366,6 +378,7 @@ impl World {
         });
         let asked = |id: &HealthCheckId| topology.health_checks.iter().any(|it| it.id == *id);
         self.health_checks.retain(|id, _| asked(id));
+        self.account.zonal_shifts.follow(topology);
         self.plan = fresh.plan;
     }
 

@@ -9,6 +9,8 @@ mod tree;
 pub mod values;
 mod vocabulary;
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
@@ -29,27 +31,63 @@ pub struct Language {
 /// A text that was read.
 #[derive(Debug)]
 pub struct Read<T> {
-    /// The file, if it has the right shape apart from fields that nobody knows.
+    /// The file, if it has the right shape apart from fields that nobody knows and what was left out.
     pub spec: Option<T>,
+    /// What the file says that `spec` lacks, for its shape: nobody should miss it.
+    pub left_out: LeftOut,
     /// Every mistake of shape: unknown and missing fields, wrong kinds of value, numbers out of range.
     pub notes: Vec<Note>,
 }
 
+/// What was declared with another shape than it must have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// By name, after the field that they are declared in: `db-instances`, `orders`.
+    pub(crate) names: BTreeSet<(String, String)>,
+    /// Whether items of a list are among it.
+    pub(crate) items: bool,
+}
+
+impl LeftOut {
+    /// Whether something of this name is among it.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|(_, left_out)| left_out == name)
+    }
+
+    /// Whether something is among it that this field of the file declares.
+    pub(crate) fn is_of(&self, field: &str) -> bool {
+        self.names.iter().any(|(of, _)| of == field)
+    }
+
+    /// Whether it is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && !self.items
+    }
+}
+
 /// Reads a text of at most [`MAX_BYTES`].
 pub fn read<T: DeserializeOwned + JsonSchema>(text: &str, language: Language) -> Read<T> {
-    let nothing = |notes| Read { spec: None, notes };
+    let nothing = |notes| Read {
+        spec: None,
+        left_out: LeftOut::default(),
+        notes,
+    };
     let mut tree = match tree::parse(text, language) {
         Ok(tree) => tree,
         Err(note) => return nothing(vec![note]),
     };
-    let shape::Verdict { mut notes, usable } =
-        shape::hold_against(&mut tree, &schema::<T>(), language);
+    let shape::Verdict {
+        mut notes,
+        left_out,
+        usable,
+    } = shape::hold_against(&mut tree, &schema::<T>(), language);
     if !usable {
         return nothing(notes);
     }
     match decode::decode(&tree) {
         Ok(spec) => Read {
             spec: Some(spec),
+            left_out,
             notes,
         },
         Err(note) => {

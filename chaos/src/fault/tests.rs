@@ -118,7 +118,7 @@ const FAULT: Language = Language {
 #[test]
 fn faults_are_written_like_this() {
     let check = |text: &str, shown: &str| {
-        let Read { spec, notes } = yaml::read::<Fault>(text, FAULT);
+        let Read { spec, notes, .. } = yaml::read::<Fault>(text, FAULT);
         let fault = spec.unwrap_or_else(|| panic!("{text}: {notes:?}"));
         assert_eq!(fault.to_string(), shown);
         let json = serde_json::to_string(&fault).unwrap();

@@ -70,7 +70,8 @@ pub(super) async fn inject(
         ask(&api.stack, |answer| Request::Preview(fault, answer)).await?;
         return Ok((StatusCode::OK, Json(view)));
     }
-    let injected = ask(&api.stack, |answer| Request::Inject(fault, answer)).await?;
+    let by = None;
+    let injected = ask(&api.stack, |answer| Request::Inject { fault, by, answer }).await?;
     view.id = Some(injected.fault);
     view.consequences = injected.consequences;
     Ok((StatusCode::CREATED, Json(view)))

@@ -71,6 +71,9 @@ pub struct FaultView {
     pub target: String,
     /// When it was injected, microseconds since the timeline began, as events have it.
     pub since: u64,
+    /// The experiment and its action that it is part of: `EXP4f1c/cut-off`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// Faults in force.

@@ -13,7 +13,7 @@ use wire::{Call, Catalog, Fault, Protocol, Refusal, Request, Response, identify}
 use super::change::{Decide, Decided};
 use super::session::{Claims, Issuer, Principal};
 use super::view::{Context, Facts, global_arn, partition};
-use super::{Handler, services, trouble};
+use super::{Handler, fis, services, trouble};
 
 /// Where a temporary credential's token is.
 const TOKEN: &str = "x-amz-security-token";
@@ -252,13 +252,14 @@ fn answer(
         entropy: moment.entropy,
         facts: ground.facts.clone(),
     };
+    let view = context.view(&ground.world);
+    if let Some(fault) = fis::refusal(&view, call, &input) {
+        return Err(fault);
+    }
     match handler {
-        Handler::Read(read) => {
-            let view = context.view(&ground.world);
-            Ok(Outcome::Output(read(&view, call, &input)?.into()))
-        }
+        Handler::Read(read) => Ok(Outcome::Output(read(&view, call, &input)?.into())),
         Handler::Measure(measure) => {
-            let (output, measured) = measure(&context.view(&ground.world), &input)?;
+            let (output, measured) = measure(&view, &input)?;
             ground.facts.metrics.put(measured, moment.now);
             Ok(Outcome::Output(output.into()))
         }

@@ -6,7 +6,10 @@ mod network;
 pub(super) mod tags;
 mod zones;
 
-use super::{Handler, Operations};
+use serde_json::Value;
+use topologies::id::ZoneId;
+
+use super::{Handler, Operations, View};
 
 pub(super) const OPERATIONS: Operations = &[
     ("CreateTags", Handler::Change(tags::create)),
@@ -39,3 +42,25 @@ pub(super) const OPERATIONS: Operations = &[
     ("StopInstances", Handler::Change(instances::stop)),
     ("TerminateInstances", Handler::Change(instances::terminate)),
 ];
+
+/// The instances of the region that was called, as DescribeInstances shows them, by their ARNs.
+pub(super) fn instances(view: &View<'_>) -> Vec<(String, Value)> {
+    named(view, "instance", instances::all(view))
+}
+
+/// The subnets of the region that was called, as DescribeSubnets shows them, by their ARNs.
+pub(super) fn subnets(view: &View<'_>) -> Vec<(String, Value)> {
+    named(view, "subnet", network::subnets(view))
+}
+
+fn named(view: &View<'_>, kind: &str, shown: Vec<filter::Shown>) -> Vec<(String, Value)> {
+    let shown = shown.into_iter();
+    shown
+        .map(|it| (tags::arn(view, kind, &it.id), it.record.into()))
+        .collect()
+}
+
+/// The zones in which a call would start instances.
+pub(super) fn starts_in(view: &View<'_>, operation: &str, input: &Value) -> Vec<ZoneId> {
+    instances::starts_in(view, operation, input)
+}

@@ -11,10 +11,11 @@ mod names;
 mod subnet_groups;
 mod tags;
 
+use serde_json::Value;
 use subnet_groups::GROUPS;
 
 use super::versions::REDIS;
-use super::{Handler, Operations};
+use super::{Handler, Operations, View};
 
 pub(super) const OPERATIONS: Operations = &[
     ("AddTagsToResource", Handler::Change(tags::add)),
@@ -60,3 +61,13 @@ pub(super) const OPERATIONS: Operations = &[
     ("RemoveTagsFromResource", Handler::Change(tags::remove)),
     ("TestFailover", Handler::Change(change::test_failover)),
 ];
+
+/// The replication groups of the region that was called, as DescribeReplicationGroups shows them, by their ARNs.
+pub(super) fn groups(view: &View<'_>) -> Vec<(String, Value)> {
+    let all = names::all(view).into_iter();
+    all.map(|it| {
+        let arn = names::arn(view, it.id.as_str());
+        (arn, describe::replication_group(view, it).into())
+    })
+    .collect()
+}

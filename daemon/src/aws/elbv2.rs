@@ -1,8 +1,8 @@
 //! Elastic Load Balancing v2: load balancers, listeners, rules and target groups, and the health of targets.
 //!
 //! After its API reference and aws-behaviour §4 and §5. HTTP and TCP are served; what asks for another protocol, or for anything else
-//! that is not built, is refused by its name. A target that is deregistered is gone at once: its connections end with it, it does not
-//! drain.
+//! that is not built, is refused by its name. A target that is deregistered gets nothing new from then on; connections that are open
+//! to it go on, and nobody waits for them to drain.
 
 mod actions;
 mod balancers;
@@ -15,7 +15,10 @@ mod rules;
 mod tagging;
 mod targets;
 
-use super::{Handler, Operations};
+use topologies::id::LoadBalancerId;
+use topologies::topology::LoadBalancer;
+
+use super::{Handler, Operations, View};
 pub(super) use describe::CANONICAL_ZONE;
 
 pub(super) const OPERATIONS: Operations = &[
@@ -65,3 +68,18 @@ pub(super) const OPERATIONS: Operations = &[
     ("SetRulePriorities", Handler::Change(rules::set_priorities)),
     ("SetSubnets", Handler::Change(balancers::set_subnets)),
 ];
+
+/// The load balancers of the region that was called which can be shifted away from a zone, by their ARNs.
+pub(super) fn shiftable<'a>(view: &View<'a>) -> Vec<(String, &'a LoadBalancer)> {
+    let all = names::load_balancers(view).filter(|lb| balancers::has_zonal_shift(view, lb));
+    let mut all: Vec<_> = all.map(|lb| (names::load_balancer(view, lb), lb)).collect();
+    all.sort_by(|one, other| one.0.cmp(&other.0));
+    all
+}
+
+/// The ARN of a load balancer, if it is there.
+pub(super) fn arn_of(view: &View<'_>, id: &LoadBalancerId) -> Option<String> {
+    let mut all = names::load_balancers(view);
+    let found = all.find(|lb| lb.id == *id);
+    found.map(|lb| names::load_balancer(view, lb))
+}

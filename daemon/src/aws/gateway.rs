@@ -65,13 +65,7 @@ impl Gateway {
         let mut rng = ChaCha20Rng::from_seed(seed);
         let mut key = [0; 32];
         rng.fill_bytes(&mut key);
-        let micros = i64::try_from(stack.clock.now().as_micros()).unwrap_or(0);
-        let facts = Facts {
-            epoch: now() - micros / 1_000,
-            port_offset: stack.port_offset,
-            issuer: Issuer::new(key),
-            metrics: stack.metrics.clone(),
-        };
+        let facts = Facts::of(&stack, now(), Issuer::new(key));
         Self {
             stack,
             facts,
@@ -193,7 +187,7 @@ impl Gateway {
 }
 
 /// Milliseconds of the wall clock.
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| {
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use topologies::id::{InstanceId, ZoneId};
 use topologies::plan::{Instance, Plan};
-use topologies::topology::Service;
+use topologies::topology::{Region, Service};
 
 /// Hexadecimal digits of EC2's longer identifiers (EC2 User Guide, "Resource IDs").
 const DIGITS: usize = 17;
@@ -35,6 +35,13 @@ pub(super) fn find_instance<'p>(plan: &'p Plan, id: &str) -> Option<&'p Instance
     let mut members = services.flat_map(|service| &service.instances);
     let member = members.find(|it| it.id.as_str() == id || instance(&it.id) == id)?;
     plan.instance(&member.id)
+}
+
+/// 32 digits in the form of a UUID.
+pub(super) fn hyphenated(digits: &str) -> String {
+    [0..8, 8..12, 12..16, 16..20, 20..32]
+        .map(|part| &digits[part])
+        .join("-")
 }
 
 /// The image of a service: what its instances run.
@@ -95,6 +102,14 @@ pub(super) fn zone(zone: &ZoneId) -> String {
         .next()
         .map_or(1, |letter| letter.wrapping_sub(b'a') + 1);
     format!("{}-az{number}", parts.collect::<String>())
+}
+
+/// The zone of a region with this name or id.
+pub(super) fn find_zone<'r>(region: &'r Region, named: &str) -> Option<&'r ZoneId> {
+    let zones = region.zones.iter().map(|it| &it.id);
+    zones
+        .into_iter()
+        .find(|it| it.as_str() == named || zone(it) == named)
 }
 
 /// Whether it has the form of an id with this prefix.

@@ -13,10 +13,11 @@ mod names;
 mod subnet_groups;
 mod tags;
 
+use serde_json::Value;
 use subnet_groups::GROUPS;
 
 use super::versions::POSTGRES;
-use super::{Handler, Operations};
+use super::{Handler, Operations, View};
 
 pub(super) const OPERATIONS: Operations = &[
     ("AddTagsToResource", Handler::Change(tags::add)),
@@ -56,3 +57,13 @@ pub(super) const OPERATIONS: Operations = &[
     ("StartDBInstance", Handler::Change(change::start)),
     ("StopDBInstance", Handler::Change(change::stop)),
 ];
+
+/// The DB instances of the region that was called, as DescribeDBInstances shows them, by their ARNs.
+pub(super) fn instances(view: &View<'_>) -> Vec<(String, Value)> {
+    let all = names::all(view).into_iter();
+    all.map(|it| {
+        let arn = names::arn(view, it.id().as_str());
+        (arn, describe::instance(view, it).into())
+    })
+    .collect()
+}

@@ -1,16 +1,18 @@
 //! Which services have operations. Everything that goes through all of them (dispatch, coverage, tests) reads this list.
 
 use super::{
-    Handler, Operations, cloudwatch, ec2, elasticache, elbv2, iam, rds, resourcegroupstaggingapi,
-    route53, sts,
+    Handler, Operations, arc_zonal_shift, cloudwatch, ec2, elasticache, elbv2, fis, iam, rds,
+    resourcegroupstaggingapi, route53, sts,
 };
 
 /// The tables, by the name of the service's model.
 pub(super) const SERVICES: &[(&str, Operations)] = &[
+    ("arc-zonal-shift", arc_zonal_shift::OPERATIONS),
     ("cloudwatch", cloudwatch::OPERATIONS),
     ("ec2", ec2::OPERATIONS),
     ("elasticache", elasticache::OPERATIONS),
     ("elbv2", elbv2::OPERATIONS),
+    ("fis", fis::OPERATIONS),
     ("iam", iam::OPERATIONS),
     ("rds", rds::OPERATIONS),
     (

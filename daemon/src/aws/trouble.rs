@@ -147,6 +147,7 @@ mod tests {
             id: id.into(),
             fault,
             since: Time::ZERO,
+            by: None,
         }
     }
 

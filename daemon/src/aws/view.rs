@@ -9,6 +9,7 @@ use wire::{Fault, Service};
 
 use super::Metrics;
 use super::session::{Issuer, Principal};
+use crate::stack::Stack;
 
 /// The circumstances of a call: everything about it that is neither its input nor the state of the stack.
 #[derive(Clone)]
@@ -38,6 +39,25 @@ pub struct Facts {
     pub issuer: Issuer,
     /// What was measured.
     pub metrics: Metrics,
+}
+
+impl Facts {
+    /// What is so of a stack at this moment of the wall clock, in milliseconds.
+    pub(super) fn of(stack: &Stack, now: i64, issuer: Issuer) -> Self {
+        let micros = i64::try_from(stack.clock.now().as_micros()).unwrap_or(0);
+        Self {
+            epoch: now - micros / 1_000,
+            port_offset: stack.port_offset,
+            issuer,
+            metrics: stack.metrics.clone(),
+        }
+    }
+
+    /// A moment of the stack's clock in milliseconds of the wall clock.
+    pub(super) fn wall(&self, time: Time) -> i64 {
+        let millis = i64::try_from(time.as_micros() / 1_000).unwrap_or(i64::MAX);
+        self.epoch.saturating_add(millis)
+    }
 }
 
 /// What a handler sees.
@@ -80,6 +100,11 @@ impl Context {
 }
 
 impl<'a> View<'a> {
+    /// The same, as another service sees it.
+    pub(super) fn of_service(&self, service: &'static Service) -> View<'a> {
+        View { service, ..*self }
+    }
+
     /// The stack as meant.
     pub fn topology(&self) -> &'a Topology {
         &self.plan.topology
@@ -93,8 +118,13 @@ impl<'a> View<'a> {
 
     /// A moment of the stack's clock in milliseconds of the wall clock, as [`wire::Record::time`] takes it.
     pub fn wall(&self, time: Time) -> i64 {
-        let millis = i64::try_from(time.as_micros() / 1_000).unwrap_or(i64::MAX);
-        self.facts.epoch.saturating_add(millis)
+        self.facts.wall(time)
+    }
+
+    /// The moment on the stack's clock.
+    pub fn moment(&self) -> Time {
+        let since = self.now.saturating_sub(self.facts.epoch);
+        Time::from_millis(u64::try_from(since).unwrap_or(0))
     }
 
     /// The name of a resource of this region and account: `arn:aws:rds:eu-west-1:123456789012:db:orders`.

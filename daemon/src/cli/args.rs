@@ -22,6 +22,8 @@ const GROUPS: &str = "\
   events       Show what happened to a stack
   logs         Show an instance's log
   exec         Run a program that resolves the stack's names
+  reset        Take a stack back to what its topology file says
+  export       Print a topology file that means what the stack has become
 
 \x1b[1;4mTopology files:\x1b[0m
   check        Find every mistake in a topology file

@@ -15,6 +15,8 @@ use crate::up::Progress;
 
 /// How long a daemon may take to end after it has taken the stack down.
 const GONE_WITHIN: Duration = Duration::from_secs(30);
+/// How long one that was just killed may take: the kernel lets go of its lock some milliseconds later.
+pub(super) const DYING: Duration = Duration::from_millis(500);
 /// Between two looks at whether it has.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -38,7 +40,9 @@ pub(super) fn run(arguments: Down, stack: Option<StackId>) -> Result<Exit, Failu
     display.tell(&Progress::Step(format!("taking down {name}")));
     match known {
         Some(stack) if stack.running => {
-            block_on(ask(&home, stack, arguments.purge))?;
+            if block_on(ask(&home, stack, arguments.purge))? == Asked::Dead {
+                remove(&home, &name, arguments.purge)?;
+            }
         }
         Some(_) | None => remove(&home, &name, arguments.purge)?,
     }
@@ -70,13 +74,25 @@ fn only(stacks: &[KnownStack]) -> Result<StackId, Failure> {
     }
 }
 
+/// What became of a daemon that was asked.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    /// It took the stack down.
+    Done,
+    /// It had just been killed.
+    Dead,
+}
+
 /// Asks the daemon, and waits until it has ended.
-async fn ask(home: &Home, stack: &KnownStack, purge: bool) -> Result<(), Failure> {
+async fn ask(home: &Home, stack: &KnownStack, purge: bool) -> Result<Asked, Failure> {
     let name = &stack.record.name;
     match Client::new(&stack.record.socket).down(purge).await {
         // The daemon's last word may be lost; whether it is gone is seen below.
         Ok(_) | Err(ClientError::Broken(_)) => {}
         Err(ClientError::Gone { .. }) => {
+            if gone(home, name, DYING).await? {
+                return Ok(Asked::Dead);
+            }
             return Err(Failure::new(
                 Exit::Broken,
                 format!("stack `{name}` is coming up or going down and takes no orders"),
@@ -85,17 +101,25 @@ async fn ask(home: &Home, stack: &KnownStack, purge: bool) -> Result<(), Failure
         }
         Err(error) => return Err(Failure::from(error)),
     }
+    if gone(home, name, GONE_WITHIN).await? {
+        return Ok(Asked::Done);
+    }
+    Err(Failure::new(
+        Exit::Broken,
+        format!("the daemon of stack `{name}` did not end within {GONE_WITHIN:?}"),
+    ))
+}
+
+/// Whether no daemon has the stack, waited for as long as `patience`.
+pub(super) async fn gone(home: &Home, name: &StackId, patience: Duration) -> Result<bool, Failure> {
     let asked = Instant::now();
     while home.running(name)? {
-        if asked.elapsed() > GONE_WITHIN {
-            return Err(Failure::new(
-                Exit::Broken,
-                format!("the daemon of stack `{name}` did not end within {GONE_WITHIN:?}"),
-            ));
+        if asked.elapsed() > patience {
+            return Ok(false);
         }
         tokio::time::sleep(LOOK).await;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Ends and removes what is left of a stack without a daemon.

@@ -4,7 +4,8 @@
 //! claim ─► (clear leftovers) ─► runtime, API's address ─► driver up ─► API ─► ready ─► wait ─► down ─► API ends ─► data stays or goes
 //!             any failure or a stop on the way ──────────────────────► clear ─► as it was before the claim
 //! ```
-//! A stack that this bring-up made new is removed if it does not come up; one that was found is left with its data.
+//! A stack that this bring-up made new is removed if it does not come up; one that was found is left with its data. One that was found
+//! running runs on if the bring-up fails before it took anything over.
 
 use std::net::SocketAddrV4;
 use std::sync::Arc;
@@ -86,7 +87,9 @@ pub(super) async fn keep(
     let ephemeral = launch.ephemeral;
     let mut claim = home.claim(launch.wanted()?)?;
     let fresh = !claim.resume;
-    match Box::pin(live(home, &mut claim, topology, tell, stops)).await {
+    let orphaned = claim.resume && !claim.stopped;
+    let mut begun = false;
+    match Box::pin(live(home, &mut claim, topology, tell, stops, &mut begun)).await {
         Ok(ended) => {
             let purge = match ended {
                 Ended::Asked { purge } => purge,
@@ -94,6 +97,13 @@ pub(super) async fn keep(
             };
             finish(claim, purge)?;
             Ok(Exit::Done)
+        }
+        Err(failure) if orphaned && !begun => {
+            let name = &claim.record.name;
+            tell(Told::Progress(Progress::Line(format!(
+                "what runs of stack `{name}` runs on: `localaws up` takes it over once this is mended, `localaws down {name}` ends it"
+            ))));
+            Err(failure)
         }
         Err(failure) => {
             tell(step("ending what was started"));
@@ -161,6 +171,7 @@ async fn live(
     topology: Topology,
     tell: &Tell<'_>,
     stops: &mut Stops,
+    begun: &mut bool,
 ) -> Result<Ended, Failure> {
     if claim.leftovers {
         tell(step("ending what an earlier bring-up left"));
@@ -193,6 +204,7 @@ async fn live(
     getrandom::fill(&mut seed).map_err(no_random_numbers)?;
     // Not given up half-way, for it is quick. From here on whatever happens goes through `take_down`.
     let running = up(options, ground).await?;
+    *begun = true;
     let stack = running.stack.clone();
     let (down, mut downs) = mpsc::channel(1);
     let ending = CancellationToken::new();

@@ -74,15 +74,24 @@ fn instance_row(instance: &InstanceView) -> [Cell; 7] {
 
 /// Faults in force.
 pub(super) fn faults(faults: &[FaultView]) -> String {
-    let mut table = table(&["FAULT", "KIND", "TARGET", "SINCE"]);
+    let mut columns = vec!["FAULT", "KIND", "TARGET", "SINCE"];
+    let experiments = faults.iter().any(|fault| fault.by.is_some());
+    columns.extend(experiments.then_some("EXPERIMENT"));
+    let mut table = table(&columns);
     for fault in faults {
         let since = topologies::time::Time::from_micros(fault.since);
-        table.add_row([
+        let mut row = vec![
             Cell::new(&fault.id).add_attribute(Attribute::Bold),
             Cell::new(&fault.kind).fg(Color::Red),
             Cell::new(printable(&fault.target)),
             Cell::new(since),
-        ]);
+        ];
+        if experiments {
+            row.push(Cell::new(printable(
+                fault.by.as_deref().unwrap_or_default(),
+            )));
+        }
+        table.add_row(row);
     }
     format!("{}\n", lines(&table))
 }

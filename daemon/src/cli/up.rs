@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use topologies::id::StackId;
 
 use super::args::Up;
+use super::down::{DYING, gone};
 use super::exit::{Exit, Failure};
 use super::keep::{Launch, Stops, Told, keep, overrides};
 use super::progress::Display;
@@ -30,7 +31,7 @@ pub(super) fn run(arguments: Up, stack: Option<StackId>) -> Result<Exit, Failure
     let name = crate::state::stack_name(topology.name.as_str())?;
     programs::present(&topology, &file.path, arguments.runtime)?;
     let home = Home::current()?;
-    if home.running(&name)? {
+    if !block_on(gone(&home, &name, DYING))? {
         return Err(crate::state::StateError::Running(name).into());
     }
     let launch = Launch {

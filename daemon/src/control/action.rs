@@ -155,6 +155,15 @@ impl Action {
         matches!(self, Self::Promote { .. } | Self::PromoteCache { .. })
     }
 
+    /// The standby that commits are to wait for, if that is what the order is about.
+    pub fn waits_for(&self) -> Option<&InstanceId> {
+        if let Self::SetSynchronousStandby { standby, .. } = self {
+            standby.as_ref()
+        } else {
+            None
+        }
+    }
+
     /// The instance that the order is for.
     pub fn instance(&self) -> &InstanceId {
         match self {

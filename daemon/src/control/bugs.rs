@@ -34,6 +34,8 @@ pub enum Bug {
     ForgetPromotion,
     /// A lost cache primary is started again, empty, before its replicas were heard.
     RestartCacheUnasked,
+    /// An order to wait for the standby that failed counts as in force.
+    TrustFailedOrders,
     /// An instance whose start was done is taken for running, whatever its host reported meanwhile.
     BelieveStarts,
     /// A follower that is merely cut off is made anew like one that has parted.
@@ -44,7 +46,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::PromoteOutOfSync,
         Self::ForgetToRecordOutOfSync,
         Self::NeverRunAlone,
@@ -60,6 +62,7 @@ impl Bug {
         Self::RestartTornData,
         Self::ForgetPromotion,
         Self::RestartCacheUnasked,
+        Self::TrustFailedOrders,
         Self::BelieveStarts,
         Self::SuspectTheCutOff,
         Self::ForgetToTellOfRecovery,

@@ -45,6 +45,9 @@ pub struct DatabaseMachine {
     configured: bool,
     configure: Order,
     synchronous: Order,
+    /// The standby that commits wait for in every session: an order to have them wait was done. The primary's setting alone does not tell
+    /// that it is in force.
+    waited_for: Option<InstanceId>,
     promote: Order,
     demote: Order,
     /// The position that the standby must have flushed before it counts as in sync: the primary's, seen after commits began to wait.
@@ -69,8 +72,8 @@ pub struct DatabaseMachine {
     recovering: bool,
     /// Servers that somebody asked to end.
     errand: Errand,
-    /// Whether the primary was started again by the reboot that is asked for.
-    rebooted: bool,
+    /// Whether the primary was started by the reboot or the start that is asked for.
+    restarted: bool,
     /// How far a conversion is, or a change of the password.
     conversion: Conversion,
 }
@@ -84,6 +87,7 @@ impl DatabaseMachine {
             configured: false,
             configure: Order::default(),
             synchronous: Order::default(),
+            waited_for: None,
             promote: Order::default(),
             demote: Order::default(),
             barrier: None,
@@ -97,7 +101,7 @@ impl DatabaseMachine {
             comeback: Comeback::None,
             recovering: false,
             errand: Errand::default(),
-            rebooted: false,
+            restarted: false,
             conversion: Conversion::default(),
         }
     }
@@ -157,9 +161,11 @@ impl DatabaseMachine {
         if let Some((_, outcome)) = self.configure.settle(desk, ticket, outcome) {
             self.configured = outcome == Outcome::Done;
         }
-        if self.synchronous.settle(desk, ticket, outcome).is_some() {
+        if let Some((action, outcome)) = self.synchronous.settle(desk, ticket, outcome) {
             self.barrier = None;
             self.settled = desk.now;
+            let in_force = outcome == Outcome::Done || desk.planted(Bug::TrustFailedOrders);
+            self.waited_for = action.waits_for().filter(|_| in_force).cloned();
         }
         if let Some((action, Outcome::Done)) = self.demote.settle(desk, ticket, outcome) {
             self.demoted = Some(action.instance().clone());

@@ -5,7 +5,7 @@
 
 use topologies::event::{DbInstanceStatus, ReplicationGroupStatus, TargetHealth};
 use topologies::id::InstanceId;
-use topologies::plan::InstanceKind;
+use topologies::plan::{Instance, InstanceKind};
 use topologies::world::{Database, StackPhase, World};
 
 /// Whether the stack has just become available.
@@ -22,15 +22,7 @@ pub(super) fn available(world: &World) -> bool {
 pub(crate) fn is_whole(world: &World) -> bool {
     let databases = world.databases.values().map(|db| db.status);
     let replicas = world.replicas.values().map(|replica| replica.status);
-    let hosts = world
-        .plan
-        .instances
-        .iter()
-        .filter(|instance| match &instance.kind {
-            InstanceKind::DbHost(db) => !is_stopped(world.databases.get(db)),
-            InstanceKind::CacheNode(_) => true,
-            InstanceKind::App(_) => false,
-        });
+    let hosts = hosts(world);
     let caches = world.caches.values().all(|cache| {
         cache.status == ReplicationGroupStatus::Available && cache.replicas.values().all(|up| *up)
     });
@@ -47,12 +39,8 @@ pub(crate) fn is_whole(world: &World) -> bool {
             })
         })
     });
-    databases.chain(replicas).all(|status| {
-        matches!(
-            status,
-            DbInstanceStatus::Available | DbInstanceStatus::Stopped
-        )
-    }) && hosts.map(|host| &host.id).all(|host| answers(world, host))
+    databases.chain(replicas).all(is_settled)
+        && hosts.map(|host| &host.id).all(|host| answers(world, host))
         && caches
         && nodes(world).all(|alive| alive)
         && targets
@@ -81,12 +69,33 @@ fn every_endpoint_answers(world: &World) -> bool {
     databases.chain(caches).all(|host| answers(world, host)) && balancers && groups
 }
 
-/// Whether it was stopped on request: nobody is to answer for it.
+/// The hosts of databases and caches that are to answer: all but those of a database that was stopped on request.
+pub(crate) fn hosts(world: &World) -> impl Iterator<Item = &Instance> {
+    world
+        .plan
+        .instances
+        .iter()
+        .filter(|instance| match &instance.kind {
+            InstanceKind::DbHost(db) => !is_stopped(world.databases.get(db)),
+            InstanceKind::CacheNode(_) => true,
+            InstanceKind::App(_) => false,
+        })
+}
+
+/// Whether a database is as it is meant to be: there, or stopped on request.
+pub(crate) fn is_settled(status: DbInstanceStatus) -> bool {
+    matches!(
+        status,
+        DbInstanceStatus::Available | DbInstanceStatus::Stopped
+    )
+}
+
 fn is_stopped(database: Option<&Database>) -> bool {
     database.is_some_and(|database| database.status == DbInstanceStatus::Stopped)
 }
 
-fn answers(world: &World, instance: &InstanceId) -> bool {
+/// Whether a host answered when it was last asked.
+pub(crate) fn answers(world: &World, instance: &InstanceId) -> bool {
     let known = world.instances.get(instance);
     known.and_then(|known| known.reachable) == Some(true)
 }

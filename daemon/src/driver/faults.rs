@@ -12,7 +12,9 @@ use chaos::fault::Fault;
 use chaos::presence::Presence;
 use tokio::sync::oneshot;
 use topologies::event::EventKind;
-use topologies::id::FaultId;
+use topologies::experiment::ActionOf;
+use topologies::id::{FaultId, InstanceId};
+use topologies::runtime::Affliction;
 
 use super::{Driver, State};
 use crate::control::Stimulus;
@@ -44,10 +46,17 @@ impl Driver {
     pub(super) fn reconcile_timeline(&mut self, state: &mut State) {
         let known: BTreeSet<FaultId> = self.control.world().faults.keys().cloned().collect();
         let active = self.faults.active().to_vec();
+        let present = self.runtime.afflictions();
         let presence = self.presence(state);
-        for ActiveFault { id, fault, .. } in &active {
+        for ActiveFault { id, fault, by, .. } in &active {
             if !known.contains(id) {
-                self.record_fault(state, id, fault, &presence);
+                self.record_fault(state, (id, fault, by.clone()), &presence);
+            }
+            if let Some(freeze) = fault.affliction()
+                && let Affliction::Freeze(instance) = &freeze
+                && !present.contains(&freeze)
+            {
+                self.end_freeze(state, instance);
             }
         }
         for id in known {
@@ -61,6 +70,7 @@ impl Driver {
         &mut self,
         state: &mut State,
         fault: &Fault,
+        by: Option<ActionOf>,
         answer: Answer<Injected>,
     ) -> Result<(), Refusal<Injected>> {
         let presence = self.presence(state);
@@ -73,11 +83,15 @@ impl Driver {
         };
         let now = self.clock.now();
         let down = &presence.down;
-        let (id, change) = match self.faults.inject(fault.clone(), now, &self.plan(), down) {
+        let plan = self.plan();
+        let injected = self
+            .faults
+            .inject(by.clone(), fault.clone(), now, &plan, down);
+        let (id, change) = match injected {
             Ok(injected) => injected,
             Err(cause) => return Err((answer, cause.to_string())),
         };
-        let consequences = self.record_fault(state, &id, &fault, &presence);
+        let consequences = self.record_fault(state, (&id, &fault, by), &presence);
         if !fault.lasting() {
             self.record_end(state, id.clone());
         }
@@ -102,6 +116,16 @@ impl Driver {
         };
         self.bring_about(state, change, Purpose::Heal(healed, answer));
         Ok(())
+    }
+
+    /// The process that was frozen has ended. Relieved all the same: the order to freeze may still be under way, and would meet what
+    /// is started in its place.
+    pub(super) fn end_freeze(&mut self, state: &mut State, instance: &InstanceId) {
+        if let Some(id) = self.faults.ending_with(instance).cloned() {
+            let (answer, _nobody) = oneshot::channel();
+            // It is in force, and that it is healed is what the timeline tells.
+            let _told = self.heal(state, Some(&id), answer);
+        }
     }
 
     /// Takes in how a change ended.
@@ -172,8 +196,7 @@ impl Driver {
     fn record_fault(
         &mut self,
         state: &mut State,
-        id: &FaultId,
-        fault: &Fault,
+        (id, fault, by): (&FaultId, &Fault, Option<ActionOf>),
         presence: &Presence,
     ) -> Vec<String> {
         let hits = blast_radius(fault, &self.plan(), presence);
@@ -183,6 +206,7 @@ impl Driver {
             fault_kind: fault.kind().to_owned(),
             target: fault.target(),
             consequences: consequences.clone(),
+            by,
         };
         self.handle(state, Stimulus::Note(injected));
         consequences

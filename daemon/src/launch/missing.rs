@@ -9,15 +9,17 @@ use topologies::plan::{Instance, InstanceKind, Plan};
 use topologies::runtime::Affliction;
 use topologies::world::{ProcessState, Wanted, World};
 
+use crate::control::readiness::{self, answers};
+
 /// Beyond this many, names are counted.
 const NAMED_MAX: usize = 8;
 
-/// Databases, replicas and caches that are not available.
+/// Databases, replicas and caches that are neither available nor stopped on request.
 pub(super) fn engines(world: &World) -> Vec<String> {
     let databases = world.databases.iter();
-    let databases = databases.filter(|(_, db)| db.status != DbInstanceStatus::Available);
+    let databases = databases.filter(|(_, db)| !readiness::is_settled(db.status));
     let replicas = world.replicas.iter();
-    let replicas = replicas.filter(|(_, replica)| replica.status != DbInstanceStatus::Available);
+    let replicas = replicas.filter(|(_, replica)| !readiness::is_settled(replica.status));
     let caches = world.caches.iter();
     let caches = caches.filter(|(_, cache)| cache.status != ReplicationGroupStatus::Available);
     let databases = databases.map(|(id, _)| id.to_string());
@@ -30,11 +32,10 @@ pub(super) fn engines(world: &World) -> Vec<String> {
 pub(super) fn in_words(plan: &Plan, world: &World) -> String {
     let mut names = engines(world);
     let apps = plan.instances.iter().filter(|instance| is_app(instance));
-    let apps = apps.filter(|instance| !runs(world, &instance.id));
+    let apps = apps.filter(|app| is_wanted(world, &app.id) && !runs(world, &app.id));
     names.extend(apps.map(|instance| instance.id.to_string()));
     if names.is_empty() {
-        let hosts = plan.instances.iter().filter(|instance| !is_app(instance));
-        let hosts = hosts.filter(|instance| !answers(world, &instance.id));
+        let hosts = readiness::hosts(world).filter(|host| !answers(world, &host.id));
         names.extend(hosts.map(|host| host.id.to_string()));
     }
     if names.is_empty() {
@@ -154,23 +155,20 @@ impl Struck {
     /// Whether everything answers that can: hosts that are not struck, primaries that are there or have somebody to follow them,
     /// and somebody behind every load balancer that is not struck as a whole.
     pub(super) fn spared_answer(&self, plan: &Plan, world: &World) -> bool {
-        let instances = plan.instances.iter();
-        let mut spared = instances.filter(|instance| self.spares(&instance.id));
-        let hosts = spared.all(|instance| {
-            let state = world.instances.get(&instance.id);
-            let wanted = state.is_none_or(|state| state.wanted == Wanted::Running);
-            if is_app(instance) {
-                !wanted || runs(world, &instance.id)
-            } else {
-                answers(world, &instance.id)
-            }
-        });
-        hosts && self.primaries_answer(world) && self.balancers_answer(plan, world)
+        let mut hosts = readiness::hosts(world).filter(|host| self.spares(&host.id));
+        let apps = plan.instances.iter().filter(|instance| is_app(instance));
+        let mut apps = apps.filter(|app| self.spares(&app.id) && is_wanted(world, &app.id));
+        hosts.all(|host| answers(world, &host.id))
+            && apps.all(|app| runs(world, &app.id))
+            && self.primaries_answer(world)
+            && self.balancers_answer(plan, world)
     }
 
     /// No primary is struck while a host that is not could take over.
     fn primaries_answer(&self, world: &World) -> bool {
-        let databases = world.databases.values().all(|db| {
+        let databases = world.databases.values();
+        let mut databases = databases.filter(|db| db.status != DbInstanceStatus::Stopped);
+        let databases = databases.all(|db| {
             let standby = db.standby.as_ref();
             let successor =
                 standby.is_some_and(|standby| standby.in_sync && self.spares(&standby.instance));
@@ -208,14 +206,14 @@ pub(super) fn is_app(instance: &Instance) -> bool {
     matches!(instance.kind, InstanceKind::App(_))
 }
 
+fn is_wanted(world: &World, instance: &InstanceId) -> bool {
+    let state = world.instances.get(instance);
+    state.is_none_or(|state| state.wanted == Wanted::Running)
+}
+
 fn runs(world: &World, instance: &InstanceId) -> bool {
     let state = world.instances.get(instance);
     state.is_some_and(|state| matches!(state.process, ProcessState::Running { .. }))
-}
-
-fn answers(world: &World, instance: &InstanceId) -> bool {
-    let known = world.instances.get(instance);
-    known.and_then(|known| known.reachable) == Some(true)
 }
 
 #[cfg(test)]

@@ -309,6 +309,7 @@ mod tests {
             fault_kind: "kill-az".to_owned(),
             target: "a".to_owned(),
             consequences: Vec::new(),
+            by: None,
         };
         with(world, fault)
     }

@@ -1,7 +1,7 @@
 //! Which answers DNS leaves out: nodes without healthy targets, records whose health check or alias target fails.
 
 use topologies::event::TargetHealth;
-use topologies::id::{LoadBalancerId, ZoneId};
+use topologies::id::{InstanceId, LoadBalancerId, ZoneId};
 use topologies::plan::Plan;
 use topologies::topology::{
     HostedZone, LoadBalancer, LoadBalancerType, Record, RecordValue, TargetGroup,
@@ -63,6 +63,29 @@ fn node_answers(world: &World, lb: &LoadBalancerId, zone: &ZoneId) -> bool {
         .and_then(|nodes| nodes.get(zone))
         .copied()
         .unwrap_or(true)
+}
+
+/// The zone that a zonal shift in force keeps a load balancer away from. It has no effect where that would leave a target group that
+/// has targets without a healthy one: where it fails open anyway, or has targets in that zone alone (aws-behaviour §6.6).
+pub(super) fn away_from<'w>(
+    plan: &Plan,
+    world: &'w World,
+    lb: &LoadBalancer,
+) -> Option<&'w ZoneId> {
+    let (_, shift) = world.account.zonal_shifts.of(&lb.id)?;
+    let away = &shift.away_from;
+    let healthy = |group: &TargetGroup, target: &InstanceId| {
+        let views = world.targets.get(&group.id).and_then(|it| it.get(target));
+        let mut views = views.into_iter().flatten();
+        views.any(|(node, view)| node != away && view.state == TargetHealth::Healthy)
+    };
+    let bears = |group: &TargetGroup| {
+        let mut targets = plan.targets(group).peekable();
+        targets.peek().is_none()
+            || targets.any(|target| target.zone != *away && healthy(group, &target.id))
+    };
+    let mut groups = forwards(plan, &lb.id);
+    groups.all(bears).then_some(away)
 }
 
 /// A target group as a node sees it.
@@ -143,6 +166,8 @@ pub(super) fn record_healthy(
 #[cfg(test)]
 mod tests {
     use topologies::address::Slot;
+    use topologies::event::{Event, EventKind};
+    use topologies::time::Time;
     use topologies::world::TargetView;
 
     use super::*;
@@ -232,6 +257,46 @@ hosted-zones:
         assert_eq!(zones_in_dns(&plan, &healthy), both);
         let api_down = world(&plan, &["web-1", "web-2"]);
         assert_eq!(zones_in_dns(&plan, &api_down), ["ap-northeast-2b"]);
+    }
+
+    #[test]
+    fn s6_6_a_shift_has_no_effect_where_it_leaves_a_group_without_healthy_targets() {
+        let shifted = |plan: &Plan, healthy: &[&str], zone: &str| {
+            let mut world = world(plan, healthy);
+            let seq = world.seq + 1;
+            let event = EventKind::ZonalShiftStarted {
+                shift: "one".into(),
+                load_balancer: "site".into(),
+                region: "ap-northeast-2".into(),
+                away_from: zone.into(),
+                started: Time::ZERO,
+                expires: Time::from_millis(60_000),
+                comment: String::new(),
+                by: None,
+            };
+            let at = Time::ZERO;
+            world.apply(&Event { seq, at, event });
+            let lb = balancer(plan, &"site".into()).expect("the balancer");
+            away_from(plan, &world, lb).is_some()
+        };
+        let plan = stack(true);
+        let all = ["web-1", "web-2", "api-1"];
+        let (a, b) = ("ap-northeast-2a", "ap-northeast-2b");
+        assert!(shifted(&plan, &all, b));
+        // The service api is in zone a only.
+        assert!(!shifted(&plan, &all, a));
+        let elsewhere = "instances:
+  web: { program: /bin/true, port: 80, count: 2 }
+  api: { program: /bin/true, port: 81, count: 2 }
+";
+        let (head, rest) = STACK.split_once("instances:").expect("it has instances");
+        let rest = rest.split_once("target-groups:").expect("it has groups").1;
+        let plan =
+            planned(&format!("{head}{elsewhere}target-groups:{rest}").replace("CROSS", "true"));
+        let all = ["web-1", "web-2", "api-1", "api-2"];
+        assert!(shifted(&plan, &all, a) && shifted(&plan, &all, b));
+        assert!(!shifted(&plan, &["web-1", "web-2", "api-1"], a));
+        assert!(!shifted(&plan, &[], a));
     }
 
     #[test]

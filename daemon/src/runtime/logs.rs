@@ -9,14 +9,18 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use rustix::fs::OFlags;
+use rustix::fs::{FallocateFlags, OFlags};
+use rustix::io::Errno;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::shim::User;
 
-/// A log longer than this is set aside when its instance starts, in bytes; the one set aside before is dropped.
+/// A log longer than this is set aside when its instance starts, in bytes; the one set aside before is dropped. While the instance
+/// runs, as much of its end is kept.
 const LOG_BYTES_MAX: u64 = 8 << 20;
+/// How often logs are looked at for their size.
+pub(super) const SHORTEN_INTERVAL: Duration = Duration::from_secs(5);
 /// How much of a log's end is shown, in bytes.
 const TAIL_BYTES: u64 = 64 << 10;
 /// How often a followed log is looked at.
@@ -49,6 +53,30 @@ pub(super) fn open(directory: &Path, user: Option<User>) -> io::Result<File> {
         fchown(&log, Some(user.uid), Some(user.gid))?;
     }
     Ok(log)
+}
+
+/// Gives the disk back what lies before the end of a log that has grown long. The program goes on writing where it is, and no line
+/// falls between: the file keeps its length, with a hole for a beginning. Where the file system knows no holes it stays long.
+pub(super) fn shorten(directory: &Path) -> io::Result<()> {
+    let log = match OpenOptions::new()
+        .write(true)
+        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+        .open(path(directory))
+    {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let metadata = log.metadata()?;
+    let on_disk = metadata.blocks() * 512;
+    if !metadata.is_file() || on_disk <= 2 * LOG_BYTES_MAX {
+        return Ok(());
+    }
+    let before = metadata.len().saturating_sub(LOG_BYTES_MAX);
+    let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    match rustix::fs::fallocate(&log, hole, 0, before) {
+        Err(Errno::OPNOTSUPP) => Ok(()),
+        outcome => Ok(outcome?),
+    }
 }
 
 /// Writes a line of ours among the instance's.
@@ -142,4 +170,36 @@ impl Reader {
 
 fn text(line: &[u8]) -> String {
     String::from_utf8_lossy(line).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_log_that_grows_long_the_end_stays() {
+        let place = tempfile::tempdir().unwrap();
+        shorten(place.path()).unwrap();
+        let log = open(place.path(), None).unwrap();
+        let line = [b'x'; 1023];
+        let grow = |upto: u64| {
+            while log.metadata().unwrap().len() < upto {
+                (&log).write_all(&line).unwrap();
+                (&log).write_all(b"\n").unwrap();
+            }
+        };
+        grow(2 * LOG_BYTES_MAX - 4096);
+        shorten(place.path()).unwrap();
+        let whole = |file: &File| file.metadata().unwrap().blocks() * 512;
+        assert!(whole(&log) > LOG_BYTES_MAX, "short enough");
+        grow(3 * LOG_BYTES_MAX);
+        note(&log, "last").unwrap();
+        let length = log.metadata().unwrap().len();
+        shorten(place.path()).unwrap();
+        assert!(whole(&log) <= LOG_BYTES_MAX + 4096, "{}", whole(&log));
+        assert_eq!(log.metadata().unwrap().len(), length);
+        let text = fs::read(path(place.path())).unwrap();
+        let kept = &text[text.len() - usize::try_from(LOG_BYTES_MAX).unwrap()..];
+        assert!(!kept.contains(&0) && kept.ends_with(b"localaws: last\n"));
+    }
 }

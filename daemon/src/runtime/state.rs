@@ -47,6 +47,12 @@ impl State {
         self.instances.insert(instance.plan.id.clone(), instance);
     }
 
+    /// Where instances keep their files.
+    pub(super) fn directories(&self) -> Vec<PathBuf> {
+        let instances = self.instances.values();
+        instances.map(|it| it.plan.directory.clone()).collect()
+    }
+
     /// Whether orders reach `instance`; those for one that does not exist do.
     pub(super) fn check_order(&self, instance: &InstanceId) -> Result<(), RuntimeError> {
         match self.instances.get(instance) {

@@ -69,11 +69,7 @@ pub(super) enum Due {
     /// The end of a stream reaches the other side.
     StreamReset { follower: usize, stream: u64 },
     /// A changed synchronous standby is in force for every session.
-    SyncInForce {
-        host: usize,
-        life: u64,
-        standby: Option<usize>,
-    },
+    SyncInForce { host: usize, life: u64 },
     /// The data plane closes or opens a host's interface.
     Fence { host: usize, fenced: bool },
     /// A client begins its next write.

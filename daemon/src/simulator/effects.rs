@@ -1,11 +1,12 @@
 //! Performs the control plane's orders on what is really there, as slowly and as unreliably as it goes.
 //!
-//! What the real effects must uphold, and this assumes: an order's effect comes before its outcome, never after it; an order of a daemon
-//! that was killed has its effect within moments of the kill or never.
+//! What the real effects must uphold, and this assumes: an order's effect comes before its outcome, and after it only if that is a
+//! failure; an order of a daemon that was killed has its effect within moments of the kill or never.
 
 use std::ops::Range;
 use std::time::Duration;
 
+use rand::RngExt;
 use topologies::address::ZoneNumber;
 use topologies::runtime::RuntimeError;
 
@@ -29,6 +30,9 @@ const SQL_MICROS: Range<u64> = 300..3_000;
 const CONFIGURE_MICROS: Range<u64> = 5_000..60_000;
 /// From a changed setting's being shown to its being in force for every session.
 const IN_FORCE_MICROS: Range<u64> = 100..25_000;
+/// How often an order to wait for the standby fails though it is carried out, and how much later then.
+const SYNC_FAILS: f64 = 0.15;
+const LATE_MICROS: Range<u64> = 500_000..8_000_000;
 const PROMOTE_MICROS: Range<u64> = 20_000..180_000;
 const REWIND_MICROS: Range<u64> = 150_000..1_500_000;
 
@@ -132,15 +136,13 @@ impl Ground {
                 let standby = standby.as_ref().map(|standby| self.host(standby));
                 self.hosts[host].server.sync_shown = standby;
                 let life = self.hosts[host].life;
-                let after = self.draw(IN_FORCE_MICROS);
-                self.later(
-                    after,
-                    Due::SyncInForce {
-                        host,
-                        life,
-                        standby,
-                    },
-                );
+                let fails = standby.is_some() && self.rng.random_bool(SYNC_FAILS);
+                let after = self.draw(if fails { LATE_MICROS } else { IN_FORCE_MICROS });
+                self.later(after, Due::SyncInForce { host, life });
+                if fails {
+                    let why = "it may still come into force".to_owned();
+                    return Err((self.draw(SQL_MICROS), Outcome::Failed(why)));
+                }
                 Ok(Course::Ends(after + self.draw(SQL_MICROS), Outcome::Done))
             }
             Action::Demote { .. } => Ok(self.demote(host)),
@@ -349,9 +351,10 @@ impl Ground {
         Outcome::Done
     }
 
-    pub(super) fn sync_in_force(&mut self, host: usize, life: u64, standby: Option<usize>) {
-        if self.hosts[host].life == life && self.hosts[host].server.sync_shown == standby {
-            self.hosts[host].server.sync = standby;
+    pub(super) fn sync_in_force(&mut self, host: usize, life: u64) {
+        if self.hosts[host].life == life {
+            // Whoever brings it into force reads what is shown by then.
+            self.hosts[host].server.sync = self.hosts[host].server.sync_shown;
             self.release_commits(host);
         }
     }

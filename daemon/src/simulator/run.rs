@@ -169,11 +169,7 @@ impl Simulation {
             } => ground.flushed(follower, stream, upto),
             Due::StreamSilent { follower, stream } => ground.stream_silent(follower, stream),
             Due::StreamReset { follower, stream } => ground.stream_reset(follower, stream),
-            Due::SyncInForce {
-                host,
-                life,
-                standby,
-            } => ground.sync_in_force(host, life, standby),
+            Due::SyncInForce { host, life } => ground.sync_in_force(host, life),
             Due::Fence { host, fenced } => ground.fence(host, fenced),
             Due::Turn { client, turn } => ground.turn(client, turn),
             Due::Request(request) => ground.request(request),

@@ -131,6 +131,7 @@ async fn a_drill_does_not_begin_while_somebody_elses_fault_is_in_force() {
         fault_kind: "stop".to_owned(),
         target: "web-1".to_owned(),
         consequences: Vec::new(),
+        by: None,
     }]));
     let text = include_str!("../../../chaos/drills/az-power.yaml");
     let drill = chaos::drill::parse(text).expect("it is sound");

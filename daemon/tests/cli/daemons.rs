@@ -233,7 +233,7 @@ fn a_daemon_killed_in_the_middle_of_a_fault_leaves_a_sound_one_to_the_next() {
     place.run(&["chaos", "kill-az", "a"]).ends(0);
     stack.awaits("web-2", true);
     // Killed after the fault was written down and before anything was done about it.
-    kill_daemon(&stack);
+    kill_daemon_and_wait(&stack);
     let done = stack.directory().join("run/afflictions.json");
     std::fs::write(&done, "[]").unwrap();
     stack.up().ends(0);
@@ -241,7 +241,7 @@ fn a_daemon_killed_in_the_middle_of_a_fault_leaves_a_sound_one_to_the_next() {
     let harm = std::fs::read_to_string(&done).unwrap();
     assert!(harm.contains("power-loss"), "{harm}");
     // Killed after its end was written down and before the zone had power again.
-    kill_daemon(&stack);
+    kill_daemon_and_wait(&stack);
     let faults = stack.directory().join("faults.json");
     std::fs::write(faults, r#"{"active":[],"issued":1}"#).unwrap();
     stack.up().ends(0);
@@ -292,6 +292,25 @@ fn a_timeline_that_was_cut_into_is_not_resumed_from() {
 }
 
 #[test]
+fn what_runs_of_a_stack_that_can_not_be_taken_over_runs_on() {
+    let place = Place::new();
+    let stack = Stack::new(&place, "orphan");
+    stack.up().ends(0);
+    let before = stack.pids();
+    kill_daemon_and_wait(&stack);
+    let timeline = stack.directory().join("timeline.jsonl");
+    let whole = std::fs::read_to_string(&timeline).unwrap();
+    std::fs::write(&timeline, format!("no event\n{whole}")).unwrap();
+    let run = |pid: &u64| std::path::Path::new(&format!("/proc/{pid}")).exists();
+    stack.up().ends(3).says("`orphan` runs on");
+    assert!(before.iter().all(run));
+    std::fs::write(&timeline, whole).unwrap();
+    stack.up().ends(0);
+    assert_eq!(stack.pids(), before);
+    stack.down(&["--purge"]).ends(0);
+}
+
+#[test]
 fn two_stacks_stand_side_by_side() {
     let place = Place::new();
     let (one, two) = (Stack::new(&place, "one"), Stack::new(&place, "two"));
@@ -336,6 +355,11 @@ fn kill_daemon(stack: &Stack) {
     });
     let pid = daemon.expect("a daemon runs").file_name();
     kill(pid.to_str().unwrap().parse().unwrap(), "-KILL");
+}
+
+/// Whose files nobody writes any more once this returns.
+fn kill_daemon_and_wait(stack: &Stack) {
+    kill_daemon(stack);
     let lock = std::fs::File::open(stack.directory().join("lock")).unwrap();
     lock.lock_shared().unwrap();
 }

@@ -243,7 +243,11 @@ async fn a_frozen_node_is_noticed_and_a_restarted_one_is_empty() {
             group.engine.probe(primary, deadline).await,
             CacheProbe::TimedOut
         );
-        assert!(begin.elapsed() < deadline * 5, "took {:?}", begin.elapsed());
+        assert!(
+            begin.elapsed() < deadline * 40,
+            "took {:?}",
+            begin.elapsed()
+        );
     }
     group.processes.signal("sessions-001", Signal::CONT);
     assert_eq!(get(&mut client, "a").await, Some(1));

@@ -156,6 +156,27 @@ fn a_stopped_instance_stays_so_until_it_is_started() {
 }
 
 #[test]
+fn a_primary_that_is_lost_as_soon_as_it_was_started_on_request_is_followed_by_its_standby() {
+    let mut bench = asked(DbRequest::Stop);
+    bench.settle(stops("orders-1"), Outcome::Done);
+    bench.exited("orders-1");
+    bench.settle(stops("orders-2"), Outcome::Done);
+    bench.exited("orders-2");
+    assert_eq!(status(&bench), DbInstanceStatus::Stopped);
+    ask(&mut bench, "orders", DbRequest::Start);
+    let orders = std::mem::take(&mut bench.orders);
+    bench.orders = orders.clone();
+    bench.settle(starts("orders-2"), Outcome::Done);
+    bench.orders = orders;
+    bench.settle(starts("orders-1"), Outcome::Done);
+    bench.database("orders-2", standby());
+    bench.silent("orders-1");
+    bench.after(1);
+    assert_eq!(status(&bench), DbInstanceStatus::Available);
+    assert!(reason(&bench).is_some(), "no failover began");
+}
+
+#[test]
 fn a_read_replica_that_is_rebooted_tells_of_its_restart() {
     let mut bench = Bench::resumed(tier_10k::plan());
     bench.database("orders-1", primary());

@@ -106,6 +106,23 @@ async fn flows_of_a_target_that_becomes_unhealthy_are_reset() {
 }
 
 #[tokio::test]
+async fn flows_of_a_target_that_is_deregistered_go_on_and_no_new_ones_come() {
+    let (mut stack, _engines) = with_targets(126).await;
+    let mut flow = connect(node(&stack, 2, zone(3))).await.unwrap();
+    assert_eq!(receive(&mut flow, 2).await.unwrap(), "b1");
+    stack
+        .targets()
+        .retain(|target| target.instance.as_str() != "b1");
+    stack.add_target("b2", 2, 11, PORT);
+    let _engine = named("b2", stack.host(2, 11)).await;
+    stack.apply().await;
+    assert_eq!(reached(&stack, 2).await, names(&["b2"]));
+    flow.write_all(b"on").await.unwrap();
+    assert_eq!(receive(&mut flow, 2).await.unwrap(), "on");
+    stack.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_group_without_targets_resets() {
     let (mut stack, _engines) = with_targets(119).await;
     stack.targets().clear();

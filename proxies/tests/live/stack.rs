@@ -203,6 +203,7 @@ impl Stack {
         let load_balancer = LoadBalancer {
             kind,
             cross_zone: kind == LoadBalancerType::Application,
+            away_from: None,
             idle_timeout: idle,
             nodes: vec![node(1), node(2)],
             listeners: vec![Listener {

@@ -315,6 +315,11 @@ fn frozen(stack: &Stack<'_>) {
             "web-1 unhealthy",
         ],
     );
+    // A freeze ends with the process that it hit: both former primaries have been started anew.
+    stack.wait(|| match &*stack.rig.done(&["chaos", "list"]) {
+        list if list.lines().count() == 2 && list.contains("web-1") => Ok(()),
+        list => Err(list.to_owned()),
+    });
     stack.heal();
     let written = stack.sql(database, "INSERT INTO seen VALUES (2)");
     assert!(

@@ -36,7 +36,7 @@ pub(super) fn credentials(checker: &mut Checker<'_>) -> Vec<Credential> {
     let Some(written) = &checker.spec.credentials else {
         return Vec::new();
     };
-    if written.value.is_empty() {
+    if written.value.is_empty() && !checker.left_out.items {
         checker.error_with(
             written.span,
             "`credentials` names no access key",

@@ -57,7 +57,7 @@ pub(super) fn load_balancers(
         balancers.extend(load_balancer(checker, name, balancer, &mut groups));
     }
     for (name, _) in spec.target_groups.iter() {
-        if !groups.used.contains_key(&name.value) {
+        if !groups.used.contains_key(&name.value) && checker.left_out.is_empty() {
             checker.warning(
                 name.span,
                 format!("target group `{}` is used by no listener", name.value),

@@ -250,6 +250,9 @@ fn account(checker: &mut Checker<'_>, db: &DbInstanceSpec) {
     }
     parameters::known(checker, &db.parameters.0);
     parameters::settable(checker, &db.parameters.0);
+    if db.multi_az.as_ref().is_some_and(|on| on.value) {
+        parameters::waiting(checker, &db.parameters.0);
+    }
     for (name, value) in db.parameters.iter() {
         let sound = name
             .value

@@ -103,6 +103,25 @@ pub(super) fn settable(checker: &mut Checker<'_>, parameters: &[(At<String>, At<
     }
 }
 
+/// Refuses what lets commits go without the standby of a Multi-AZ DB instance: it would be promoted as in sync, and what was
+/// acknowledged would be gone. On RDS the standby is a copy of the disk, which no setting leaves behind.
+pub(super) fn waiting(checker: &mut Checker<'_>, parameters: &[(At<String>, At<Literal>)]) {
+    // PostgreSQL's words for `off` and `local`: every prefix of `no` or `false` that is clear, `0`.
+    const ALONE: [&str; 11] = [
+        "local", "off", "of", "no", "n", "false", "fals", "fal", "fa", "f", "0",
+    ];
+    for (name, value) in parameters {
+        let written = value.value.0.to_ascii_lowercase();
+        if name.value == "synchronous_commit" && ALONE.contains(&&*written) {
+            checker.error_with(
+                value.span,
+                "with this, commits do not wait for the standby, and a failover loses what was acknowledged",
+                "leave `synchronous_commit` at `on`, or `multi-az` out",
+            );
+        }
+    }
+}
+
 /// Warns of a name that the server will not know: it would refuse to start. A name with a dot belongs to an extension. A warning
 /// only: a build may have parameters of its own.
 pub(super) fn known(checker: &mut Checker<'_>, parameters: &[(At<String>, At<Literal>)]) {

@@ -170,6 +170,9 @@ fn aliases(checker: &mut Checker<'_>, records: &[Written<'_>]) {
             continue;
         };
         let exists = addresses.contains(target.as_str());
+        if !exists && checker.left_out.has(&alias.value) {
+            continue;
+        }
         if !exists {
             let spec = checker.spec;
             let balancers = spec

@@ -86,6 +86,12 @@ impl EventKind {
             Self::LoadBalancerNodeChanged { load_balancer, .. } => load_balancer.to_string(),
             Self::HealthCheckStatusChanged { health_check, .. } => health_check.to_string(),
             Self::FaultInjected { fault, .. } | Self::FaultHealed { fault } => fault.to_string(),
+            Self::ExperimentStarted { experiment, .. }
+            | Self::ExperimentStatusChanged { experiment, .. } => experiment.to_string(),
+            Self::ExperimentActionStatusChanged { of, .. } => of.experiment.to_string(),
+            Self::ZonalShiftStarted { load_balancer, .. }
+            | Self::ZonalShiftUpdated { load_balancer, .. }
+            | Self::ZonalShiftEnded { load_balancer, .. } => load_balancer.to_string(),
             Self::ActionFailed { .. } => "control".to_owned(),
             Self::DrillStarted { drill } | Self::DrillEnded { drill, .. } => drill.clone(),
         }
@@ -239,15 +245,56 @@ impl fmt::Display for EventKind {
                 fault_kind,
                 target,
                 consequences,
+                by,
                 ..
             } => {
-                write!(
-                    f,
-                    "fault {fault_kind} on {target}: hits {}",
-                    consequences.join("; ")
-                )
+                write!(f, "fault {fault_kind} on {target}")?;
+                if let Some(by) = by {
+                    write!(f, " for {by}")?;
+                }
+                write!(f, ": hits {}", consequences.join("; "))
             }
             Self::FaultHealed { .. } => f.write_str("healed"),
+            Self::ExperimentStarted { blueprint, .. } => {
+                let actions: Vec<String> = blueprint
+                    .actions
+                    .iter()
+                    .map(|(name, action)| format!("{name} ({})", action.action_id))
+                    .collect();
+                let template = &blueprint.template;
+                write!(f, "experiment of {template}: {}", actions.join(", "))
+            }
+            Self::ExperimentStatusChanged { status, reason, .. } => {
+                write!(f, "experiment {status}")?;
+                because(f, reason.as_ref())
+            }
+            Self::ExperimentActionStatusChanged { of, status, reason } => {
+                write!(f, "action {} {status}", of.action)?;
+                because(f, reason.as_ref())
+            }
+            Self::ZonalShiftStarted {
+                shift,
+                away_from,
+                expires,
+                comment,
+                by,
+                ..
+            } => {
+                write!(f, "shifted away from {away_from} until {expires} ({shift}")?;
+                match by {
+                    Some(by) => write!(f, " for {by})"),
+                    None => write!(f, "): {comment}"),
+                }
+            }
+            Self::ZonalShiftUpdated {
+                shift,
+                expires,
+                comment,
+                ..
+            } => write!(f, "shifted until {expires} ({shift}): {comment}"),
+            Self::ZonalShiftEnded { shift, status, .. } => {
+                write!(f, "zonal shift {status} ({shift})")
+            }
             Self::ActionFailed {
                 action,
                 why,
@@ -260,6 +307,10 @@ impl fmt::Display for EventKind {
             Self::DrillEnded { verdict, .. } => write!(f, "drill ended: {verdict}"),
         }
     }
+}
+
+fn because(f: &mut fmt::Formatter<'_>, reason: Option<&String>) -> fmt::Result {
+    reason.map_or(Ok(()), |reason| write!(f, ": {reason}"))
 }
 
 /// `   12.345s  orders           failing over ...`

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::Language;
 use super::tree::{Node, Value};
 use super::values;
 use super::vocabulary::{self, Word};
+use super::{Language, LeftOut};
 use crate::nearest::nearest;
 use crate::notes::{Note, Span};
 
@@ -21,17 +21,21 @@ const OWN_FIELDS: &str = "x-";
 pub(super) struct Verdict {
     /// Every difference, in the file's order.
     pub(super) notes: Vec<Note>,
+    /// What was taken out of the tree because it has another shape.
+    pub(super) left_out: LeftOut,
     /// Whether the tree, freed of what is unknown or said twice, can be decoded.
     pub(super) usable: bool,
 }
 
 /// Compares. Unknown fields are taken out of the tree, misspelt ones renamed to what was meant, and the second of two equal
-/// keys is taken out.
+/// keys is taken out. So is what is declared in a field of the file (`db-instances`, `steps`) and has a shape that can not be decoded:
+/// the rest of the file can still be looked at.
 pub(super) fn hold_against(tree: &mut Node, schema: &Json, language: Language) -> Verdict {
     let mut walk = Walk {
         language,
         root: schema,
         notes: Vec::new(),
+        left_out: LeftOut::default(),
         usable: true,
     };
     if tree.value == Value::Null {
@@ -41,6 +45,7 @@ pub(super) fn hold_against(tree: &mut Node, schema: &Json, language: Language) -
     }
     Verdict {
         notes: walk.notes,
+        left_out: walk.left_out,
         usable: walk.usable,
     }
 }
@@ -49,6 +54,7 @@ struct Walk<'s> {
     language: Language,
     root: &'s Json,
     notes: Vec<Note>,
+    left_out: LeftOut,
     usable: bool,
 }
 
@@ -80,9 +86,13 @@ impl<'s> Walk<'s> {
         self.visit_scalar(node, schema);
         match &mut node.value {
             Value::List(items) => {
-                for item in items {
-                    self.visit(item, &schema["items"], at);
-                }
+                let of = &schema["items"];
+                items.retain_mut(|item| {
+                    let declared = is_field_of_file(at) && is_mapping(self.resolve(item, of));
+                    let sound = self.visit_apart(item, of, at, declared);
+                    self.left_out.items |= !sound;
+                    sound
+                });
             }
             Value::Map(_) => self.visit_map(node, schema, at),
             Value::Null
@@ -91,6 +101,15 @@ impl<'s> Walk<'s> {
             | Value::Number(_)
             | Value::Text(_) => {}
         }
+    }
+
+    /// Visits a part; whether it stays, for with `spared` one that can not be decoded is the only one that can not.
+    fn visit_apart(&mut self, node: &mut Node, schema: &'s Json, at: &str, spared: bool) -> bool {
+        let before = std::mem::replace(&mut self.usable, true);
+        self.visit(node, schema, at);
+        let sound = std::mem::replace(&mut self.usable, before);
+        self.usable &= sound || spared;
+        sound || !spared
     }
 
     /// Follows references, and of alternatives takes the one that admits the node.
@@ -244,12 +263,16 @@ impl<'s> Walk<'s> {
             seen.insert(name.clone(), key.span.line);
             let field = fields.as_deref().and_then(|fields| field_of(fields, &name));
             let below = if at.is_empty() {
-                name
+                name.clone()
             } else {
                 format!("{at}.{name}")
             };
-            self.visit(&mut value, field.unwrap_or(free), &below);
-            kept.push((key, value));
+            let declared = field.is_none() && is_field_of_file(at);
+            if self.visit_apart(&mut value, field.unwrap_or(free), &below, declared) {
+                kept.push((key, value));
+            } else {
+                self.left_out.names.insert((at.to_owned(), name));
+            }
         }
         if is_choice && (kept.len() != 1 || dropped) {
             self.usable = false;
@@ -310,6 +333,15 @@ impl<'s> Walk<'s> {
             });
         }
     }
+}
+
+/// Whether a place is a field of the file itself.
+fn is_field_of_file(at: &str) -> bool {
+    !at.is_empty() && !at.contains('.')
+}
+
+fn is_mapping(schema: &Json) -> bool {
+    choices(schema).is_some() || fields(schema).is_some()
 }
 
 fn field_of<'s>(fields: &[(&str, &'s Json)], name: &str) -> Option<&'s Json> {

@@ -71,6 +71,12 @@ fn databases_and_caches() {
                 ),
             ),
             (
+                "commits that do not wait",
+                base(
+                    "db-instances:\n  orders: { multi-az: true, parameters: { synchronous_commit: local } }\n  stock: { parameters: { synchronous_commit: off } }\n",
+                ),
+            ),
+            (
                 "failover without a replica",
                 base("replication-groups: { sessions: { automatic-failover-enabled: true } }\n"),
             ),

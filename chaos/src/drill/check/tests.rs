@@ -141,6 +141,30 @@ fn clients_have_names_and_weaknesses() {
     );
 }
 
+/// A step and clients of another shape may be what heals and expectations mean.
+#[test]
+fn nothing_is_missed_that_stands_in_a_part_of_another_shape() {
+    let text = "\
+name: a
+workload:
+  - sql-writes: {endpoint: orders, clients: many}
+  - http: {endpoint: site}
+steps:
+  - {at: 1s, inject: {kill: [web-1]}, as: crash}
+  - {at: 2s, heal: crash, as: nothing}
+duration: 1m
+expect:
+  - writes-accepted-again: {endpoint: orders, within: 1s}
+  - writes-accepted-again: {endpoint: site, within: 1s}
+";
+    insta::assert_snapshot!(check(text), @"
+    3:45: expected a whole number, found `many`
+    6:29: expected a mapping, found a list
+    7:31: only an injected fault is named with `as`
+    11:5: this speaks of writes, but the endpoint's clients only request
+    ");
+}
+
 #[test]
 fn every_mistake_of_shape_is_told_at_once_and_with_those_of_meaning() {
     let text = "\

@@ -162,6 +162,7 @@ fn fault_views(world: &World) -> Vec<FaultView> {
             kind: fault.kind.clone(),
             target: fault.target.clone(),
             since: fault.since.as_micros(),
+            by: fault.by.as_ref().map(ToString::to_string),
         })
         .collect()
 }

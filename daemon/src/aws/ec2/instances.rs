@@ -9,7 +9,7 @@ mod shown;
 mod transitions;
 
 use serde_json::Value;
-use topologies::id::InstanceId;
+use topologies::id::{InstanceId, ZoneId};
 use topologies::plan::{Instance, InstanceKind};
 use topologies::topology::{Region, Service};
 use topologies::world::{ProcessState, Wanted};
@@ -18,7 +18,7 @@ use wire::Fault;
 use crate::aws::input::texts;
 use crate::aws::{View, ids};
 
-pub(super) use describe::{describe, describe_status};
+pub(super) use describe::{all, describe, describe_status};
 pub(super) use run::run;
 pub(super) use transitions::{reboot, start, stop, terminate};
 
@@ -120,5 +120,17 @@ fn of(wanted: Wanted, process: Option<&ProcessState>) -> (i64, &'static str) {
         (Wanted::Stopped, true) => STOPPING,
         (Wanted::Stopped, false) => STOPPED,
         (Wanted::Terminated, _) => SHUTTING_DOWN,
+    }
+}
+
+/// The zones in which a call would start instances; none if it is wrong in other ways.
+pub(super) fn starts_in(view: &View<'_>, operation: &str, input: &Value) -> Vec<ZoneId> {
+    match operation {
+        "RunInstances" => run::zone(view, input).into_iter().collect(),
+        "StartInstances" => {
+            let named = named(view, input).into_iter().flatten();
+            named.map(|it| it.zone.clone()).collect()
+        }
+        _ => Vec::new(),
     }
 }

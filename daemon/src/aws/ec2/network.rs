@@ -52,6 +52,12 @@ pub(super) fn describe_subnets(
     call: &Call<'_>,
     input: &Value,
 ) -> Result<Record, Fault> {
+    let lost = ("InvalidSubnetID.NotFound", "subnet");
+    list(call, input, "SubnetIds", lost, "Subnets", subnets(view))
+}
+
+/// Every subnet of this region.
+pub(super) fn subnets(view: &View<'_>) -> Vec<Shown> {
     let zones = view.here().into_iter().flat_map(|region| &region.zones);
     let subnets = zones.map(|zone| {
         let id = ids::subnet(&zone.id);
@@ -76,9 +82,7 @@ pub(super) fn describe_subnets(
             .list("Tags", tagged(view, "subnet", &id));
         shown(id, record)
     });
-    let subnets = subnets.collect();
-    let lost = ("InvalidSubnetID.NotFound", "subnet");
-    list(call, input, "SubnetIds", lost, "Subnets", subnets)
+    subnets.collect()
 }
 
 pub(super) fn describe_security_groups(

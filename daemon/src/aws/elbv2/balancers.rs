@@ -8,6 +8,7 @@ use topologies::edit::Edit;
 use topologies::event::EventKind;
 use topologies::id::{LoadBalancerId, RegionId, ZoneId};
 use topologies::topology::{LoadBalancer, LoadBalancerType};
+use topologies::zonal_shift::ZonalShiftStatus;
 use wire::{Fault, Record};
 
 use super::describe::{self, words};
@@ -172,22 +173,43 @@ pub(super) fn modify_attributes(view: &View<'_>, input: &Value) -> Result<Decisi
             ("deletion_protection.enabled", "true" | "false") => {
                 record[PROTECTED] = Value::Bool(value == "true");
             }
+            ("zonal_shift.config.enabled", "true" | "false") => {
+                record[ZONAL_SHIFT] = Value::Bool(value == "true");
+            }
             _ => as_it_is(view, "Load balancer", &shown, (key, value))?,
         }
     }
     let attributes = describe::attributes_of(view, &lb).into_iter().map(|pair| {
-        let protected = Value::from(pair.clone())["Key"] == "deletion_protection.enabled";
-        match protected {
-            true => pair.set("Value", (record[PROTECTED] == true).to_string()),
-            false => pair,
-        }
+        let kept = match Value::from(pair.clone())["Key"].as_str() {
+            Some("deletion_protection.enabled") => PROTECTED,
+            Some("zonal_shift.config.enabled") => ZONAL_SHIFT,
+            _ => return pair,
+        };
+        pair.set("Value", (record[kept] == true).to_string())
     });
     let output = Record::new().list("Attributes", attributes);
-    let changes = vec![
+    // One that can not be shifted is not.
+    let ended = (record[ZONAL_SHIFT] != true).then(|| view.world.account.zonal_shifts.of(&lb.id));
+    let ended = ended.flatten().map(|(shift, _)| {
+        Change::Note(EventKind::ZonalShiftEnded {
+            shift: shift.clone(),
+            load_balancer: lb.id.clone(),
+            status: ZonalShiftStatus::Canceled,
+        })
+    });
+    let mut changes = vec![
         recorded(&lb, record),
         put("elbv2:ModifyLoadBalancerAttributes", lb),
     ];
+    changes.extend(ended);
     Ok((output, changes))
+}
+
+/// The attribute of a load balancer's record that lets it be shifted away from a zone (aws-behaviour §6.6).
+const ZONAL_SHIFT: &str = "ZonalShift";
+
+pub(super) fn has_zonal_shift(view: &View<'_>, lb: &LoadBalancer) -> bool {
+    record(view, lb).is_some_and(|record| record[ZONAL_SHIFT] == true)
 }
 
 /// The attribute of a load balancer's record that keeps it from being deleted.

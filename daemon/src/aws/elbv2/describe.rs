@@ -311,12 +311,13 @@ pub(super) fn load_balancer_attributes(
 pub(super) fn attributes_of(view: &View<'_>, lb: &LoadBalancer) -> Vec<Record> {
     let cross_zone = lb.cross_zone.to_string();
     let protected = balancers::is_protected(view, lb).to_string();
+    let shifts = balancers::has_zonal_shift(view, lb).to_string();
     let idle = lb.idle_timeout.as_secs().to_string();
     let mut attributes = vec![
         ("deletion_protection.enabled", protected.as_str()),
         ("load_balancing.cross_zone.enabled", cross_zone.as_str()),
         ("access_logs.s3.enabled", "false"),
-        ("zonal_shift.config.enabled", "false"),
+        ("zonal_shift.config.enabled", shifts.as_str()),
     ];
     if lb.kind == LoadBalancerType::Application {
         attributes.extend([

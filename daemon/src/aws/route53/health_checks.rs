@@ -24,13 +24,7 @@ pub(in crate::aws) fn uuid(id: &HealthCheckId) -> String {
     if is_uuid(name) {
         return name.to_owned();
     }
-    hyphenated(&ids::digits("healthcheck", name, 32))
-}
-
-fn hyphenated(digits: &str) -> String {
-    [0..8, 8..12, 12..16, 16..20, 20..32]
-        .map(|part| &digits[part])
-        .join("-")
+    ids::hyphenated(&ids::digits("healthcheck", name, 32))
 }
 
 fn is_uuid(name: &str) -> bool {
@@ -87,7 +81,7 @@ pub(super) fn create(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
     let reference = text(input, "CallerReference").unwrap_or_default();
     let config = &input["HealthCheckConfig"];
     let digits = view.draw("healthcheck", 32);
-    let id = HealthCheckId::from(hyphenated(&digits));
+    let id = HealthCheckId::from(ids::hyphenated(&digits));
     let check = read(view, id, config)?;
     let mut checks = view.topology().health_checks.iter();
     if let Some(there) = checks.find(|it| caller_reference(view, it) == reference) {

@@ -79,6 +79,7 @@ impl DatabaseMachine {
             reason: why.to_owned(),
         });
         self.synchronous.abandon();
+        self.waited_for = None;
         self.configure.abandon();
         self.demote.abandon();
         self.promote.abandon();

@@ -111,6 +111,12 @@ impl DatabaseMachine {
                 true
             }
             DbRequest::Start => {
+                let host = self.hosts.get(&database.primary);
+                if self.restarted && host.is_some_and(|host| host.liveness.lost().is_some()) {
+                    // It was started and is gone again: that is an outage like any other.
+                    self.done(desk, DbInstanceStatus::Available);
+                    return true;
+                }
                 self.keep_primary(desk, database);
                 if database.standby.is_some() {
                     self.keep_standby(desk, database);
@@ -139,7 +145,7 @@ impl DatabaseMachine {
         let Some(host) = self.hosts.get_mut(primary) else {
             return;
         };
-        if self.rebooted {
+        if self.restarted {
             if host.liveness.lost().is_some() {
                 // It was started and is gone again.
                 self.done(desk, DbInstanceStatus::Available);
@@ -191,7 +197,7 @@ impl DatabaseMachine {
             return;
         }
         if *outcome == Outcome::Done {
-            self.rebooted = database.requested == Some(DbRequest::Reboot);
+            self.restarted = true;
         } else {
             self.done(desk, DbInstanceStatus::Available);
         }
@@ -200,7 +206,7 @@ impl DatabaseMachine {
     /// The request is done with.
     pub(super) fn done(&mut self, desk: &mut Desk<'_>, status: DbInstanceStatus) {
         self.errand = Errand::default();
-        self.rebooted = false;
+        self.restarted = false;
         self.conversion = Conversion::default();
         desk.emit(EventKind::DbInstanceStatusChanged {
             db_instance: self.id.clone(),

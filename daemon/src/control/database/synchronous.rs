@@ -1,6 +1,7 @@
 //! Whom commits wait for: the standby while it keeps up, nobody while it does not, and never without a record of it.
 //!
-//! The record comes before the setting when commits stop waiting, and after the standby has caught up when they begin.
+//! The record comes before the setting when commits stop waiting, and after the standby has caught up when they begin. That they wait
+//! is known from an order that was done: one that failed may have changed the setting, and nobody knows when it comes into force.
 
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ impl DatabaseMachine {
         if self.synchronous.pending().is_some() || standby.in_sync {
             return;
         }
-        if !waits {
+        if !waits || self.waited_for.as_ref() != Some(instance) {
             if self.keeps_up(&status, instance) && self.configured {
                 let standby = Some(instance.clone());
                 let action = Action::SetSynchronousStandby {

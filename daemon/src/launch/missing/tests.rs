@@ -76,6 +76,23 @@ fn only_what_is_not_struck_is_waited_for() {
 }
 
 #[test]
+fn a_database_that_was_stopped_is_not_waited_for() {
+    let plan = plan();
+    let mut world = without_b(&plan);
+    let db = world.databases.get_mut("orders").unwrap();
+    db.status = DbInstanceStatus::Stopped;
+    for host in ["orders-1", "orders-2"] {
+        world.instances.get_mut(host).unwrap().reachable = Some(false);
+    }
+    assert_eq!(engines(&world), Vec::<String>::new());
+    let a = Struck::by(&plan, &[Affliction::Freeze("web-2".into())].into());
+    assert!(a.spared_answer(&plan, &world));
+    world.databases.get_mut("orders").unwrap().status = DbInstanceStatus::Creating;
+    assert_eq!(engines(&world), ["orders"]);
+    assert!(!a.spared_answer(&plan, &world));
+}
+
+#[test]
 fn a_standby_in_sync_is_waited_for_to_take_over() {
     let plan = plan();
     let a = Struck::by(&plan, &no_power("us-east-1a"));

@@ -24,6 +24,7 @@ impl Simulation {
             fault_kind: fault.kind().to_owned(),
             target: fault.target(&self.plan),
             consequences: Vec::new(),
+            by: None,
         };
         self.take(Stimulus::Note(note));
         self.active.push(place);

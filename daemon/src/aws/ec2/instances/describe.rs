@@ -90,7 +90,7 @@ pub(in crate::aws::ec2) fn describe_status(
 }
 
 /// Every instance that is shown in this region, by its id.
-fn all(view: &View<'_>) -> Vec<Shown> {
+pub(in crate::aws::ec2) fn all(view: &View<'_>) -> Vec<Shown> {
     let mut all: Vec<Shown> = applications(view)
         .map(|instance| Shown {
             id: ids::instance(&instance.id),

@@ -126,7 +126,7 @@ fn count(value: &Value) -> i64 {
 }
 
 /// Where to run: the zone, or that of the subnet, that was named; else the region's first.
-fn zone(view: &View<'_>, input: &Value) -> Result<ZoneId, Fault> {
+pub(super) fn zone(view: &View<'_>, input: &Value) -> Result<ZoneId, Fault> {
     let zones = view.here().map(|region| region.zones.as_slice());
     let zones = zones.unwrap_or_default();
     let placement = input["Placement"]["AvailabilityZone"].as_str();
