@@ -23,6 +23,7 @@ pub(crate) mod namespaces;
 mod processes;
 mod provision;
 mod record;
+mod segments;
 mod signals;
 mod software;
 mod state;

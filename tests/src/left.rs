@@ -16,6 +16,8 @@ pub struct Traces {
     socket: PathBuf,
     /// `127.64.` of the stack on slot 64.
     network: String,
+    /// Shared memory of its database servers, by the kernel's number and the process that created it.
+    segments: BTreeSet<(String, String)>,
 }
 
 impl Traces {
@@ -24,6 +26,7 @@ impl Traces {
         let record = fs::read(directory.join("stack.json")).ok()?;
         let record: serde_json::Value = serde_json::from_slice(&record).ok()?;
         Some(Self {
+            segments: segments_of(directory),
             directory: directory.canonicalize().ok()?,
             socket: PathBuf::from(record["socket"].as_str()?),
             network: format!("127.{}.", record["slot"].as_u64()?),
@@ -36,6 +39,7 @@ impl Traces {
         left.extend(self.containers());
         left.extend(self.mounts());
         left.extend(self.sockets());
+        left.extend(self.memory());
         left
     }
 
@@ -82,6 +86,14 @@ impl Traces {
         let directory = self.directory.display().to_string();
         let ours = mounts.lines().filter(|line| line.contains(&directory));
         ours.map(|line| format!("mount {line}")).collect()
+    }
+
+    /// System V segments that are still there.
+    fn memory(&self) -> Vec<String> {
+        let there = segments();
+        let ours = there.intersection(&self.segments);
+        ours.map(|(id, creator)| format!("shared memory {id} of process {creator}"))
+            .collect()
     }
 
     /// The control socket, and ports of the stack's addresses that nobody holds but us: another stack may have taken them since.
@@ -133,6 +145,32 @@ fn address(field: &str) -> Option<String> {
     Some(format!("{}:{port}", std::net::Ipv4Addr::from(ip)))
 }
 
+/// Those that this machine's PostgreSQL servers of a stack made: what `postmaster.pid` says on its seventh line, and its first. Of a server
+/// in a container both numbers are the container's own, and name nothing here.
+fn segments_of(directory: &Path) -> BTreeSet<(String, String)> {
+    let instances = fs::read_dir(directory.join("instances"))
+        .into_iter()
+        .flatten();
+    let locks = instances.flatten().filter_map(|instance| {
+        let lock = fs::read_to_string(instance.path().join("data/postmaster.pid")).ok()?;
+        let id = lock.lines().nth(6)?.split_whitespace().nth(1)?;
+        Some((id.to_owned(), lock.lines().next()?.trim().to_owned()))
+    });
+    let said: BTreeSet<_> = locks.collect();
+    said.intersection(&segments()).cloned().collect()
+}
+
+/// All of this machine.
+fn segments() -> BTreeSet<(String, String)> {
+    let list = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
+    let fields = list.lines().skip(1).map(|line| {
+        let mut fields = line.split_whitespace().map(str::to_owned);
+        (fields.nth(1), fields.nth(2))
+    });
+    fields
+        .filter_map(|(id, creator)| Some((id?, creator?)))
+        .collect()
+}
 fn pids() -> Vec<String> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::processes::{Body, Identity, Snapshot};
+use super::segments;
 
 /// How long killed processes may take to go: one that waits for a disk does not end before that answers.
 const KILL_WAIT_MAX: Duration = Duration::from_secs(20);
@@ -24,22 +25,27 @@ const LOOK: Duration = Duration::from_millis(1);
 /// How often processes are counted again at most; a program that starts new ones faster than they are stopped is hopeless.
 const ROUNDS_MAX: usize = 1000;
 
-/// Kills all processes of `bodies` at once, and returns when none is left.
+/// Kills all processes of `bodies` at once, and returns when none is left, nor shared memory of theirs.
 pub(super) fn kill(bodies: &[Body]) -> io::Result<()> {
     let leaders: BTreeSet<Identity> = bodies.iter().map(|body| body.leader).collect();
     stop(&leaders)?;
     let first = leaders.iter().map(|leader| leader.started).min();
-    kill_found(first, |snapshot| {
+    let mut ended = kill_found(first, |snapshot| {
         bodies
             .iter()
             .flat_map(|body| snapshot.members(body))
             .collect()
-    })
+    })?;
+    ended.extend(leaders);
+    segments::remove_left_by(&ended);
+    Ok(())
 }
 
 /// Kills everything that carries the mark of the stack in directory `stack`.
 pub(super) fn kill_marked(stack: &str) -> io::Result<()> {
-    kill_found(None, |snapshot| snapshot.marked(stack))
+    let ended = kill_found(None, |snapshot| snapshot.marked(stack))?;
+    segments::remove_left_by(&ended);
+    Ok(())
 }
 
 /// Stops all processes of `body`.
@@ -83,18 +89,19 @@ pub(super) enum Whom {
     All,
 }
 
-/// Kills whom `find` finds, until nobody is left. None of them started before `first`.
+/// Kills whom `find` finds, until nobody is left; who that was. None of them started before `first`.
 fn kill_found(
     first: Option<u64>,
     find: impl Fn(&Snapshot) -> BTreeSet<Identity>,
-) -> io::Result<()> {
+) -> io::Result<BTreeSet<Identity>> {
     let started = Instant::now();
+    let mut killed = BTreeSet::new();
     loop {
         let snapshot = Snapshot::take()?;
         let members = find(&snapshot);
         if members.is_empty() {
             if started.elapsed() > UNDECIDED_WAIT_MAX || !snapshot.undecided(first) {
-                return Ok(());
+                return Ok(killed);
             }
             thread::sleep(LOOK);
             continue;
@@ -107,6 +114,7 @@ fn kill_found(
         }
         signal_all(&members, Signal::KILL)?;
         wait_while(&members, |member| member.runs());
+        killed.extend(members);
     }
 }
 
