@@ -66,7 +66,10 @@ pub fn check_with(
         overrides.apply(&mut spec);
         let mut checker = Checker::new(&spec, &left_out);
         let topology = checker.topology(file_name);
-        notes.append(&mut checker.notes);
+        // What has a mistake of shape has no other.
+        let told: Vec<Span> = notes.iter().map(|note| note.span).collect();
+        let more = checker.notes.into_iter();
+        notes.extend(more.filter(|note| !told.contains(&note.span)));
         topology
     });
     notes.sort_by_key(|note| note.span);
@@ -127,9 +130,13 @@ impl<'s> Checker<'s> {
         self.timing = timing::timing(self);
         let name = identifiers::stack_name(self, file_name);
         let suffix = identifiers::suffix(self);
-        self.regions = zones::regions(self);
         // Without all zones, whatever names one would seem mistaken.
-        if self.regions.is_empty() || self.left_out.is_of("regions") {
+        let places = ["region", "availability-zones", "regions"];
+        if places.iter().any(|field| self.left_out.is_of(field)) {
+            return None;
+        }
+        self.regions = zones::regions(self);
+        if self.regions.is_empty() {
             return None;
         }
         let services = instances::services(self);
@@ -186,7 +193,7 @@ impl<'s> Checker<'s> {
 
     /// Notes a reference to something that is not declared.
     fn undeclared(&mut self, what: &str, written: &At<String>, declared: &[&str]) {
-        if self.left_out.has(&written.value) {
+        if self.left_out.may_have(&written.value) {
             return;
         }
         let message = format!("{what} `{}` is not declared", written.value);

@@ -42,21 +42,24 @@ pub struct Read<T> {
 /// What was declared with another shape than it must have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// By name, after the field that they are declared in: `db-instances`, `orders`.
+    /// By name, after the field that they are declared in: `db-instances`, `orders`. Fields of the file themselves stand after nothing.
     pub(crate) names: BTreeSet<(String, String)>,
     /// Whether items of a list are among it.
     pub(crate) items: bool,
+    /// Whether a whole field that declares by name is: nobody knows what it declares.
+    pub(crate) declarations: bool,
 }
 
 impl LeftOut {
-    /// Whether something of this name is among it.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.names.iter().any(|(_, left_out)| left_out == name)
+    /// Whether something of this name is among it, or may be.
+    pub(crate) fn may_have(&self, name: &str) -> bool {
+        self.declarations || self.names.iter().any(|(_, left_out)| left_out == name)
     }
 
-    /// Whether something is among it that this field of the file declares.
+    /// Whether this field of the file is among it, or something that it declares.
     pub(crate) fn is_of(&self, field: &str) -> bool {
-        self.names.iter().any(|(of, _)| of == field)
+        let mut names = self.names.iter();
+        names.any(|(of, name)| of == field || (of.is_empty() && name == field))
     }
 
     /// Whether it is nothing.

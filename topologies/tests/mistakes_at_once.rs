@@ -31,13 +31,7 @@ hosted-zones:
 
 #[test]
 fn of_shape_and_of_meaning() {
-    let (topology, notes) = check(FILE, "shop.yaml");
-    assert!(topology.is_none());
-    let notes = notes.iter().map(|note| {
-        let span = note.span;
-        format!("{}:{}: {}\n", span.line, span.column, note.message)
-    });
-    insta::assert_snapshot!(notes.collect::<String>(), @"
+    insta::assert_snapshot!(told(FILE), @"
     3:15: `credentials` has no `secret-access-key`
     5:30: expected a whole number, found `eighty`
     6:78: unknown reference `${sesions.host}`
@@ -61,4 +55,45 @@ instances: { web: { program: app, port: 80, availability-zones: [us-west-2a] } }
     assert!(topology.is_none());
     let messages: Vec<&str> = notes.iter().map(|note| &*note.message).collect();
     assert_eq!(messages, ["expected a list, found `a`"]);
+}
+
+/// What `check` says, a line each.
+fn told(file: &str) -> String {
+    let (topology, notes) = check(file, "shop.yaml");
+    assert!(topology.is_none());
+    let notes = notes.iter().map(|note| {
+        let span = note.span;
+        format!("{}:{}: {}\n", span.line, span.column, note.message)
+    });
+    notes.collect()
+}
+
+/// Fields of the file that may be absent, and numbers that no type holds.
+#[test]
+fn beside_a_field_of_another_shape_and_a_number_out_of_range() {
+    let file = "\
+region: us-east-1
+availability-zones: [a, b]
+timing: quick
+instances:
+  web: { program: app, port: 80, count: -2 }
+  api: { program: app, port: 80, count: 70000 }
+target-groups: { web: { targets: web }, api: { targets: apo } }
+hosted-zones: { shop.example: { records: [{ name: www, type: A, alias: site }] } }
+";
+    insta::assert_snapshot!(told(file), @"
+    3:9: unknown value `quick`
+    5:41: -2 is out of range: allowed is 1 to 1000
+    6:41: 70000 is out of range: allowed is 1 to 1000
+    7:57: group of instances `apo` is not declared
+    8:72: alias `site` leads to nothing
+    ");
+    // Nobody knows what this would have declared.
+    let file = file.replace("target-groups: {", "load-balancers: up\ntarget-groups: {");
+    insta::assert_snapshot!(told(&file), @"
+    3:9: unknown value `quick`
+    5:41: -2 is out of range: allowed is 1 to 1000
+    6:41: 70000 is out of range: allowed is 1 to 1000
+    7:17: expected a mapping, found `up`
+    ");
 }

@@ -97,7 +97,7 @@ fn unknown_reference(
     }
     let message = format!("unknown reference `{needle}`");
     match unknown {
-        Unknown::Name(name) if checker.left_out.has(&name) => {}
+        Unknown::Name(name) if checker.left_out.may_have(&name) => {}
         Unknown::Name(name) => {
             let known: Vec<&str> = checker.referable.keys().copied().collect();
             let hint = match nearest(&name, &known) {

@@ -28,8 +28,8 @@ pub(super) struct Verdict {
 }
 
 /// Compares. Unknown fields are taken out of the tree, misspelt ones renamed to what was meant, and the second of two equal
-/// keys is taken out. So is what is declared in a field of the file (`db-instances`, `steps`) and has a shape that can not be decoded:
-/// the rest of the file can still be looked at.
+/// keys is taken out. So is what is declared in a field of the file (`db-instances`, `steps`), or is a field that may be absent, and has a
+/// shape that can not be decoded: the rest of the file can still be looked at.
 pub(super) fn hold_against(tree: &mut Node, schema: &Json, language: Language) -> Verdict {
     let mut walk = Walk {
         language,
@@ -200,11 +200,13 @@ impl<'s> Walk<'s> {
                     (Some(least), None) => format!("{least} or more"),
                     (None, _) => "a smaller number".to_owned(),
                 };
-                // The number itself can be decoded, unless it is beyond its type.
-                self.notes.push(Note::error(
-                    node.span,
-                    format!("{number} is out of range: allowed is {range}"),
-                ));
+                let message = format!("{number} is out of range: allowed is {range}");
+                let note = Note::error(node.span, message);
+                if fits(number, schema["format"].as_str().unwrap_or_default()) {
+                    self.notes.push(note);
+                } else {
+                    self.refuse(note);
+                }
             }
         }
         let Some(text) = node.text() else { return };
@@ -268,9 +270,14 @@ impl<'s> Walk<'s> {
                 format!("{at}.{name}")
             };
             let declared = field.is_none() && is_field_of_file(at);
-            if self.visit_apart(&mut value, field.unwrap_or(free), &below, declared) {
+            let optional =
+                field.is_some() && at.is_empty() && !is_choice && !requires(schema, &name);
+            let spared = declared || optional;
+            if self.visit_apart(&mut value, field.unwrap_or(free), &below, spared) {
                 kept.push((key, value));
             } else {
+                let field = self.resolve(&value, field.unwrap_or(free));
+                self.left_out.declarations |= optional && field["additionalProperties"].is_object();
                 self.left_out.names.insert((at.to_owned(), name));
             }
         }
@@ -333,6 +340,23 @@ impl<'s> Walk<'s> {
             });
         }
     }
+}
+
+/// Whether a number can be decoded into the type that the schema's format names.
+fn fits(number: i128, format: &str) -> bool {
+    match format {
+        "uint8" => u8::try_from(number).is_ok(),
+        "uint16" => u16::try_from(number).is_ok(),
+        "uint32" => u32::try_from(number).is_ok(),
+        _ => u64::try_from(number).is_ok(),
+    }
+}
+
+fn requires(schema: &Json, field: &str) -> bool {
+    let required = schema["required"].as_array().into_iter().flatten();
+    required
+        .filter_map(Json::as_str)
+        .any(|required| required == field)
 }
 
 /// Whether a place is a field of the file itself.
