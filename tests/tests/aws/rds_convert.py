@@ -1,38 +1,7 @@
 """Gives a DB instance a standby and takes it away, another password, and makes a read replica one of its own; looks at the data."""
 
-import pg8000.native
-from cloud import client, quick, refused, until
-
-rds = client("rds")
-available = rds.get_waiter("db_instance_available")
-
-
-def instance(name):
-    (found,) = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
-    return found
-
-
-def connect(name, password):
-    endpoint = instance(name)["Endpoint"]
-    try:
-        return pg8000.native.Connection(
-            "app", host=endpoint["Address"], port=endpoint["Port"], database="users", password=password, timeout=5
-        )
-    except (pg8000.exceptions.InterfaceError, pg8000.exceptions.DatabaseError, OSError):
-        return None
-
-
-def query(name, sql, password="a-secret-of-8"):
-    connection = until(f"{name} takes connections", lambda: connect(name, password))
-    try:
-        return connection.run(sql)
-    finally:
-        connection.close()
-
-
-def events(name):
-    published = rds.describe_events(SourceIdentifier=name, SourceType="db-instance")["Events"]
-    return [event["Message"] for event in published]
+from cloud import quick, refused, until
+from databases import available, connect, events, instance, query, rds
 
 
 def modify(**wanted):
