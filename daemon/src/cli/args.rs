@@ -51,6 +51,7 @@ const CODES: &str = "\
   3   this machine lacks something; `localaws doctor` says what
   4   the verdict of a drill is unknown
   70  a bug in localaws
+  130 interrupted before the stack was up
 
 \x1b[1;4mEnvironment:\x1b[0m
   LOCALAWS_HOME   where stacks are kept       LOCALAWS_CACHE  where engines are kept

@@ -67,11 +67,15 @@ pub(super) fn rehearse(arguments: &Rehearse) -> Result<Exit, Failure> {
     let topology = file.topology(&overrides(None, arguments.timing))?;
     let slot = Slot::new(Slot::MIN).expect("the lowest slot is one");
     let plan = Arc::new(plan(&topology, slot));
+    let Some(last) = arguments.seed.checked_add(arguments.seeds) else {
+        let message = format!(
+            "there are no {} seeds from {} on",
+            arguments.seeds, arguments.seed
+        );
+        return Err(Failure::wrong(message).hint("begin with a smaller `--seed`"));
+    };
     let display = Display::new();
-    let (begun, last) = (
-        Instant::now(),
-        arguments.seed.saturating_add(arguments.seeds),
-    );
+    let begun = Instant::now();
     let mut done = 0;
     let report = simulator::rehearse(&plan, arguments.seed..last, None, |run| {
         done += 1;

@@ -151,7 +151,7 @@ async fn until(stack: &Stack, since: u64, watch: &mut Watch, tell: Tell<'_>) -> 
             }
         }
         let missing = missing::in_words(&now.plan, &now);
-        if missing != told {
+        if missing != told && !missing.is_empty() {
             tell(Progress::Step(format!("waiting for {missing}")));
             told = missing;
         }

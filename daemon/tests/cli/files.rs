@@ -217,6 +217,16 @@ fn colours_follow_the_terminal_and_the_environment() {
 }
 
 #[test]
+fn seeds_that_there_are_not_are_not_rehearsed() {
+    let tier = concat!(env!("CARGO_MANIFEST_DIR"), "/../topologies/tier-1k.yaml");
+    let last = u64::MAX.to_string();
+    Place::new()
+        .run(&["rehearse", tier, "--seed", &last, "--seeds", "2"])
+        .ends(2)
+        .says("no 2 seeds");
+}
+
+#[test]
 fn who_stops_reading_ends_the_command_quietly() {
     let place = Place::new();
     let mut child = place

@@ -153,10 +153,12 @@ pub fn plan(plan: &Plan) -> PlanView {
     }
 }
 
+/// Oldest first: by identifier, `f10` would come before `f9`.
 fn fault_views(world: &World) -> Vec<FaultView> {
-    world
-        .faults
-        .iter()
+    let mut faults: Vec<_> = world.faults.iter().collect();
+    faults.sort_by_key(|(_, fault)| fault.since);
+    faults
+        .into_iter()
         .map(|(id, fault)| FaultView {
             id: id.clone(),
             kind: fault.kind.clone(),
