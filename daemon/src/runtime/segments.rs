@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::processes::Identity;
 
@@ -13,23 +15,31 @@ use super::processes::Identity;
 const LIST: &str = "/proc/sysvipc/shm";
 /// The clock ticks of a second that the kernel tells in `/proc`: 100 on every Linux that Rust runs on.
 const TICKS: u64 = 100;
-/// The list's times are whole seconds, and the time of boot is rounded.
-const SLACK_SECONDS: u64 = 2;
+/// By how much a segment may seem older than the process that created it. The list tells the time of day and `/proc` that since boot, so
+/// that every step by which the clock was set in between shows up here.
+const CLOCK_STEP_SECONDS_MAX: u64 = 3600;
+/// How long a dead process may seem attached: whoever reads its environment at that moment holds its memory.
+const ATTACHED_WAIT_MAX: Duration = Duration::from_millis(200);
+/// Between two looks at the list.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Removes what the `ended` have left. Blocking. Segments that can not be removed stay: they keep nobody from anything.
 pub(super) fn remove_left_by<'a>(ended: impl IntoIterator<Item = &'a Identity>) {
     let started: BTreeMap<i32, u64> = ended.into_iter().map(|it| (it.pid, it.started)).collect();
-    let list = fs::read_to_string(LIST).unwrap_or_default();
     let boot = boot_time().unwrap_or_default();
-    let left: Vec<u64> = segments(&list)
-        .filter(|it| it.attached == 0)
-        .filter(|it| {
-            let creator = started.get(&it.creator);
-            // A process of the same number may have been another's, long ago.
-            creator.is_some_and(|ticks| it.created + SLACK_SECONDS >= boot + ticks / TICKS)
-        })
-        .map(|it| it.id)
-        .collect();
+    let begun = Instant::now();
+    let left = loop {
+        let list = fs::read_to_string(LIST).unwrap_or_default();
+        let ours: Vec<Segment> = segments(&list)
+            .filter(|it| it.is_of(&started, boot))
+            .collect();
+        let attached = ours.iter().any(|it| it.attached > 0);
+        if !attached || begun.elapsed() > ATTACHED_WAIT_MAX {
+            break ours.into_iter().filter(|it| it.attached == 0);
+        }
+        thread::sleep(LOOK);
+    };
+    let left: Vec<u64> = left.map(|it| it.id).collect();
     if left.is_empty() {
         return;
     }
@@ -55,6 +65,14 @@ struct Segment {
     attached: u64,
     /// In seconds since the epoch.
     created: u64,
+}
+
+impl Segment {
+    /// Whether one of those made it that `started` so many ticks after `boot`. Another process may have had the same number, long ago.
+    fn is_of(&self, started: &BTreeMap<i32, u64>, boot: u64) -> bool {
+        let creator = started.get(&self.creator);
+        creator.is_some_and(|ticks| self.created + CLOCK_STEP_SECONDS_MAX >= boot + ticks / TICKS)
+    }
 }
 
 /// Reads the kernel's list.
@@ -107,5 +125,22 @@ mod tests {
         };
         assert_eq!(found, [expected]);
         assert_eq!(segments("").count(), 0);
+    }
+
+    #[test]
+    fn a_segment_is_its_creators_even_if_the_clock_was_set_meanwhile() {
+        let segment = Segment {
+            id: 1,
+            creator: 7,
+            attached: 0,
+            created: 10_000,
+        };
+        let started = |ticks| BTreeMap::from([(7, ticks)]);
+        assert!(segment.is_of(&started(1000), 9990));
+        // The clock went forward by a minute after it was made.
+        assert!(segment.is_of(&started(1000), 9990 + 60));
+        // An earlier process had the number.
+        assert!(!segment.is_of(&started(1000 + 2 * 3600 * TICKS), 9990));
+        assert!(!segment.is_of(&BTreeMap::from([(8, 1000)]), 9990));
     }
 }

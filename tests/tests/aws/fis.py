@@ -1,5 +1,6 @@
 """Writes experiment templates, runs experiments and looks at what becomes of the stack: who answers, who is primary, who may call."""
 
+import http.client
 import os
 import socket
 import urllib.parse
@@ -209,12 +210,13 @@ def connect():
     return socket.create_connection((extra["PrivateIpAddress"], 8080), timeout=20)
 
 
-def listens():
+def serves():
+    """Whether it answers. That somebody accepts says nothing yet: the network may before it knows that the program has ended."""
     try:
-        connect().close()
-    except OSError:
+        with urllib.request.urlopen(f"http://{extra['PrivateIpAddress']}:8080/whoami", timeout=5) as answer:
+            return answer.status == 200
+    except (OSError, http.client.HTTPException):
         return False
-    return True
 
 
 def breaks(connection):
@@ -227,7 +229,7 @@ def breaks(connection):
 
 running = {"path": "State.Name", "values": ["running"]}
 extras = {"it": {"resourceType": "aws:ec2:instance", "resourceTags": {"tier": "extra"}, "filters": [running], "selectionMode": "ALL"}}
-until("it listens", listens)
+until("it serves", serves)
 for word in ("reboot", "terminate"):
     connection = connect()
     harm = {"actionId": f"aws:ec2:{word}-instances", "targets": {"Instances": "it"}}
@@ -236,10 +238,10 @@ for word in ("reboot", "terminate"):
     breaks(connection)
     connection.close()
     if word == "reboot":
-        until("it listens again", listens)
+        until("it serves again", serves)
         quick(ec2.get_waiter("instance_running"), InstanceIds=[extra["InstanceId"]])
 quick(ec2.get_waiter("instance_terminated"), InstanceIds=[extra["InstanceId"]])
-until("nobody listens there", lambda: not listens())
+until("nobody serves there", lambda: not serves())
 
 # Calls with the role fail while the action is in effect; others do not.
 victim = f"arn:aws:iam::{account}:role/victim"
