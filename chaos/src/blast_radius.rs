@@ -38,6 +38,9 @@ pub enum Consequence {
         instance: InstanceId,
         /// The standby that is left, if there is one.
         standby: Option<InstanceId>,
+        /// Whether that one may lack acknowledged writes, and is not promoted.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        out_of_sync: bool,
     },
     /// A DB instance loses its standby: a short stall of writes, no outage.
     DbStandbyLost {
@@ -270,14 +273,16 @@ fn role_lost(
     };
     match &instance.kind {
         InstanceKind::DbHost(db) => Some(match role {
-            Role::Primary => Consequence::DbPrimaryLost {
-                standby: plan
-                    .db_hosts(db)
-                    .find(|host| survives(host, Role::Standby))
-                    .map(|host| host.id.clone()),
-                instance: id,
-                db: db.clone(),
-            },
+            Role::Primary => {
+                let standby = plan.db_hosts(db).find(|host| survives(host, Role::Standby));
+                Consequence::DbPrimaryLost {
+                    out_of_sync: standby
+                        .is_some_and(|host| presence.out_of_sync.contains(&host.id)),
+                    standby: standby.map(|host| host.id.clone()),
+                    instance: id,
+                    db: db.clone(),
+                }
+            }
             Role::Standby => Consequence::DbStandbyLost {
                 db: db.clone(),
                 instance: id,

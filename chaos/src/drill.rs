@@ -30,6 +30,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use topologies::duration;
+use topologies::notes::Span;
 use topologies::yaml::values::Period;
 
 use crate::budget::Budget;
@@ -58,6 +59,26 @@ pub struct Drill {
     pub budget: Budget,
     /// What is promised.
     pub expect: Vec<Expectation>,
+    /// Where all that is in the drill's file.
+    pub places: Places,
+}
+
+/// Where a drill's parts are in its file, each list in the order of the drill's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// The endpoints of the clients.
+    pub workload: Vec<Span>,
+    /// The steps.
+    pub steps: Vec<Span>,
+    /// The promises.
+    pub expect: Vec<Span>,
+}
+
+impl Places {
+    /// One of them.
+    pub fn of(list: &[Span], index: usize) -> Span {
+        list.get(index).copied().unwrap_or(Span::START)
+    }
 }
 
 /// Like clients of one endpoint.

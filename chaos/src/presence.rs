@@ -30,6 +30,8 @@ pub struct Presence {
     pub roles: BTreeMap<InstanceId, Role>,
     /// Instances whose process does not run.
     pub down: BTreeSet<InstanceId>,
+    /// Standbys that may lack acknowledged writes, and are not promoted.
+    pub out_of_sync: BTreeSet<InstanceId>,
 }
 
 impl Presence {
@@ -66,6 +68,7 @@ impl Presence {
                 .map(|instance| (instance.id.clone(), role(instance)))
                 .collect(),
             down: BTreeSet::new(),
+            out_of_sync: BTreeSet::new(),
         }
     }
 
@@ -81,7 +84,13 @@ impl Presence {
         let ended = |(id, state): (&InstanceId, &InstanceState)| {
             matches!(state.process, ProcessState::Exited { .. }).then(|| id.clone())
         };
+        let standbys = world
+            .databases
+            .values()
+            .filter_map(|it| it.standby.as_ref());
+        let behind = standbys.filter(|standby| !standby.in_sync);
         Self {
+            out_of_sync: behind.map(|standby| standby.instance.clone()).collect(),
             roles: plan
                 .instances
                 .iter()

@@ -137,6 +137,8 @@ impl Prober {
                 }
                 stays
             });
+            // Those of groups that are gone, once their loops have ended.
+            questions.retain(|_, shared| Arc::strong_count(shared) > 1);
             for subject in wanted {
                 if !loops.iter().any(|(known, _)| *known == subject) {
                     let token = CancellationToken::new();

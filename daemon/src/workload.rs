@@ -2,6 +2,7 @@
 //! and collects what the judgement needs. It judges nothing.
 
 pub mod clients;
+mod followed;
 mod survivors;
 pub mod target;
 
@@ -12,17 +13,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chaos::blast_radius::blast_radius;
-use chaos::drill::bind::{BindError, Bound};
+use chaos::drill::bind::Bound;
 use chaos::drill::{Action, DnsCache, Drill, Traffic, Workload};
 use chaos::fault::Fault;
 use chaos::history::{EndpointHistory, FaultSpan, History, Redundancy};
 use chaos::ledger::Ledger;
-use chaos::presence::Presence;
 use proxies::Ports;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use topologies::event::{Event, EventKind};
 use topologies::id::FaultId;
+use topologies::notes::Note;
 use topologies::plan::{Endpoint, EndpointKind, Plan};
 use topologies::time::Time;
 use topologies::world::World;
@@ -31,6 +32,7 @@ use crate::driver::Clock;
 use crate::secrets::Secrets;
 use crate::stack::Injected;
 use clients::Client;
+use followed::Followed;
 use target::{Cache, Patience, Target};
 
 /// Operations that an endpoint's ledger holds.
@@ -72,22 +74,14 @@ pub struct Place {
 #[derive(Debug, thiserror::Error)]
 pub enum DrillError {
     /// It does not fit the stack.
-    #[error("the drill does not fit this stack: {}", list(.0))]
-    Unfit(Vec<BindError>),
+    #[error("the drill does not fit this stack: {}", .0.iter().map(|note| note.message.as_str()).collect::<Vec<_>>().join("; "))]
+    Unfit(Vec<Note>),
     /// Somebody broke it before: its clients would be judged by faults that the drill knows nothing of.
     #[error("faults are in force already: {}", .0.iter().map(FaultId::as_str).collect::<Vec<_>>().join(", "))]
     Broken(Vec<FaultId>),
     /// The stack does not do what the drill needs.
     #[error("{0}")]
     Stack(String),
-}
-
-fn list(errors: &[BindError]) -> String {
-    errors
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
 }
 
 /// Clients of one endpoint, at work.
@@ -109,14 +103,14 @@ pub async fn run(
     rig: &dyn Rig,
     tell: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<History, DrillError> {
-    let before = steady(drill.settle, place, rig, tell).await?;
-    let world = fold(&place.first, &before);
-    if !world.faults.is_empty() {
-        return Err(DrillError::Broken(world.faults.into_keys().collect()));
+    let mut past = Followed::from_its_beginning(&place.first, rig).await?;
+    steady(drill.settle, place, &mut past, tell).await?;
+    let faults = &past.world().faults;
+    if !faults.is_empty() {
+        return Err(DrillError::Broken(faults.keys().cloned().collect()));
     }
-    let presence = presence(&place.first, &before);
     let bound = drill
-        .bind(&place.plan, &presence)
+        .bind(&place.plan, &past.presence())
         .map_err(DrillError::Unfit)?;
     note(
         rig,
@@ -125,7 +119,7 @@ pub async fn run(
         },
     )
     .await;
-    let outcome = perform(drill, &bound, place, rig, tell).await;
+    let outcome = perform(drill, &bound, place, past, tell).await;
     if outcome.is_err() {
         // The failure that ended the drill says more than one of the heal.
         let _healed = rig.heal(None).await;
@@ -135,36 +129,35 @@ pub async fn run(
     outcome
 }
 
-/// The timeline once nothing is under way: the stack may just be recovering from what was before. One that does not recover in
-/// time is taken as it is, and one that somebody broke is not waited for.
+/// Returns once nothing is under way: the stack may just be recovering from what was before. One that does not recover in time is
+/// taken as it is, and one that somebody broke is not waited for.
 async fn steady(
     limit: Duration,
     place: &Place,
-    rig: &dyn Rig,
+    past: &mut Followed<'_>,
     tell: &(dyn Fn(&str) + Send + Sync),
-) -> Result<Vec<Event>, DrillError> {
-    let events = rig.events(0).await.map_err(DrillError::Stack)?;
-    let world = fold(&place.first, &events);
-    if world.whole() || !world.faults.is_empty() {
-        return Ok(events);
+) -> Result<(), DrillError> {
+    if past.world().whole() || !past.world().faults.is_empty() {
+        return Ok(());
     }
     tell("waiting until the stack is whole");
-    settle(limit, place, rig).await
+    settle(limit, place, past).await
 }
 
 async fn perform(
     drill: &Drill,
     bound: &Bound,
     place: &Place,
-    rig: &dyn Rig,
+    mut timeline: Followed<'_>,
     tell: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<History, DrillError> {
+    let rig = timeline.rig();
     let at_work = prepare(bound, place).await?;
     let began = place.clock.now();
     let stop = CancellationToken::new();
     let mut clients = start(&at_work, place, &stop);
     tell(&format!("{} clients at work", clients.len()));
-    let faults = perform_steps(drill, bound, (place, began), rig, tell).await;
+    let faults = perform_steps(drill, bound, (place, began), &mut timeline, tell).await;
     stop.cancel();
     // Every client ends with the operation it is in, whose waits end in time or with the drill.
     while clients.join_next().await.is_some() {}
@@ -178,8 +171,8 @@ async fn perform(
         span.to = Some(now);
     }
     tell("waiting until the stack is whole again");
-    let events = settle(drill.settle, place, rig).await?;
-    number(&mut faults, &events);
+    settle(drill.settle, place, &mut timeline).await?;
+    number(&mut faults, timeline.events());
     tell("counting what survived");
     let mut endpoints = Vec::new();
     for clients in at_work {
@@ -204,7 +197,7 @@ async fn perform(
         ended: place.clock.now(),
         faults,
         endpoints,
-        redundancy: redundancy(&place.first, &events, began),
+        redundancy: redundancy(&place.first, timeline.events(), began),
     })
 }
 
@@ -278,9 +271,10 @@ async fn perform_steps(
     drill: &Drill,
     bound: &Bound,
     (place, began): (&Place, Time),
-    rig: &dyn Rig,
+    timeline: &mut Followed<'_>,
     tell: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<Vec<FaultSpan>, DrillError> {
+    let rig = timeline.rig();
     let mut spans: Vec<FaultSpan> = Vec::new();
     let mut labels: Vec<(String, FaultId)> = Vec::new();
     for step in &bound.steps {
@@ -288,9 +282,8 @@ async fn perform_steps(
         match &step.action {
             Action::Inject { fault, label } => {
                 tell(&format!("injecting {fault}"));
-                let events = rig.events(0).await.map_err(DrillError::Stack)?;
-                let consequences =
-                    blast_radius(fault, &place.plan, &presence(&place.first, &events));
+                timeline.catch_up().await?;
+                let consequences = blast_radius(fault, &place.plan, &timeline.presence());
                 let from = place.clock.now();
                 let injected = rig.inject(fault.clone()).await.map_err(DrillError::Stack)?;
                 labels.extend(label.clone().map(|label| (label, injected.fault.clone())));
@@ -309,8 +302,8 @@ async fn perform_steps(
                     .as_ref()
                     .and_then(|label| labels.iter().find(|(known, _)| known == label));
                 let wanted = wanted.map(|(_, id)| id.clone());
-                let events = rig.events(0).await.map_err(DrillError::Stack)?;
-                if wanted.as_ref().is_some_and(|id| ended(&events, id)) {
+                timeline.catch_up().await?;
+                if wanted.as_ref().is_some_and(|id| timeline.ended(id)) {
                     continue;
                 }
                 tell("healing");
@@ -329,24 +322,21 @@ async fn perform_steps(
     Ok(spans)
 }
 
-/// Whether a fault has ended of itself: a freeze ends with the process that it hit.
-fn ended(events: &[Event], id: &FaultId) -> bool {
-    events
-        .iter()
-        .any(|event| matches!(&event.event, EventKind::FaultHealed { fault } if fault == id))
-}
-
 async fn sleep_until(place: &Place, at: Time) {
     tokio::time::sleep_until(place.clock.instant(at).into()).await;
 }
 
-/// Waits until every DB instance has its standby in sync, every replica replicates, or the time is up; gives the timeline.
-async fn settle(limit: Duration, place: &Place, rig: &dyn Rig) -> Result<Vec<Event>, DrillError> {
+/// Waits until every DB instance has its standby in sync, every replica replicates, or the time is up.
+async fn settle(
+    limit: Duration,
+    place: &Place,
+    timeline: &mut Followed<'_>,
+) -> Result<(), DrillError> {
     let deadline = place.clock.now() + limit;
     loop {
-        let events = rig.events(0).await.map_err(DrillError::Stack)?;
-        if fold(&place.first, &events).whole() || place.clock.now() >= deadline {
-            return Ok(events);
+        timeline.catch_up().await?;
+        if timeline.world().whole() || place.clock.now() >= deadline {
+            return Ok(());
         }
         tokio::time::sleep(SETTLE_LOOK).await;
     }
@@ -359,12 +349,6 @@ pub fn fold(first: &Plan, events: &[Event]) -> World {
         world.apply(event);
     }
     world
-}
-
-/// The roles of the moment, and who is down, as the timeline tells.
-pub fn presence(first: &Plan, events: &[Event]) -> Presence {
-    let world = fold(first, events);
-    Presence::of(&world.plan, &world)
 }
 
 /// Which resources had their redundancy when the clients began, and when they lost and regained it.

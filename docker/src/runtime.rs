@@ -132,6 +132,8 @@ impl DockerRuntime {
     async fn turn(&self, instance: &InstanceId) -> OwnedMutexGuard<()> {
         let turn = {
             let mut turns = self.turns.lock().expect("no holder panics");
+            // Whoever waits or is at work holds its turn; the others are of instances that may be gone.
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
             turns.entry(instance.clone()).or_default().clone()
         };
         turn.lock_owned().await

@@ -49,6 +49,19 @@ fn roles_of_the_moment_count_and_the_dead_do_not_die_again() {
 }
 
 #[test]
+fn a_standby_out_of_sync_saves_nobody() {
+    let mut presence = Presence::initial(&plan());
+    presence.out_of_sync = ["orders-2".into()].into();
+    let fault = Fault::Freeze {
+        instance: "orders-1".into(),
+    };
+    insta::assert_snapshot!(check(&fault, &presence), @"
+    instance orders-1 in ap-northeast-2a hangs
+    DB instance orders loses its primary orders-1; standby orders-2 is out of sync and not promoted: no writes until the primary is back
+    ");
+}
+
+#[test]
 fn a_link_parts_primaries_from_their_followers() {
     let fault = Fault::Slow {
         from: zone("a"),

@@ -26,6 +26,16 @@ impl fmt::Display for Consequence {
                 db,
                 instance,
                 standby: Some(standby),
+                out_of_sync: true,
+            } => write!(
+                f,
+                "DB instance {db} loses its primary {instance}; standby {standby} is out of sync and not promoted: no writes until the primary is back"
+            ),
+            Self::DbPrimaryLost {
+                db,
+                instance,
+                standby: Some(standby),
+                out_of_sync: false,
             } => write!(
                 f,
                 "DB instance {db} loses its primary {instance}; standby {standby} is left"
@@ -34,6 +44,7 @@ impl fmt::Display for Consequence {
                 db,
                 instance,
                 standby: None,
+                ..
             } => write!(
                 f,
                 "DB instance {db} loses its primary {instance} and has no standby: no writes until it is back"

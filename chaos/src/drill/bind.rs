@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use topologies::nearest::nearest;
+use topologies::notes::{Note, Span};
 use topologies::plan::{Endpoint, EndpointKind, Plan};
 
-use super::{Action, Drill, Expectation, Traffic, Workload};
+use super::{Action, Drill, Expectation, Places, Traffic, Workload};
 use crate::fault::{Fault, FaultError};
 use crate::presence::{Presence, owner};
 
@@ -28,101 +29,62 @@ pub struct BoundStep {
     pub action: Action,
 }
 
-/// Why a drill does not fit a stack.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BindError {
-    /// The stack has no such endpoint.
-    #[error(
-        "endpoint `{endpoint}` does not exist in this stack{}",
-        also(suggestion)
-    )]
-    UnknownEndpoint {
-        /// As written.
-        endpoint: String,
-        /// What was probably meant.
-        suggestion: Option<String>,
-    },
-    /// The endpoint does not take this traffic.
-    #[error("endpoint `{endpoint}` does not take {traffic}")]
-    WrongTraffic {
-        /// The endpoint.
-        endpoint: String,
-        /// The traffic.
-        traffic: &'static str,
-    },
-    /// The stack has no such DB instance or replication group.
-    #[error(
-        "DB instance or replication group `{resource}` does not exist in this stack{}",
-        also(suggestion)
-    )]
-    UnknownResource {
-        /// As written.
-        resource: String,
-        /// What was probably meant.
-        suggestion: Option<String>,
-    },
-    /// A step's fault can not be meant.
-    #[error("step at {}: {cause}", topologies::duration::format(*at))]
-    Fault {
-        /// The step.
-        at: Duration,
-        /// What is wrong with it.
-        cause: FaultError,
-    },
-}
-
-fn also(suggestion: &Option<String>) -> String {
-    suggestion
-        .as_ref()
-        .map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
-}
-
 impl Drill {
-    /// Fits the drill to a stack, or tells every reason why it does not fit.
-    pub fn bind(&self, plan: &Plan, presence: &Presence) -> Result<Bound, Vec<BindError>> {
-        let mut errors = Vec::new();
+    /// Fits the drill to a stack, or tells every reason why it does not fit, each with its place in the drill's file.
+    pub fn bind(&self, plan: &Plan, presence: &Presence) -> Result<Bound, Vec<Note>> {
+        let mut notes = Vec::new();
         let mut workload = Vec::new();
-        for clients in &self.workload {
-            match endpoint(clients, plan) {
+        for (index, clients) in self.workload.iter().enumerate() {
+            match endpoint(clients, plan, Places::of(&self.places.workload, index)) {
                 Ok(endpoint) => workload.push((clients.clone(), endpoint)),
-                Err(error) => errors.push(error),
+                Err(note) => notes.push(note),
             }
         }
         let mut steps = Vec::new();
-        for step in &self.steps {
+        for (index, step) in self.steps.iter().enumerate() {
+            let span = Places::of(&self.places.steps, index);
             match exact(&step.action, plan, presence) {
                 Ok(action) => steps.push(BoundStep {
                     at: step.at,
                     action,
                 }),
-                Err(causes) => errors.extend(
+                Err(causes) => notes.extend(
                     causes
                         .into_iter()
-                        .map(|cause| BindError::Fault { at: step.at, cause }),
+                        .map(|cause| Note::error(span, cause.to_string())),
                 ),
             }
         }
-        errors.extend(
-            self.expect
-                .iter()
-                .filter_map(|expected| missing(expected, plan)),
-        );
-        if errors.is_empty() {
+        let promises = self.expect.iter().enumerate();
+        notes.extend(promises.filter_map(|(index, expected)| {
+            missing(expected, plan, Places::of(&self.places.expect, index))
+        }));
+        if notes.is_empty() {
             Ok(Bound { steps, workload })
         } else {
-            Err(errors)
+            Err(notes)
         }
     }
 }
 
-fn endpoint(clients: &Workload, plan: &Plan) -> Result<Endpoint, BindError> {
+/// That nothing is called so, with what was probably meant.
+fn unknown(span: Span, what: &str, name: &str, known: &[&str]) -> Note {
+    let note = Note::error(
+        span,
+        format!("{what} `{name}` does not exist in this stack"),
+    );
+    match nearest(name, known) {
+        Some(meant) => note.hint(format!("did you mean `{meant}`?")),
+        None if known.is_empty() => note,
+        None => note.hint(format!("it has {}", known.join(", "))),
+    }
+}
+
+fn endpoint(clients: &Workload, plan: &Plan, span: Span) -> Result<Endpoint, Note> {
     let name = &clients.endpoint;
     let Some(endpoint) = plan.endpoints.iter().find(|known| known.id == *name) else {
         let known: Vec<&str> = plan.endpoints.iter().map(|known| &*known.id).collect();
-        return Err(BindError::UnknownEndpoint {
-            endpoint: name.clone(),
-            suggestion: nearest(name, &known).map(str::to_owned),
-        });
+        return Err(unknown(span, "endpoint", name, &known));
     };
     let (fits, traffic) = match clients.traffic {
         Traffic::SqlWrites => (
@@ -144,10 +106,10 @@ fn endpoint(clients: &Workload, plan: &Plan) -> Result<Endpoint, BindError> {
     if fits {
         Ok(endpoint.clone())
     } else {
-        Err(BindError::WrongTraffic {
-            endpoint: name.clone(),
-            traffic,
-        })
+        Err(Note::error(
+            span,
+            format!("endpoint `{name}` does not take {traffic}"),
+        ))
     }
 }
 
@@ -162,15 +124,14 @@ fn exact(action: &Action, plan: &Plan, presence: &Presence) -> Result<Action, Ve
     }
 }
 
-fn missing(expected: &Expectation, plan: &Plan) -> Option<BindError> {
+fn missing(expected: &Expectation, plan: &Plan, span: Span) -> Option<Note> {
     let Expectation::RedundancyRestored { of, .. } = expected else {
         return None;
     };
-    let owners: Vec<&str> = plan.instances.iter().filter_map(owner).collect();
-    (!owners.contains(&of.as_str())).then(|| BindError::UnknownResource {
-        resource: of.clone(),
-        suggestion: nearest(of, &owners).map(str::to_owned),
-    })
+    let mut owners: Vec<&str> = plan.instances.iter().filter_map(owner).collect();
+    owners.dedup();
+    let known = owners.contains(&of.as_str());
+    (!known).then(|| unknown(span, "DB instance or replication group", of, &owners))
 }
 
 #[cfg(test)]

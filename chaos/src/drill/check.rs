@@ -10,7 +10,7 @@ use topologies::yaml::values::{Limit, Period};
 use topologies::yaml::{At, Read};
 
 use super::spec::{self, ClientsSpec, DrillSpec, HttpSpec, StepSpec, WorkloadSpec};
-use super::{Action, Drill, Expectation, Step, Traffic, Workload};
+use super::{Action, Drill, Expectation, Places, Step, Traffic, Workload};
 use crate::budget::ONE_ZONE;
 
 /// The longest that clients may work.
@@ -72,6 +72,15 @@ impl Check {
         if let Some(settle) = &spec.settle {
             self.bounded(settle, "settling");
         }
+        let places = Places {
+            workload: spec
+                .workload
+                .iter()
+                .map(|it| endpoint_span(&it.value))
+                .collect(),
+            steps: spec.steps.iter().map(|it| it.span).collect(),
+            expect: spec.expect.value.iter().map(|it| it.span).collect(),
+        };
         let workload = self.workload(spec.workload);
         let steps = self.steps(spec.steps, length);
         self.expectations(&spec.expect, &workload);
@@ -86,6 +95,7 @@ impl Check {
             settle: spec.settle.map_or(SETTLE, |settle| settle.value.0),
             budget: spec.budget.unwrap_or(ONE_ZONE),
             expect: expect.map(|expected| expected.value).collect(),
+            places,
         }
     }
 
@@ -304,6 +314,15 @@ impl Check {
             );
             self.notes.push(note.hint("write `writes-accepted-again`"));
         }
+    }
+}
+
+fn endpoint_span(workload: &WorkloadSpec) -> Span {
+    match workload {
+        WorkloadSpec::SqlWrites(clients) | WorkloadSpec::RedisWrites(clients) => {
+            clients.endpoint.span
+        }
+        WorkloadSpec::Http(http) => http.endpoint.span,
     }
 }
 

@@ -26,6 +26,10 @@ const FAULT_WITHIN: Duration = Duration::from_secs(70);
 const DOWN_WITHIN: Duration = Duration::from_secs(120);
 /// A reset, which itself is bounded, and the healing before it.
 const RESET_WITHIN: Duration = Duration::from_secs(140);
+/// How long after a question it is looked whether the daemon lives at all, and between two looks.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long a daemon may take to tell the time, which waits for nothing; one that takes longer is stopped or stuck.
+const SIGN_OF_LIFE_WITHIN: Duration = Duration::from_secs(8);
 /// The largest answer that is read whole, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// The longest line of a stream, in bytes.
@@ -45,6 +49,9 @@ pub enum ClientError {
     /// It took too long.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
+    /// The daemon does not even tell the time.
+    #[error("the daemon{} does not answer: it is stopped or stuck", .0.map_or_else(String::new, |pid| format!(" (process {pid})")))]
+    Hung(Option<i32>),
     /// The connection broke.
     #[error("the connection to the stack broke")]
     Broken(#[source] hyper::Error),
@@ -126,15 +133,36 @@ impl Client {
         body: Option<Vec<u8>>,
         limit: Duration,
     ) -> Result<T, ClientError> {
-        let (status, text) = within(limit, async {
+        let asked = within(limit, async {
             let (answer, _connection) = self.send(method, path, body).await?;
             Ok((answer.status(), collect(answer.into_body()).await?))
-        })
-        .await?;
+        });
+        let (status, text) = tokio::select! {
+            answer = asked => answer?,
+            hung = self.hung() => return Err(hung),
+        };
         if !status.is_success() {
             return Err(refusal(status, &text));
         }
         serde_json::from_slice(&text).map_err(|e| ClientError::Malformed(e.to_string()))
+    }
+
+    /// Returns when the daemon gives no sign of life. What it does not answer may take its time.
+    async fn hung(&self) -> ClientError {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let sign = self.send(Method::GET, "/clock", None);
+            if let Err(ClientError::TimedOut(_)) = within(SIGN_OF_LIFE_WITHIN, sign).await {
+                return ClientError::Hung(self.pid().await);
+            }
+        }
+    }
+
+    /// Who listens on the socket.
+    async fn pid(&self) -> Option<i32> {
+        let connecting = UnixStream::connect(&self.socket);
+        let stream = tokio::time::timeout(CONNECT_WITHIN, connecting).await;
+        stream.ok()?.ok()?.peer_cred().ok()?.pid()
     }
 
     async fn send(

@@ -391,3 +391,22 @@ async fn an_application_that_answers_no_load_balancer_is_impaired() {
         assert_eq!(one["state"], expected, "{zone} {state:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_that_only_listens_is_told_of_long_before_it_could_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("control.sock");
+    let _listener = tokio::net::UnixListener::bind(&socket).unwrap();
+    let began = tokio::time::Instant::now();
+    let client = client::Client::new(&socket);
+    for told in [
+        client.get::<Value>("/status").await.map(|_| ()),
+        client.down(false).await.map(|_| ()),
+    ] {
+        let Err(client::ClientError::Hung(pid)) = told else {
+            panic!("told otherwise: {told:?}");
+        };
+        assert_eq!(pid, Some(std::process::id().cast_signed()));
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(25));
+}

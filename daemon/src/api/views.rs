@@ -50,6 +50,10 @@ pub struct InstanceView {
     pub zone: String,
     /// In AWS's words for its kind.
     pub state: String,
+    /// What is known of its replication, of what follows a primary. A standby is `in-sync`, and may be promoted, or `out-of-sync`; a read
+    /// replica has RDS's words (`replicating`, `replication degraded`, `error`); a cache's replica is `replicating` or `link-down`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replication: Option<String>,
     /// Its address as seen from outside of the stack.
     pub address: Ipv4Addr,
     /// Its process, under the process runtime while it runs.

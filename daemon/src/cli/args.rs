@@ -128,7 +128,10 @@ impl Command {
             | Self::Drill(Drill {
                 command: DrillCommand::Run(DrillRun { which, .. }),
             }) => Some(which),
-            Self::Check(_)
+            Self::Drill(Drill {
+                command: DrillCommand::Check(_),
+            })
+            | Self::Check(_)
             | Self::Plan(_)
             | Self::Explain(_)
             | Self::Schema
@@ -445,6 +448,18 @@ pub(super) struct Drill {
 #[derive(Debug, Subcommand)]
 pub(super) enum DrillCommand {
     Run(DrillRun),
+    Check(DrillCheck),
+}
+
+/// Check a drill file, and that it fits a topology; nothing is started
+#[derive(Debug, Args)]
+pub(super) struct DrillCheck {
+    /// The drill file
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) file: PathBuf,
+    /// The topology file that it has to fit, instead of the one that the drill names
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) against: Option<PathBuf>,
 }
 
 /// Run a drill against a running stack

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ::chaos::drill::{self, Action, Drill};
 use ::chaos::fault::Fault;
 use ::chaos::report::{self, Report};
 use ::chaos::verdict::judge;
@@ -15,19 +14,17 @@ use proxies::Ports;
 use tokio::signal::unix::{SignalKind, signal};
 use topologies::address::Slot;
 use topologies::check::{Overrides, check_with};
-use topologies::duration;
 use topologies::event::{Event, EventKind};
 use topologies::id::{FaultId, StackId};
-use topologies::notes::{self, Style};
 use topologies::plan::{Endpoint, plan};
-use topologies::yaml::MAX_BYTES;
 
 use super::args::{DrillCommand, DrillRun, Rehearse};
+use super::drill_file::{self, DrillFile};
 use super::exit::{Exit, Failure};
 use super::keep::overrides;
 use super::progress::Display;
 use super::target::{self, Target};
-use super::topology_file::{self, TopologyFile};
+use super::topology_file::TopologyFile;
 use super::{block_on, output};
 use crate::api::drills::{ClockView, DrillNote};
 use crate::api::views::{EndpointsView, HealedView, InjectedView};
@@ -44,20 +41,16 @@ const LOCK: &str = "drill.lock";
 const STEP: u64 = 500;
 
 pub(super) fn run(arguments: super::args::Drill, stack: Option<StackId>) -> Result<Exit, Failure> {
-    let DrillCommand::Run(arguments) = arguments.command;
-    let drill = read(&arguments.file)?;
-    for step in &drill.steps {
-        if let Action::Inject { fault, .. } = &step.action {
-            let at = duration::format(step.at);
-            crate::aws::known(fault)
-                .map_err(|why| Failure::wrong(format!("step at {at}: {why}")))?;
-        }
-    }
+    let arguments = match arguments.command {
+        DrillCommand::Run(arguments) => arguments,
+        DrillCommand::Check(arguments) => return drill_file::check(&arguments),
+    };
+    let file = DrillFile::read(&arguments.file)?;
     let target = target::find(stack)?;
     // What can be known to fail at the end is told before minutes are spent.
     prepare(&arguments)?;
     let _alone = alone(&target)?;
-    let outcome = conduct(&target, &drill)?;
+    let outcome = conduct(&target, &file)?;
     deliver(&arguments, &outcome)?;
     Ok(Exit::from_number(outcome.verdict.exit_code()))
 }
@@ -145,7 +138,8 @@ async fn interrupted() {
 }
 
 /// Runs the drill against the stack. Ctrl-C ends it: everything is healed, and nothing is judged.
-fn conduct(target: &Target, drill: &Drill) -> Result<Outcome, Failure> {
+fn conduct(target: &Target, file: &DrillFile) -> Result<Outcome, Failure> {
+    let drill = &file.drill;
     let display = Display::new();
     let tell = |text: &str| display.tell(&Progress::Step(text.to_owned()));
     block_on(async {
@@ -165,7 +159,7 @@ fn conduct(target: &Target, drill: &Drill) -> Result<Outcome, Failure> {
             }
         };
         let history = history.map_err(|error| match error {
-            DrillError::Unfit(_) => Failure::wrong(error.to_string()),
+            DrillError::Unfit(notes) => file.unfit(&notes, &format!("stack `{}`", target.name)),
             DrillError::Broken(_) => Failure::wrong(error.to_string())
                 .hint("the drill was not begun; `localaws chaos list` tells them, `localaws chaos heal` ends them"),
             DrillError::Stack(_) => Failure::new(Exit::Unknown, error.to_string()),
@@ -360,19 +354,4 @@ fn writable(path: &Path) -> Result<(), Failure> {
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(path, text)
         .map_err(|error| Failure::machine(format!("failed to write `{}`: {error}", path.display())))
-}
-
-/// Reads a drill file; its mistakes are shown as those of a topology file.
-fn read(path: &Path) -> Result<Drill, Failure> {
-    let text = topology_file::text(path, MAX_BYTES, "a drill")?;
-    drill::parse(&text).map_err(|notes| {
-        let shown = path.display().to_string();
-        output::eprint(&notes::render(&notes, &text, &shown, Style::Ansi));
-        output::eprint("\n");
-        let count = match notes.len() {
-            1 => "a mistake".to_owned(),
-            several => format!("{several} mistakes"),
-        };
-        Failure::wrong(format!("`{shown}` has {count}"))
-    })
 }

@@ -172,6 +172,10 @@ impl From<ClientError> for Failure {
             ClientError::Gone { .. } => Self::new(Exit::Broken, message),
             ClientError::TimedOut(_) => Self::new(Exit::Broken, message)
                 .hint("the daemon may be overloaded or stopped; `daemon.log` is in its directory"),
+            ClientError::Hung(Some(pid)) => Self::new(Exit::Broken, message).hint(format!(
+                "`kill -CONT {pid}` lets a stopped one go on; after `kill -9 {pid}` `localaws up` resumes the stack"
+            )),
+            ClientError::Hung(None) => Self::new(Exit::Broken, message),
             ClientError::Broken(source) => Self::new(Exit::Broken, format!("{message}: {source}")),
             ClientError::Malformed(_) => {
                 Self::new(Exit::Bug, message).hint("is the daemon of another version?")

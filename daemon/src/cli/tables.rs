@@ -42,7 +42,16 @@ pub(super) fn status(view: &StatusView) -> String {
         view.runtime,
         zones.join(", ")
     );
-    let mut table = table(&["INSTANCE", "KIND", "OF", "ROLE", "ZONE", "STATE", "ADDRESS"]);
+    let mut table = table(&[
+        "INSTANCE",
+        "KIND",
+        "OF",
+        "ROLE",
+        "ZONE",
+        "STATE",
+        "REPLICATION",
+        "ADDRESS",
+    ]);
     for instance in &view.instances {
         table.add_row(instance_row(instance));
     }
@@ -55,7 +64,9 @@ pub(super) fn status(view: &StatusView) -> String {
     text
 }
 
-fn instance_row(instance: &InstanceView) -> [Cell; 7] {
+fn instance_row(instance: &InstanceView) -> [Cell; 8] {
+    let replication = instance.replication.as_deref().unwrap_or_default();
+    let follows = matches!(replication, "in-sync" | "replicating");
     let colour = match instance.state.as_str() {
         "available" | "running" | "active" => Color::Green,
         "creating" | "resuming" | "pending" | "provisioning" | "rebooting" => Color::Yellow,
@@ -68,6 +79,7 @@ fn instance_row(instance: &InstanceView) -> [Cell; 7] {
         Cell::new(&instance.role),
         Cell::new(&instance.zone),
         Cell::new(&instance.state).fg(colour),
+        Cell::new(replication).fg(if follows { Color::Green } else { Color::Red }),
         Cell::new(instance.address),
     ]
 }

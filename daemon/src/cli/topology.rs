@@ -34,7 +34,7 @@ pub(super) fn check(arguments: &Check) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn counted(number: usize, what: &str) -> String {
+pub(super) fn counted(number: usize, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {what}{plural}")
 }

@@ -8,6 +8,7 @@ use topologies::check::{MAX_BYTES, Overrides, check_with};
 use topologies::notes::{self, Style};
 use topologies::topology::Topology;
 
+use super::drill_file::is_drill;
 use super::exit::Failure;
 use super::output;
 
@@ -59,21 +60,33 @@ impl TopologyFile {
     /// What it means. Notes are shown on standard error.
     pub(super) fn topology(&self, overrides: &Overrides) -> Result<Topology, Failure> {
         let (topology, notes) = check_with(&self.text, &self.shown, overrides);
+        let shown = &self.shown;
+        if topology.is_none() && is_drill(&self.text) {
+            return Err(
+                Failure::wrong(format!("`{shown}` is a drill, not a topology")).hint(format!(
+                    "`localaws drill check {shown}` checks it, `localaws drill run {shown}` runs it"
+                )),
+            );
+        }
         if !notes.is_empty() {
-            output::eprint(&notes::render(&notes, &self.text, &self.shown, Style::Ansi));
+            output::eprint(&notes::render(&notes, &self.text, shown, Style::Ansi));
         }
         let errors = notes
             .iter()
             .filter(|note| note.severity == notes::Severity::Error)
             .count();
         topology.ok_or_else(|| {
-            let errors = match errors {
-                1 => "a mistake".to_owned(),
-                several => format!("{several} mistakes"),
-            };
             output::eprint("\n");
-            Failure::wrong(format!("`{}` has {errors}", self.shown))
+            Failure::wrong(format!("`{shown}` has {}", mistakes(errors)))
         })
+    }
+}
+
+/// So many, in words.
+pub(super) fn mistakes(count: usize) -> String {
+    match count {
+        1 => "a mistake".to_owned(),
+        several => format!("{several} mistakes"),
     }
 }
 

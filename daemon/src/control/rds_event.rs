@@ -24,6 +24,9 @@ pub(crate) const TO_SINGLE_AZ: (u16, &str) = (
     30,
     "Applying modification to convert to a standard (Single-AZ) DB instance.",
 );
+pub(super) const REPLICATION_STOPPED: (u16, &str) = (45, "Replication has stopped.");
+pub(super) const REPLICATION_RESUMED: (u16, &str) =
+    (46, "Replication for the Read Replica resumed.");
 pub(super) const STREAMING_TERMINATED: (u16, &str) =
     (57, "Replication streaming has been terminated.");
 pub(super) const FAILOVER_STARTED: (u16, &str) = (13, "Multi-AZ instance failover started.");

@@ -279,6 +279,16 @@ impl ReplicaMachine {
                 status,
                 source,
             });
+            let told = match (known.replication, status) {
+                // Its making is told of otherwise.
+                (ReplicationStatus::Creating, _) | (_, ReplicationStatus::Creating) => None,
+                (_, ReplicationStatus::Replicating) => Some(rds_event::REPLICATION_RESUMED),
+                (ReplicationStatus::Replicating, _) => Some(rds_event::REPLICATION_STOPPED),
+                (_, _) => None,
+            };
+            if let Some(event) = told {
+                desk.emit(rds_event::of(&self.id, event));
+            }
         }
         if status == ReplicationStatus::Replicating && known.status == DbInstanceStatus::Creating {
             let (db_instance, status) = (self.id.clone(), DbInstanceStatus::Available);

@@ -217,6 +217,50 @@ fn colours_follow_the_terminal_and_the_environment() {
 }
 
 #[test]
+fn a_drill_is_checked_without_a_stack() {
+    let place = Place::new();
+    let tier = tiers().join("tier-10k.yaml");
+    let tier = tier.to_str().unwrap();
+    let shipped = tiers().join("../chaos/drills/az-power.yaml");
+    let shipped = shipped.to_str().unwrap();
+    place
+        .run(&["drill", "check", shipped])
+        .ends(0)
+        .prints("; fits `");
+    place
+        .run(&["check", shipped])
+        .ends(2)
+        .says("is a drill, not a topology");
+    let misfit = "\
+name: misfit
+workload:
+  - sql-writes: {endpoint: order}
+steps:
+  - at: 1s
+    inject: {kill: {instance: web-9}}
+duration: 3s
+expect:
+  - writes-accepted-again: {endpoint: order, within: 1s}
+";
+    let file = place.file("misfit.yaml", misfit);
+    place.run(&["drill", "check", &file]).ends(0);
+    place
+        .run(&["drill", "check", &file, "--against", tier])
+        .ends(2)
+        .says("misfit.yaml:3:28")
+        .says("did you mean `orders`?")
+        .says("misfit.yaml:5:5")
+        .says("instance `web-9` does not exist");
+    let unknown = misfit.replace("{kill: {instance: web-9}}", "{fail-api: {calls: rdx}}");
+    let file = place.file("unknown.yaml", &unknown);
+    place
+        .run(&["drill", "check", &file])
+        .ends(2)
+        .says("unknown.yaml:5:5")
+        .says("did you mean `rds`?");
+}
+
+#[test]
 fn seeds_that_there_are_not_are_not_rehearsed() {
     let tier = concat!(env!("CARGO_MANIFEST_DIR"), "/../topologies/tier-1k.yaml");
     let last = u64::MAX.to_string();

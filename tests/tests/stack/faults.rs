@@ -274,8 +274,16 @@ fn stopped(stack: &Stack<'_>) {
     }
     stack.writes();
     stack.sets();
+    // Their replication stopped a moment ago or earlier, and what is shown is what was seen.
+    let followers = ["orders-1", "orders-replica-1", "sessions-002"];
+    let replication = || followers.map(|id| stack.rig.instance(id, "replication"));
+    stack.wait(|| match replication() {
+        shown if shown == ["out-of-sync", "error", "link-down"] => Ok(()),
+        shown => Err(format!("shown as {shown:?}")),
+    });
     stack.heal();
     stack.until_whole();
+    assert_eq!(replication(), ["in-sync", "replicating", "replicating"]);
     let replica = stack.address("orders-replica-1");
     let rows = stack.sql(stack.resolve("orders"), "SELECT count(*) FROM seen");
     stack.wait(|| {

@@ -1,3 +1,5 @@
+use topologies::notes::{self, Style};
+
 use super::*;
 use crate::drill::parse;
 use crate::presence::Role;
@@ -37,12 +39,38 @@ expect:
         .unwrap()
         .bind(&plan(), &Presence::initial(&plan()))
         .unwrap_err();
-    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    insta::assert_snapshot!(errors.join("\n"), @"
-    endpoint `order` does not exist in this stack (did you mean `orders`?)
-    endpoint `orders` does not take Redis writes
-    step at 1s: DB instance or replication group `carts` does not exist
-    step at 1s: instance `web-9` does not exist (did you mean `web-1`?)
-    DB instance or replication group `session` does not exist in this stack (did you mean `sessions`?)
+    let shown = notes::render(&errors, text, "drill.yaml", Style::Plain);
+    insta::assert_snapshot!(shown, @r"
+    error: endpoint `order` does not exist in this stack
+     --> drill.yaml:3:28
+      |
+    3 |   - sql-writes: {endpoint: order}
+      |                            ^^^^^
+      = hint: did you mean `orders`?
+
+    error: endpoint `orders` does not take Redis writes
+     --> drill.yaml:4:30
+      |
+    4 |   - redis-writes: {endpoint: orders}
+      |                              ^^^^^^
+
+    error: DB instance or replication group `carts` does not exist
+     --> drill.yaml:6:5
+      |
+    6 |   - at: 1s
+      |     ^
+
+    error: instance `web-9` does not exist (did you mean `web-1`?)
+     --> drill.yaml:8:5
+      |
+    8 |   - at: 1s
+      |     ^
+
+    error: DB instance or replication group `session` does not exist in this stack
+      --> drill.yaml:12:5
+       |
+    12 |   - redundancy-restored: {of: session, within: 1s}
+       |     ^
+       = hint: did you mean `sessions`?
     ");
 }

@@ -190,11 +190,34 @@ fn instance_view(
         state: known
             .map_or("pending", |known| instance_state(world, instance, known))
             .to_owned(),
+        replication: replication(world, instance).map(str::to_owned),
         address: instance.address.seen_from(ZoneNumber::OUTSIDE),
         pid: handle
             .filter(|_| runtime == RuntimeKind::Process)
             .and_then(|handle| handle.parse().ok()),
         container: handle.filter(|_| runtime == RuntimeKind::Docker).cloned(),
+    }
+}
+
+/// Whether what follows a primary does follow it, as control last saw it; nothing of what follows none.
+fn replication(world: &World, instance: &Instance) -> Option<&'static str> {
+    match &instance.kind {
+        InstanceKind::DbHost(db) => {
+            let replica = world.replicas.get(db);
+            let standby = world.databases.get(db).and_then(|it| it.standby.as_ref());
+            let standby = standby.filter(|standby| standby.instance == instance.id);
+            replica
+                .map(|replica| replica.replication.as_str())
+                .or(standby.map(|standby| match standby.in_sync {
+                    true => "in-sync",
+                    false => "out-of-sync",
+                }))
+        }
+        InstanceKind::CacheNode(group) => {
+            let follows = world.caches.get(group)?.replicas.get(&instance.id)?;
+            Some(if *follows { "replicating" } else { "link-down" })
+        }
+        InstanceKind::App(_) => None,
     }
 }
 
@@ -272,6 +295,7 @@ fn node_view(plan: &Plan, world: &World, node: &LoadBalancerNode) -> InstanceVie
         role: "node".to_owned(),
         zone: node.zone.to_string(),
         state: state.to_owned(),
+        replication: None,
         address: node.address.seen_from(ZoneNumber::OUTSIDE),
         pid: None,
         container: None,

@@ -1,0 +1,75 @@
+//! A stack's timeline as a drill follows it: read once, and then only what is new. A stack that is old has a long one, and a drill looks
+//! while it should act.
+
+use chaos::presence::Presence;
+use topologies::event::{Event, EventKind};
+use topologies::id::FaultId;
+use topologies::plan::Plan;
+use topologies::world::World;
+
+use super::{DrillError, Rig, fold};
+
+/// A timeline so far, and what it adds up to.
+pub(super) struct Followed<'a> {
+    rig: &'a dyn Rig,
+    events: Vec<Event>,
+    world: World,
+}
+
+impl<'a> Followed<'a> {
+    /// The timeline of the stack that was planned as `first` when it began.
+    pub(super) async fn from_its_beginning(
+        first: &Plan,
+        rig: &'a dyn Rig,
+    ) -> Result<Self, DrillError> {
+        let mut followed = Self {
+            rig,
+            events: Vec::new(),
+            world: fold(first, &[]),
+        };
+        followed.catch_up().await?;
+        Ok(followed)
+    }
+
+    /// Reads what is new.
+    pub(super) async fn catch_up(&mut self) -> Result<(), DrillError> {
+        let last = self.events.last().map_or(0, |event| event.seq);
+        let news = self.rig.events(last).await.map_err(DrillError::Stack)?;
+        for event in &news {
+            self.world.apply(event);
+        }
+        self.events.extend(news);
+        Ok(())
+    }
+
+    /// The stack whose timeline it is.
+    pub(super) fn rig(&self) -> &'a dyn Rig {
+        self.rig
+    }
+
+    /// All of it.
+    pub(super) fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// What the stack has become.
+    pub(super) fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The roles of the moment, and who is down.
+    pub(super) fn presence(&self) -> Presence {
+        Presence::of(&self.world.plan, &self.world)
+    }
+
+    /// Whether a fault is over; it may have ended of itself, as a freeze ends with the process that it hit.
+    pub(super) fn ended(&self, id: &FaultId) -> bool {
+        !self.world.faults.contains_key(id) && self.has(id)
+    }
+
+    fn has(&self, id: &FaultId) -> bool {
+        self.events.iter().rev().any(
+            |event| matches!(&event.event, EventKind::FaultInjected { fault, .. } if fault == id),
+        )
+    }
+}
