@@ -42,12 +42,15 @@ pub enum Consequence {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         out_of_sync: bool,
     },
-    /// A DB instance loses its standby: a short stall of writes, no outage.
+    /// A DB instance loses its standby: at most a short stall of writes, no outage.
     DbStandbyLost {
         /// The DB instance.
         db: DbInstanceId,
         /// The host.
         instance: InstanceId,
+        /// Whether it is out of sync, and nothing waits for it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        out_of_sync: bool,
     },
     /// A read replica is lost.
     DbReplicaLost {
@@ -213,7 +216,9 @@ fn zone_lost(zone: &ZoneId, mode: ZoneLoss, plan: &Plan, presence: &Presence) ->
     let nodes = plan.nodes.iter().filter(|node| node.zone == *zone);
     consequences.extend(nodes.map(|node| {
         let of_same = |other: &&topologies::plan::LoadBalancerNode| {
-            other.load_balancer == node.load_balancer && other.zone != *zone
+            other.load_balancer == node.load_balancer
+                && other.zone != *zone
+                && !presence.dark.contains(&other.zone)
         };
         Consequence::LoadBalancerNodeLost {
             load_balancer: node.load_balancer.clone(),
@@ -269,7 +274,7 @@ fn role_lost(
     let survives = |other: &&Instance, wanted: Role| {
         presence.role(&other.id) == Some(wanted)
             && !lost.contains(&other.id)
-            && !presence.down.contains(&other.id)
+            && presence.serves(other)
     };
     match &instance.kind {
         InstanceKind::DbHost(db) => Some(match role {
@@ -284,6 +289,7 @@ fn role_lost(
                 }
             }
             Role::Standby => Consequence::DbStandbyLost {
+                out_of_sync: presence.out_of_sync.contains(&id),
                 db: db.clone(),
                 instance: id,
             },
@@ -321,7 +327,7 @@ fn targets_lost<'a>(
     plan.topology.target_groups.iter().filter_map(move |group| {
         let up: Vec<&Instance> = plan
             .targets(group)
-            .filter(|instance| !presence.down.contains(&instance.id))
+            .filter(|instance| presence.serves(instance))
             .collect();
         let lost: Vec<InstanceId> = up
             .iter()

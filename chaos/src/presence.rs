@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use topologies::id::InstanceId;
+use topologies::id::{InstanceId, ZoneId};
 use topologies::plan::{Instance, InstanceKind, Plan};
 use topologies::world::{InstanceState, ProcessState, World};
 
@@ -30,6 +30,10 @@ pub struct Presence {
     pub roles: BTreeMap<InstanceId, Role>,
     /// Instances whose process does not run.
     pub down: BTreeSet<InstanceId>,
+    /// Instances that a fault in force has frozen.
+    pub frozen: BTreeSet<InstanceId>,
+    /// Zones that a fault in force has taken away.
+    pub dark: BTreeSet<ZoneId>,
     /// Standbys that may lack acknowledged writes, and are not promoted.
     pub out_of_sync: BTreeSet<InstanceId>,
 }
@@ -67,8 +71,7 @@ impl Presence {
                 .iter()
                 .map(|instance| (instance.id.clone(), role(instance)))
                 .collect(),
-            down: BTreeSet::new(),
-            out_of_sync: BTreeSet::new(),
+            ..Self::default()
         }
     }
 
@@ -89,7 +92,13 @@ impl Presence {
             .values()
             .filter_map(|it| it.standby.as_ref());
         let behind = standbys.filter(|standby| !standby.in_sync);
+        let hit = |kind: &'static str| {
+            let faults = world.faults.values();
+            faults.filter(move |fault| fault.kind == kind)
+        };
         Self {
+            frozen: hit("freeze").map(|it| it.target.as_str().into()).collect(),
+            dark: hit("kill-az").map(|it| it.target.as_str().into()).collect(),
             out_of_sync: behind.map(|standby| standby.instance.clone()).collect(),
             roles: plan
                 .instances
@@ -98,6 +107,13 @@ impl Presence {
                 .collect(),
             down: world.instances.iter().filter_map(ended).collect(),
         }
+    }
+
+    /// Whether an instance can do anything for anybody.
+    pub fn serves(&self, instance: &Instance) -> bool {
+        !self.down.contains(&instance.id)
+            && !self.frozen.contains(&instance.id)
+            && !self.dark.contains(&instance.zone)
     }
 
     /// An instance's role.

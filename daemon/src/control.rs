@@ -280,6 +280,9 @@ impl Control {
                 {
                     replica.handle_probe(desk, sent, probe);
                 }
+                for replica in &mut self.replicas {
+                    replica.handle_source(desk, instance, probe);
+                }
             }
             Probe::Cache(instance, probe) => {
                 for cache in &mut self.caches {

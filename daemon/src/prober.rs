@@ -30,6 +30,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use topologies::address::{ZoneNumber, knocker};
+use topologies::defaults::paced;
 use topologies::id::{LoadBalancerId, TargetGroupId};
 use topologies::network::Network;
 use topologies::plan::{Instance, LoadBalancerNode};
@@ -198,15 +199,18 @@ impl Prober {
                 next_failure: begun,
             }
         });
+        let scale = self.timing().health_check_scale;
+        let mut group = group.clone();
+        group.health_check = group.health_check.paced(scale);
         Rounds {
             data_plane: Arc::clone(&self.data_plane),
             questions,
             from: node.address.seen_from(ZoneNumber::OUTSIDE),
             targets: targets.collect(),
-            group: group.clone(),
+            group,
             node: node.zone.clone(),
             view,
-            quick: self.timing().health_check_scale > 1,
+            quick: scale > 1,
         }
     }
 
@@ -262,9 +266,13 @@ impl Prober {
     }
 
     async fn health_checks(self, health_check: HealthCheck, begun: Instant) {
-        let mut ticks = ticks(begun, health_check.request_interval);
+        let interval = paced(
+            health_check.request_interval,
+            self.timing().health_check_scale,
+        );
+        let mut ticks = ticks(begun, interval);
         // Connect within 4 s, answer within 2 s more for HTTP (aws-behaviour §6.4), never longer than the interval.
-        let limit = health_check.request_interval.min(Duration::from_secs(6));
+        let limit = interval.min(Duration::from_secs(6));
         loop {
             ticks.tick().await;
             let sent = self.clock.now();

@@ -49,6 +49,9 @@ impl Secrets {
                 secrets.taken.insert(db.id.clone(), given);
             }
         }
+        // One of the same name that is made again has the password that the topology gives.
+        let there = |id: &DbInstanceId| topology.db_instances.iter().any(|db| db.id == *id);
+        secrets.taken.retain(|id, _| there(id));
         if secrets != before {
             secrets.save(&path)?;
         }

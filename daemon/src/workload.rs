@@ -22,7 +22,7 @@ use proxies::Ports;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use topologies::event::{Event, EventKind};
-use topologies::id::FaultId;
+use topologies::id::{ExperimentId, FaultId};
 use topologies::notes::Note;
 use topologies::plan::{Endpoint, EndpointKind, Plan};
 use topologies::time::Time;
@@ -79,6 +79,12 @@ pub enum DrillError {
     /// Somebody broke it before: its clients would be judged by faults that the drill knows nothing of.
     #[error("faults are in force already: {}", .0.iter().map(FaultId::as_str).collect::<Vec<_>>().join(", "))]
     Broken(Vec<FaultId>),
+    /// Experiments do so while they run.
+    #[error("experiments are under way: {}", .0.iter().map(ExperimentId::as_str).collect::<Vec<_>>().join(", "))]
+    Experimented(Vec<ExperimentId>),
+    /// Somebody else broke it meanwhile.
+    #[error("nothing is judged: somebody else broke the stack during the drill: {}", .0.join(", "))]
+    Disturbed(Vec<String>),
     /// The stack does not do what the drill needs.
     #[error("{0}")]
     Stack(String),
@@ -109,6 +115,11 @@ pub async fn run(
     if !faults.is_empty() {
         return Err(DrillError::Broken(faults.keys().cloned().collect()));
     }
+    let experiments = past.world().account.experiments.live();
+    let experiments: Vec<ExperimentId> = experiments.map(|(id, _)| id.clone()).collect();
+    if !experiments.is_empty() {
+        return Err(DrillError::Experimented(experiments));
+    }
     let bound = drill
         .bind(&place.plan, &past.presence())
         .map_err(DrillError::Unfit)?;
@@ -121,8 +132,11 @@ pub async fn run(
     .await;
     let outcome = perform(drill, &bound, place, past, tell).await;
     if outcome.is_err() {
-        // The failure that ended the drill says more than one of the heal.
-        let _healed = rig.heal(None).await;
+        // What others broke is theirs to heal, and our own is healed by then.
+        if !matches!(outcome, Err(DrillError::Disturbed(_))) {
+            // The failure that ended the drill says more than one of the heal.
+            let _healed = rig.heal(None).await;
+        }
         let (drill, verdict) = (drill.name.clone(), "unknown".to_owned());
         note(rig, EventKind::DrillEnded { drill, verdict }).await;
     }
@@ -162,17 +176,22 @@ async fn perform(
     // Every client ends with the operation it is in, whose waits end in time or with the drill.
     while clients.join_next().await.is_some() {}
     let mut faults = faults?;
-    let healed = rig.heal(None).await.map_err(DrillError::Stack)?;
-    let now = place.clock.now();
-    for span in faults
-        .iter_mut()
-        .filter(|span| span.to.is_none() && healed.contains(&span.id))
-    {
-        span.to = Some(now);
+    timeline.catch_up().await?;
+    for span in faults.iter_mut().filter(|span| span.to.is_none()) {
+        // Others' faults are for others to heal, and one may have ended of itself.
+        if !timeline.ended(&span.id) {
+            let own = Some(span.id.clone());
+            rig.heal(own).await.map_err(DrillError::Stack)?;
+            span.to = Some(place.clock.now());
+        }
     }
     tell("waiting until the stack is whole again");
     settle(drill.settle, place, &mut timeline).await?;
     number(&mut faults, timeline.events());
+    let others = timeline.broken_by_others(began, &faults);
+    if !others.is_empty() {
+        return Err(DrillError::Disturbed(others));
+    }
     tell("counting what survived");
     let mut endpoints = Vec::new();
     for clients in at_work {

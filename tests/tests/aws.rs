@@ -28,6 +28,11 @@ fn holds_by(runs: fn(&Rig, &str), name: &str) {
 }
 
 #[test]
+fn what_was_asked_for_is_what_is_told() {
+    holds("round_trips.py");
+}
+
+#[test]
 fn sts_as_boto3_has_it() {
     holds("sts.py");
 }

@@ -195,37 +195,14 @@ pub fn paced(written: Duration, scale: u32) -> Duration {
     millis(u64::try_from(rounded).unwrap_or(u64::MAX)).max(PACE_FLOOR)
 }
 
-/// What may have been written to come out as `paced` at the pace of `scale`: `usual` if that does, else whole seconds if any do.
-pub fn unpaced(wanted: Duration, scale: u32, usual: Duration) -> Duration {
-    if paced(usual, scale) == wanted {
-        return usual;
-    }
-    let exact = wanted.saturating_mul(scale.max(1));
-    let whole = exact.as_secs();
-    [whole, whole + 1]
-        .into_iter()
-        .map(seconds)
-        .find(|candidate| paced(*candidate, scale) == wanted)
-        .unwrap_or(exact)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn pacing_can_be_undone() {
+    fn a_pace_has_a_floor_and_a_scale_of_one_is_none() {
         assert_eq!(paced(seconds(30), 30), seconds(1));
         assert_eq!(paced(seconds(5), 30), PACE_FLOOR);
         assert_eq!(paced(seconds(7), 1), seconds(7));
-        for scale in [1, 2, 3, 7, 30, 1_000] {
-            for written in 2..=300 {
-                let wanted = paced(seconds(written), scale);
-                let back = unpaced(wanted, scale, seconds(30));
-                assert_eq!(paced(back, scale), wanted, "{written}s / {scale}");
-            }
-        }
-        assert_eq!(unpaced(seconds(1), 30, seconds(30)), seconds(30));
-        assert_eq!(unpaced(PACE_FLOOR, 30, seconds(5)), seconds(5));
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::defaults;
 use crate::id::InstanceId;
 use crate::names;
 use crate::plan::app_instance;
@@ -37,7 +36,6 @@ pub fn explain(topology: &Topology) -> String {
         hosted_zones,
         health_checks,
     } = topology;
-    let scale = timing.health_check_scale;
     let own = names::addresses(topology);
     let zones = |region: &crate::topology::Region| -> Json {
         region.zones.iter().map(|zone| zone.id.as_str()).collect()
@@ -51,12 +49,12 @@ pub fn explain(topology: &Topology) -> String {
         "timing": timing_fields(timing),
         "engines": { "postgres": engines.postgres, "redis": engines.redis },
         "instances": named(services, |service| (service.id.as_str(), instances(service))),
-        "target-groups": named(target_groups, |group| (group.id.as_str(), target_group(group, services, scale))),
+        "target-groups": named(target_groups, |group| (group.id.as_str(), target_group(group, services))),
         "load-balancers": named(load_balancers, |balancer| (balancer.id.as_str(), load_balancer(balancer))),
         "db-instances": named(db_instances, |db| (db.id.as_str(), db_instance(db))),
         "replication-groups": named(replication_groups, |group| (group.id.as_str(), replication_group(group))),
         "hosted-zones": named(hosted_zones, |zone| (zone.name.as_str(), hosted_zone(zone, &own))),
-        "health-checks": named(health_checks, |check| (check.id.as_str(), health_check(check, scale, &own))),
+        "health-checks": named(health_checks, |check| (check.id.as_str(), health_check(check, &own))),
     });
     serde_saphyr::to_string(&said(file)).expect("maps, lists and scalars can be written as YAML")
 }
@@ -178,7 +176,7 @@ fn targets(targets: &[InstanceId], services: &[Service]) -> Json {
     json!(named)
 }
 
-fn target_group(group: &TargetGroup, services: &[Service], scale: u32) -> Json {
+fn target_group(group: &TargetGroup, services: &[Service]) -> Json {
     let TargetGroup {
         id: _,
         protocol: own,
@@ -188,7 +186,6 @@ fn target_group(group: &TargetGroup, services: &[Service], scale: u32) -> Json {
         cross_zone,
         deregistration_delay,
     } = group;
-    let (interval, timeout) = defaults::usual_pace(*own, health_check.protocol);
     let http = health_check.protocol == Protocol::Http;
     let codes = StatusCodes(health_check.matcher.clone()).to_string();
     json!({
@@ -199,8 +196,8 @@ fn target_group(group: &TargetGroup, services: &[Service], scale: u32) -> Json {
             "protocol": protocol(health_check.protocol),
             "path": http.then_some(&health_check.path),
             "matcher": http.then_some(codes),
-            "interval": period(defaults::unpaced(health_check.interval, scale, interval)),
-            "timeout": period(defaults::unpaced(health_check.timeout, scale, timeout)),
+            "interval": period(health_check.interval),
+            "timeout": period(health_check.timeout),
             "healthy-threshold": health_check.healthy_threshold,
             "unhealthy-threshold": health_check.unhealthy_threshold,
         },
@@ -388,7 +385,7 @@ fn record(record: &Record, own: &[(String, String)]) -> Json {
     entry
 }
 
-fn health_check(check: &HealthCheck, scale: u32, names: &[(String, String)]) -> Json {
+fn health_check(check: &HealthCheck, names: &[(String, String)]) -> Json {
     let HealthCheck {
         id: _,
         fully_qualified_domain_name,
@@ -398,19 +395,12 @@ fn health_check(check: &HealthCheck, scale: u32, names: &[(String, String)]) -> 
         request_interval,
         failure_threshold,
     } = check;
-    // Route 53 has two intervals; at a high scale both come out alike.
-    let slow = defaults::paced(defaults::HEALTH_CHECK_INTERVAL, scale) == *request_interval;
-    let interval = if slow {
-        defaults::HEALTH_CHECK_INTERVAL
-    } else {
-        defaults::HEALTH_CHECK_FAST_INTERVAL
-    };
     json!({
         "type": protocol(*own),
         "fully-qualified-domain-name": referred(fully_qualified_domain_name, names),
         "port": port,
         "resource-path": (*own == Protocol::Http).then_some(resource_path),
-        "request-interval": period(interval),
+        "request-interval": period(*request_interval),
         "failure-threshold": failure_threshold,
     })
 }

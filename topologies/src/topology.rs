@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::address::ZoneNumber;
+use crate::defaults::paced;
 use crate::id::{
     DbInstanceId, HealthCheckId, InstanceId, LoadBalancerId, RegionId, ReplicationGroupId,
     ServiceId, StackId, TargetGroupId, ZoneId,
@@ -174,14 +175,26 @@ pub struct TargetHealthCheck {
     pub path: String,
     /// Status codes that count as healthy, inclusive ranges.
     pub matcher: Vec<(u16, u16)>,
-    /// Time from one check to the next.
+    /// Time from one check to the next, as written: [`Self::paced`] tells what the timing makes of it.
     pub interval: Duration,
-    /// A check without an answer fails after this time.
+    /// A check without an answer fails after this time, as written.
     pub timeout: Duration,
     /// Consecutive successes until an unhealthy target is healthy.
     pub healthy_threshold: u32,
     /// Consecutive failures until a healthy target is unhealthy.
     pub unhealthy_threshold: u32,
+}
+
+impl TargetHealthCheck {
+    /// The same check at the pace of a timing's scale: what is really done.
+    #[must_use]
+    pub fn paced(&self, scale: u32) -> Self {
+        Self {
+            interval: paced(self.interval, scale),
+            timeout: paced(self.timeout, scale),
+            ..self.clone()
+        }
+    }
 }
 
 /// Which kind of load balancer.
@@ -384,7 +397,7 @@ pub struct HealthCheck {
     pub protocol: Protocol,
     /// The path, with HTTP.
     pub resource_path: String,
-    /// Time between two checks of one checker.
+    /// Time between two checks of one checker, as written: [`paced`] tells what the timing makes of it.
     pub request_interval: Duration,
     /// Consecutive results until the state flips.
     pub failure_threshold: u32,

@@ -41,10 +41,31 @@ fn roles_of_the_moment_count_and_the_dead_do_not_die_again() {
     insta::assert_snapshot!(check(&fault, &presence), @"
     instance orders-2 in ap-northeast-2b is cut off
     instance sessions-002 in ap-northeast-2b is cut off
-    DB instance orders loses its primary orders-2 and has no standby: no writes until it is back
+    DB instance orders loses its primary orders-2 and has no standby left: no writes until it is back
     replication group sessions loses its replica sessions-002
     load balancer site loses its node in ap-northeast-2b; nodes left: 2
     clients and resolver in ap-northeast-2b reach nothing outside of it
+    ");
+}
+
+#[test]
+fn what_faults_in_force_have_taken_is_not_left() {
+    let mut presence = Presence::initial(&plan());
+    presence.dark = [zone("b")].into();
+    presence.frozen = ["web-3".into()].into();
+    let fault = Fault::KillAz {
+        zone: zone("a"),
+        mode: ZoneLoss::Network,
+    };
+    insta::assert_snapshot!(check(&fault, &presence), @"
+    instance orders-1 in ap-northeast-2a is cut off
+    instance sessions-001 in ap-northeast-2a is cut off
+    instance web-1 in ap-northeast-2a is cut off
+    DB instance orders loses its primary orders-1 and has no standby left: no writes until it is back
+    replication group sessions loses its primary sessions-001; 1 left to promote, writes not yet replicated are gone
+    target group web loses web-1; targets left: 0
+    load balancer site loses its node in ap-northeast-2a; nodes left: 1
+    clients and resolver in ap-northeast-2a reach nothing outside of it
     ");
 }
 

@@ -47,9 +47,19 @@ impl fmt::Display for Consequence {
                 ..
             } => write!(
                 f,
-                "DB instance {db} loses its primary {instance} and has no standby: no writes until it is back"
+                "DB instance {db} loses its primary {instance} and has no standby left: no writes until it is back"
             ),
-            Self::DbStandbyLost { db, instance } => {
+            Self::DbStandbyLost {
+                db,
+                instance,
+                out_of_sync: true,
+            } => {
+                write!(
+                    f,
+                    "DB instance {db} loses its standby {instance}, which is out of sync: writes do not wait for it"
+                )
+            }
+            Self::DbStandbyLost { db, instance, .. } => {
                 write!(
                     f,
                     "DB instance {db} loses its standby {instance}: writes stall shortly"

@@ -111,8 +111,8 @@ impl Client {
 
     /// Opens a stream of lines.
     pub async fn lines(&self, path: &str) -> Result<Lines, ClientError> {
-        let opened = self.send(Method::GET, path, None);
-        let (answer, connection) = within(ANSWER_WITHIN, opened).await?;
+        let opened = within(ANSWER_WITHIN, self.send(Method::GET, path, None));
+        let (answer, connection) = self.unless_hung(opened).await?;
         if answer.status().is_success() {
             return Ok(Lines {
                 body: answer.into_body(),
@@ -126,6 +126,19 @@ impl Client {
         ))
     }
 
+    /// Reads a stream of lines that ends by itself.
+    pub async fn all_lines(&self, path: &str) -> Result<Vec<String>, ClientError> {
+        let read = Box::pin(within(ANSWER_WITHIN, async {
+            let mut lines = self.lines(path).await?;
+            let mut all = Vec::new();
+            while let Some(line) = lines.next().await? {
+                all.push(line);
+            }
+            Ok(all)
+        }));
+        self.unless_hung(read).await
+    }
+
     async fn whole<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -137,14 +150,22 @@ impl Client {
             let (answer, _connection) = self.send(method, path, body).await?;
             Ok((answer.status(), collect(answer.into_body()).await?))
         });
-        let (status, text) = tokio::select! {
-            answer = asked => answer?,
-            hung = self.hung() => return Err(hung),
-        };
+        let (status, text) = self.unless_hung(asked).await?;
         if !status.is_success() {
             return Err(refusal(status, &text));
         }
         serde_json::from_slice(&text).map_err(|e| ClientError::Malformed(e.to_string()))
+    }
+
+    /// What comes of `work`, which may take its time as long as the daemon gives signs of life.
+    async fn unless_hung<T>(
+        &self,
+        work: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        tokio::select! {
+            done = work => done,
+            hung = self.hung() => Err(hung),
+        }
     }
 
     /// Returns when the daemon gives no sign of life. What it does not answer may take its time.

@@ -40,7 +40,10 @@ pub(super) fn run(arguments: Down, stack: Option<StackId>) -> Result<Exit, Failu
     display.tell(&Progress::Step(format!("taking down {name}")));
     match known {
         Some(stack) if stack.running => {
-            if block_on(ask(&home, stack, arguments.purge))? == Asked::Dead {
+            let asked = block_on(ask(&home, stack, arguments.purge))?;
+            // One that was killed in the middle of it has left the rest to us.
+            let left = arguments.purge && home.stack(&name).path().exists();
+            if asked == Asked::Dead || left {
                 remove(&home, &name, arguments.purge)?;
             }
         }

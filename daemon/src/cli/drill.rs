@@ -162,6 +162,9 @@ fn conduct(target: &Target, file: &DrillFile) -> Result<Outcome, Failure> {
             DrillError::Unfit(notes) => file.unfit(&notes, &format!("stack `{}`", target.name)),
             DrillError::Broken(_) => Failure::wrong(error.to_string())
                 .hint("the drill was not begun; `localaws chaos list` tells them, `localaws chaos heal` ends them"),
+            DrillError::Experimented(_) => Failure::wrong(error.to_string())
+                .hint("the drill was not begun; `aws fis stop-experiment` ends one"),
+            DrillError::Disturbed(_) => Failure::new(Exit::Unknown, error.to_string()),
             DrillError::Stack(_) => Failure::new(Exit::Unknown, error.to_string()),
         })?;
         let judgement = judge(drill, &history, &place.plan);
@@ -273,14 +276,11 @@ impl Rig for Remote<'_> {
 
     async fn events(&self, after: u64) -> Result<Vec<Event>, String> {
         let path = format!("/events?since={after}");
-        let lines = self.0.client.lines(&path).await;
-        let mut lines = lines.map_err(|error| error.to_string())?;
-        let mut events = Vec::new();
-        while let Some(line) = lines.next().await.map_err(|error| error.to_string())? {
-            let event = serde_json::from_str(&line);
-            events.push(event.map_err(|error| format!("an event that is none: {error}"))?);
-        }
-        Ok(events)
+        let lines = self.0.client.all_lines(&path).await;
+        let lines = lines.map_err(|error| error.to_string())?;
+        let events = lines.iter().map(|line| serde_json::from_str(line));
+        let events: Result<Vec<Event>, _> = events.collect();
+        events.map_err(|error| format!("an event that is none: {error}"))
     }
 
     async fn note(&self, kind: EventKind) -> Result<(), String> {

@@ -176,7 +176,7 @@ impl CacheMachine {
             let Some((action, outcome)) = node.order.settle(desk, ticket, outcome) else {
                 continue;
             };
-            reboots.started(instance, &outcome);
+            reboots.started(instance, &action, &outcome);
             if outcome != Outcome::Done {
                 continue;
             }

@@ -33,6 +33,8 @@ pub struct ReplicaMachine {
     host: DbHost,
     /// The source that it was last made to stream from.
     source: Option<InstanceId>,
+    /// Who its source is that answered last, and whether that one says to stream to it.
+    sent: Option<(InstanceId, bool)>,
     apart: Apart,
     /// Whether it refused to start with the data that it has: a rewind was interrupted.
     spoilt: bool,
@@ -53,6 +55,7 @@ impl ReplicaMachine {
             instance,
             host: DbHost::new(threshold),
             source: None,
+            sent: None,
             apart: Apart::default(),
             spoilt: false,
             errand: Errand::default(),
@@ -79,6 +82,20 @@ impl ReplicaMachine {
     /// Takes in a probe's result.
     pub fn handle_probe(&mut self, desk: &mut Desk<'_>, sent: Time, probe: &DbProbe) {
         self.host.probed(desk, &self.instance, sent, probe);
+    }
+
+    /// Takes in what its source said. A receiver that is stuck believes to stream long after its source has given it up.
+    pub fn handle_source(&mut self, desk: &Desk<'_>, instance: &InstanceId, probe: &DbProbe) {
+        let of = desk.world().databases.get(&self.of);
+        let (Some(of), DbProbe::Answered(status)) = (of, probe) else {
+            return;
+        };
+        if of.primary == *instance {
+            let mut peers = status.peers.iter();
+            let sent =
+                peers.any(|it| it.streaming && it.application_name == self.instance.as_str());
+            self.sent = Some((instance.clone(), sent));
+        }
     }
 
     /// Takes in an order's outcome.
@@ -116,13 +133,27 @@ impl ReplicaMachine {
         }
     }
 
+    /// Goes on with its reboot. Says whether there is more to decide: not before its server was ended.
+    fn reboot(&mut self, desk: &mut Desk<'_>) -> bool {
+        if self.errand.is_refused(&self.instance) {
+            self.request_ended(desk);
+        } else if !self.errand.stop(desk, &self.instance) {
+            return false;
+        }
+        if self.rebooted && self.host.liveness.well() && self.host.status.is_some() {
+            self.restarted(desk);
+        }
+        true
+    }
+
     /// The reboot that was asked for is over.
     fn restarted(&mut self, desk: &mut Desk<'_>) {
         desk.emit(rds_event::of(&self.id, rds_event::RESTARTED));
-        self.reboot_ended(desk);
+        self.request_ended(desk);
     }
 
-    fn reboot_ended(&mut self, desk: &mut Desk<'_>) {
+    /// What was asked for is over, or can not be.
+    fn request_ended(&mut self, desk: &mut Desk<'_>) {
         self.errand = Errand::default();
         desk.emit(EventKind::DbInstanceStatusChanged {
             db_instance: self.id.clone(),
@@ -147,15 +178,9 @@ impl ReplicaMachine {
         }
         let source = database.primary.clone();
         let failing_over = database.failover_to.is_some();
-        let reboots = replica.requested == Some(DbRequest::Reboot);
         self.announce(desk, &source);
-        if reboots && self.errand.is_refused(&self.instance) {
-            self.reboot_ended(desk);
-        } else if reboots && !self.errand.stop(desk, &self.instance) {
+        if replica.requested == Some(DbRequest::Reboot) && !self.reboot(desk) {
             return;
-        }
-        if reboots && self.rebooted && self.host.liveness.well() && self.host.status.is_some() {
-            self.restarted(desk);
         }
         if self.host.liveness.lost().is_some() || !self.host.started && !self.host.liveness.alive()
         {
@@ -254,13 +279,15 @@ impl ReplicaMachine {
         let Some(known) = desk.world().replicas.get(&self.id).cloned() else {
             return;
         };
-        let streams = self.host.status.as_ref().is_some_and(|(_, status)| {
+        let given_up = self.sent.as_ref() == Some(&(source.clone(), false));
+        let receives = self.host.status.as_ref().is_some_and(|(_, status)| {
             let expected = desk.address_seen_by(&self.instance, source);
             status
                 .receiver
                 .as_ref()
                 .is_some_and(|r| r.streaming && Some(&r.sender_host) == expected.as_ref())
         });
+        let streams = receives && !given_up;
         let status = if self.host.liveness.lost().is_some()
             && known.replication != ReplicationStatus::Creating
         {

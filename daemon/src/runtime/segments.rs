@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,7 +21,9 @@ const TICKS: u64 = 100;
 const CLOCK_STEP_SECONDS_MAX: u64 = 3600;
 /// How long a dead process may seem attached: whoever reads its environment at that moment holds its memory.
 const ATTACHED_WAIT_MAX: Duration = Duration::from_millis(200);
-/// Between two looks at the list.
+/// How long the removal may take, which does not wait for anything.
+const REMOVAL_WITHIN: Duration = Duration::from_secs(2);
+/// Between two looks.
 const LOOK: Duration = Duration::from_millis(1);
 
 /// Removes what the `ended` have left. Blocking. Segments that can not be removed stay: they keep nobody from anything.
@@ -43,19 +46,35 @@ pub(super) fn remove_left_by<'a>(ended: impl IntoIterator<Item = &'a Identity>) 
     if left.is_empty() {
         return;
     }
-    // Its system call has no safe form.
-    let removed = Command::new("ipcrm")
-        .args(left.iter().flat_map(|id| ["-m".to_owned(), id.to_string()]))
+    if let Err(error) = remove(&left) {
+        tracing::warn!(?left, %error, "shared memory of ended processes remains");
+    }
+}
+
+/// Removes them by `ipcrm`: the system call has no safe form.
+fn remove(segments: &[u64]) -> io::Result<()> {
+    let begun = Instant::now();
+    let mut removing = Command::new("ipcrm")
+        .args(
+            segments
+                .iter()
+                .flat_map(|id| ["-m".to_owned(), id.to_string()]),
+        )
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .status();
-    if !removed
-        .as_ref()
-        .is_ok_and(std::process::ExitStatus::success)
-    {
-        tracing::warn!(?left, ?removed, "shared memory of ended processes remains");
+        .spawn()?;
+    loop {
+        match removing.try_wait()? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => return Err(io::Error::other(format!("ipcrm: {status}"))),
+            None if begun.elapsed() < REMOVAL_WITHIN => thread::sleep(LOOK),
+            None => break,
+        }
     }
+    removing.kill()?;
+    removing.wait()?;
+    Err(io::Error::other("ipcrm does not end"))
 }
 
 #[derive(Debug, PartialEq, Eq)]

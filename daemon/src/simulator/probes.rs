@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use topologies::address::ZoneNumber;
+use topologies::defaults::paced;
 use topologies::id::{HealthCheckId, InstanceId, LoadBalancerId, TargetGroupId, ZoneId};
 use topologies::plan::{InstanceKind, Plan};
 use topologies::time::Time;
@@ -42,6 +43,7 @@ enum Aim {
 /// Every probe that the plan asks for.
 pub(super) fn of_plan(plan: &Plan) -> Vec<ProbePlan> {
     let timing = &plan.topology.timing;
+    let scale = timing.health_check_scale;
     let hosts = plan.instances.iter().enumerate();
     let hosts = hosts.filter(|(_, instance)| !matches!(instance.kind, InstanceKind::App(_)));
     let mut probes: Vec<ProbePlan> = hosts
@@ -67,14 +69,15 @@ pub(super) fn of_plan(plan: &Plan) -> Vec<ProbePlan> {
         }
     }
     for group in &plan.topology.target_groups {
+        let checks = group.health_check.paced(scale);
         for (host, instance) in plan.instances.iter().enumerate() {
             if !group.targets.contains(&instance.id) {
                 continue;
             }
             for node in nodes_of(plan, &group.id, group.cross_zone, &instance.zone) {
                 probes.push(ProbePlan {
-                    interval: group.health_check.interval,
-                    timeout: group.health_check.timeout,
+                    interval: checks.interval,
+                    timeout: checks.timeout,
                     from: plan.zone_number(&node),
                     aim: Aim::Target {
                         target_group: group.id.clone(),
@@ -87,8 +90,8 @@ pub(super) fn of_plan(plan: &Plan) -> Vec<ProbePlan> {
         }
     }
     probes.extend(plan.topology.health_checks.iter().map(|check| ProbePlan {
-        interval: check.request_interval,
-        timeout: check.request_interval,
+        interval: paced(check.request_interval, scale),
+        timeout: paced(check.request_interval, scale),
         from: ZoneNumber::OUTSIDE,
         aim: Aim::HealthCheck(check.id.clone()),
     }));

@@ -22,7 +22,9 @@ pub(super) fn traffic_to_the_dead(
         return Ok(());
     }
     for group in &plan.topology.target_groups {
-        let checks = &group.health_check;
+        let checks = group
+            .health_check
+            .paced(plan.topology.timing.health_check_scale);
         let limit = (checks.interval + checks.timeout) * (checks.unhealthy_threshold + 1)
             + Duration::from_secs(1);
         for instance in plan.targets(group) {

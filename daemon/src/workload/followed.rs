@@ -1,10 +1,12 @@
 //! A stack's timeline as a drill follows it: read once, and then only what is new. A stack that is old has a long one, and a drill looks
 //! while it should act.
 
+use chaos::history::FaultSpan;
 use chaos::presence::Presence;
 use topologies::event::{Event, EventKind};
 use topologies::id::FaultId;
 use topologies::plan::Plan;
+use topologies::time::Time;
 use topologies::world::World;
 
 use super::{DrillError, Rig, fold};
@@ -65,6 +67,16 @@ impl<'a> Followed<'a> {
     /// Whether a fault is over; it may have ended of itself, as a freeze ends with the process that it hit.
     pub(super) fn ended(&self, id: &FaultId) -> bool {
         !self.world.faults.contains_key(id) && self.has(id)
+    }
+
+    /// What was done to the stack since a moment by others than who injected these faults.
+    pub(super) fn broken_by_others(&self, since: Time, own: &[FaultSpan]) -> Vec<String> {
+        let after = self.events.iter().filter(|event| event.at >= since);
+        let others = after.filter(|event| {
+            let injected = matches!(&event.event, EventKind::FaultInjected { fault, .. } if !own.iter().any(|span| span.id == *fault));
+            injected || matches!(event.event, EventKind::ExperimentStarted { .. })
+        });
+        others.map(|event| event.event.to_string()).collect()
     }
 
     fn has(&self, id: &FaultId) -> bool {

@@ -300,6 +300,41 @@ fn a_primary_that_does_not_come_back_from_its_reboot_is_failed_over_from() {
     assert!(gives_up(&bench), "{:?}", bench.told);
 }
 
+fn starts_cache(node: &str) -> impl Fn(&Action) -> bool {
+    move |action| matches!(action, Action::StartCache { instance, .. } if instance.as_str() == node)
+}
+
+#[test]
+fn a_failover_ends_the_reboot_of_a_replica() {
+    let mut bench = whole();
+    ask(&mut bench, "sessions-002", reboots);
+    bench.settle(stops("sessions-002"), Outcome::Done);
+    bench.exited("sessions-002");
+    assert!(bench.ordered(starts_cache("sessions-002")));
+    bench.exited("sessions-001");
+    bench.cache("sessions-003", replica(false));
+    assert!(gives_up(&bench), "{:?}", bench.told);
+    let cache = &bench.control.world().caches["sessions"];
+    assert!(cache.rebooting.is_empty(), "nobody goes on with it");
+}
+
+#[test]
+fn a_start_from_before_a_reboot_is_not_the_reboots() {
+    let mut bench = whole();
+    bench.exited("sessions-002");
+    bench.take(Stimulus::Note(reboots(id("sessions-002"))));
+    let wanted = stops("sessions-002");
+    let stop = bench.orders.iter().find(|(_, action)| wanted(action));
+    let (stop, _) = stop.expect("it is ordered").clone();
+    bench.settle(starts_cache("sessions-002"), Outcome::Done);
+    bench.take(Stimulus::Outcome(stop, Outcome::Done));
+    bench.orders.clear();
+    bench.exited("sessions-002");
+    assert!(bench.ordered(starts_cache("sessions-002")));
+    let cache = &bench.control.world().caches["sessions"];
+    assert!(cache.rebooting.contains("sessions-002"), "{:?}", bench.told);
+}
+
 #[test]
 fn a_replica_that_goes_is_removed_and_not_missed() {
     let mut bench = whole();

@@ -90,6 +90,19 @@ fn s1_1_a_standby_is_out_of_sync_and_waited_for_by_nobody_before_it_goes() {
     );
 }
 
+/// Between a primary's death and the moment in which it is believed, its standby is all that is left.
+#[test]
+fn a_standby_is_not_given_up_while_the_primary_is_silent() {
+    let mut bench = stack();
+    bench.database("orders-1", DbProbe::TimedOut);
+    ask(&mut bench, "orders", DbRequest::ConvertToSingleAz);
+    let recorded = orders(&bench).standby.as_ref().map(|it| it.in_sync);
+    assert_eq!(recorded, Some(true));
+    bench.exited("orders-1");
+    bench.database("orders-2", standby());
+    assert!(bench.ordered(promotes), "{:?}", bench.told);
+}
+
 #[test]
 fn a_primary_that_is_lost_while_its_standby_goes_is_started_where_it_stands() {
     let mut bench = stack();
@@ -175,6 +188,28 @@ fn a_new_replica_of_a_source_that_has_been_at_work_is_a_copy_of_it() {
     }));
     let copies = |action: &Action| matches!(action, Action::Rejoin { instance, by: Means::Copy, .. } if instance.as_str() == "late");
     assert!(bench.ordered(copies), "{:?}", bench.orders);
+}
+
+/// Torn data can not be promoted: they are copied anew, or there is nothing to promote.
+#[test]
+fn a_replica_without_data_is_copied_before_it_is_promoted_or_stays_one() {
+    let torn = || Outcome::Refused("a rewind was interrupted".to_owned());
+    let replica = |bench: &Bench| bench.control.world().replicas["orders-replica-1"].clone();
+    let mut bench = stack();
+    bench.settle(starts("orders-replica-1"), torn());
+    ask(&mut bench, "orders-replica-1", DbRequest::Promote);
+    let copies = |action: &Action| matches!(action, Action::Rejoin { instance, by: Means::Copy, .. } if instance.as_str() == "orders-replica-1");
+    bench.after(5_000);
+    bench.database("orders-1", primary());
+    assert!(bench.ordered(copies), "{:?}", bench.orders);
+    assert_eq!(replica(&bench).requested, Some(DbRequest::Promote));
+
+    let mut bench = stack();
+    bench.settle(starts("orders-replica-1"), torn());
+    bench.silent("orders-1");
+    ask(&mut bench, "orders-replica-1", DbRequest::Promote);
+    assert_eq!(replica(&bench).requested, None);
+    assert_eq!(replica(&bench).status, DbInstanceStatus::Available);
 }
 
 #[test]

@@ -20,7 +20,6 @@ use crate::yaml::values::Words;
 
 pub(super) fn health_checks(checker: &mut Checker<'_>, topology: &Topology) -> Vec<HealthCheck> {
     let spec = checker.spec;
-    let scale = checker.timing.health_check_scale;
     let mut checks = Vec::new();
     for (name, check) in spec.health_checks.iter() {
         identifiers::name(checker, &identifiers::HEALTH_CHECK, name);
@@ -54,7 +53,7 @@ pub(super) fn health_checks(checker: &mut Checker<'_>, topology: &Topology) -> V
             port: check.port.unwrap_or(defaults::HEALTH_CHECK_PORT),
             protocol,
             resource_path,
-            request_interval: defaults::paced(interval, scale),
+            request_interval: interval,
             failure_threshold: check
                 .failure_threshold
                 .unwrap_or(defaults::HEALTH_CHECK_THRESHOLD),

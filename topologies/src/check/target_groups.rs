@@ -260,11 +260,7 @@ fn pace(
             "give `interval` and `timeout` so that a check ends before the next one begins",
         );
     }
-    let scale = checker.timing.health_check_scale;
-    (
-        defaults::paced(interval, scale),
-        defaults::paced(timeout, scale),
-    )
+    (interval, timeout)
 }
 
 /// A duration in whole seconds within AWS's range, or the default.

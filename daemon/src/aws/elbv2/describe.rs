@@ -1,9 +1,6 @@
 //! What there is: load balancers, listeners, rules, target groups, their attributes and tags.
 
-use std::time::Duration;
-
 use serde_json::Value;
-use topologies::defaults;
 use topologies::id::RegionId;
 use topologies::names as endpoints;
 use topologies::time::Time;
@@ -187,9 +184,6 @@ fn word(protocol: Protocol) -> &'static str {
 
 pub(super) fn target_group(view: &View<'_>, group: &TargetGroup) -> Record {
     let checks = &group.health_check;
-    let scale = view.topology().timing.health_check_scale;
-    let (interval, timeout) = defaults::usual_pace(group.protocol, checks.protocol);
-    let written = |wanted: Duration, usual| defaults::unpaced(wanted, scale, usual).as_secs();
     let users = names::users(view, group).into_iter();
     let http = (checks.protocol == Protocol::Http).then_some(checks.path.as_str());
     let codes = StatusCodes(checks.matcher.clone()).to_string();
@@ -204,14 +198,8 @@ pub(super) fn target_group(view: &View<'_>, group: &TargetGroup) -> Record {
         .set("HealthCheckProtocol", word(checks.protocol))
         .set("HealthCheckPort", "traffic-port")
         .set("HealthCheckEnabled", true)
-        .set(
-            "HealthCheckIntervalSeconds",
-            written(checks.interval, interval),
-        )
-        .set(
-            "HealthCheckTimeoutSeconds",
-            written(checks.timeout, timeout),
-        )
+        .set("HealthCheckIntervalSeconds", checks.interval.as_secs())
+        .set("HealthCheckTimeoutSeconds", checks.timeout.as_secs())
         .set("HealthyThresholdCount", checks.healthy_threshold)
         .set("UnhealthyThresholdCount", checks.unhealthy_threshold)
         .maybe("HealthCheckPath", http)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use topologies::defaults::{self, paced, unpaced};
+use topologies::defaults;
 use topologies::edit::Edit;
 use topologies::event::EventKind;
 use topologies::id::{RegionId, TargetGroupId};
@@ -239,19 +239,17 @@ fn check(
     })
 }
 
-/// Interval and timeout, at the pace of the timing's profile.
+/// Interval and timeout.
 fn pace(
     view: &View<'_>,
     (group, check): (Protocol, Protocol),
     input: &Value,
     old: Option<&TargetHealthCheck>,
 ) -> Result<(Duration, Duration), Fault> {
-    let scale = view.topology().timing.health_check_scale;
     let (usual_interval, usual_timeout) = defaults::usual_pace(group, check);
     let asked = |name: &str| input[name].as_u64().map(Duration::from_secs);
     let before = |of: fn(&TargetHealthCheck) -> Duration, usual| {
-        old.filter(|old| old.protocol == check)
-            .map_or(usual, |old| unpaced(of(old), scale, usual))
+        old.filter(|old| old.protocol == check).map_or(usual, of)
     };
     let interval = asked("HealthCheckIntervalSeconds")
         .unwrap_or_else(|| before(|old| old.interval, usual_interval));
@@ -265,7 +263,7 @@ fn pace(
         );
         return Err(view.fault("ValidationError", text));
     }
-    Ok((paced(interval, scale), paced(timeout, scale)))
+    Ok((interval, timeout))
 }
 
 /// `200`, `200-299`, `200,301-302`.

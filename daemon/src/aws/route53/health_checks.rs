@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use topologies::defaults::{self, paced, unpaced};
+use topologies::defaults;
 use topologies::edit::Edit;
 use topologies::event::EventKind;
 use topologies::id::HealthCheckId;
@@ -96,7 +96,7 @@ pub(super) fn create(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
             "A health check with the same caller reference and different settings exists already.";
         return Err(view.fault("HealthCheckAlreadyExists", text));
     }
-    let shown = describe(view, &check, reference, 1);
+    let shown = describe(&check, reference, 1);
     let output = created(view, &check, shown);
     let changes = put(check, reference, 1, "route53:CreateHealthCheck");
     Ok((output, changes))
@@ -133,7 +133,7 @@ pub(super) fn update(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
         let text = "The value of HealthCheckVersion in the request doesn't match the value of HealthCheckVersion in the health check.";
         return Err(view.fault("HealthCheckVersionMismatch", text));
     }
-    let Value::Object(mut config) = Value::from(config(view, old)) else {
+    let Value::Object(mut config) = Value::from(config(old)) else {
         return Err(Fault::receiver(
             "InternalFailure",
             "a health check is an object",
@@ -146,7 +146,7 @@ pub(super) fn update(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
     }
     let check = read(view, old.id.clone(), &Value::Object(config))?;
     let (reference, version) = (caller_reference(view, old), version + 1);
-    let output = Record::new().set("HealthCheck", describe(view, &check, &reference, version));
+    let output = Record::new().set("HealthCheck", describe(&check, &reference, version));
     Ok((
         output,
         put(check, &reference, version, "route53:UpdateHealthCheck"),
@@ -262,19 +262,13 @@ fn read(view: &View<'_>, id: HealthCheckId, config: &Value) -> Result<HealthChec
         port: port.unwrap_or(defaults::HEALTH_CHECK_PORT),
         protocol,
         resource_path: path.to_owned(),
-        request_interval: paced(interval, view.topology().timing.health_check_scale),
+        request_interval: interval,
         failure_threshold: threshold.unwrap_or(defaults::HEALTH_CHECK_THRESHOLD),
     })
 }
 
 /// The HealthCheckConfig that means it.
-fn config(view: &View<'_>, check: &HealthCheck) -> Record {
-    let scale = view.topology().timing.health_check_scale;
-    let interval = unpaced(
-        check.request_interval,
-        scale,
-        defaults::HEALTH_CHECK_INTERVAL,
-    );
+fn config(check: &HealthCheck) -> Record {
     let (kind, path) = match check.protocol {
         Protocol::Http => ("HTTP", Some(check.resource_path.as_str())),
         Protocol::Tcp => ("TCP", None),
@@ -287,14 +281,14 @@ fn config(view: &View<'_>, check: &HealthCheck) -> Record {
         )
         .set("Port", check.port)
         .maybe("ResourcePath", path)
-        .set("RequestInterval", interval.as_secs())
+        .set("RequestInterval", check.request_interval.as_secs())
         .set("FailureThreshold", check.failure_threshold)
 }
 
-fn describe(view: &View<'_>, check: &HealthCheck, reference: &str, version: i64) -> Record {
+fn describe(check: &HealthCheck, reference: &str, version: i64) -> Record {
     let config = ["MeasureLatency", "Inverted", "Disabled", "EnableSNI"]
         .iter()
-        .fold(config(view, check), |config, name| config.set(name, false));
+        .fold(config(check), |config, name| config.set(name, false));
     Record::new()
         .set("Id", uuid(&check.id))
         .set("CallerReference", reference)
@@ -304,7 +298,7 @@ fn describe(view: &View<'_>, check: &HealthCheck, reference: &str, version: i64)
 
 fn shown(view: &View<'_>, check: &HealthCheck) -> Record {
     let reference = caller_reference(view, check);
-    describe(view, check, &reference, version(view, check))
+    describe(check, &reference, version(view, check))
 }
 
 fn recorded<'a>(view: &View<'a>, check: &HealthCheck, name: &str) -> Option<&'a Value> {

@@ -80,6 +80,7 @@ impl CacheMachine {
             from: cache.primary.clone(),
         });
         self.status_changed(desk, ReplicationGroupStatus::Modifying);
+        self.give_up_reboots(desk, cache);
         for node in self.nodes.values_mut() {
             node.order.abandon();
         }

@@ -4,7 +4,7 @@
 //!  asked ──ended──► its end was seen ──► started ──answers──► done
 //! ```
 //! Nobody takes over from a primary meanwhile; its replicas synchronize with what it has then, which is nothing. A node that can not be
-//! reached for it, or is gone again, is as lost as any other.
+//! reached for it, is gone again, or is down when a failover begins is as lost as any other.
 
 use std::collections::BTreeMap;
 
@@ -43,9 +43,11 @@ impl Reboots {
         reboots.find_map(|it| it.errand.settle(desk, ticket, outcome))
     }
 
-    /// Takes in that an order to start a node ended.
-    pub(super) fn started(&mut self, node: &InstanceId, outcome: &Outcome) {
-        if let Some(reboot) = self.0.get_mut(node) {
+    /// Takes in that an order to a node ended. What was ordered before the node was ended for its reboot says nothing of that.
+    pub(super) fn started(&mut self, node: &InstanceId, action: &Action, outcome: &Outcome) {
+        let reboot = self.0.get_mut(node);
+        let reboot = reboot.filter(|it| it.errand.has_stopped(node));
+        if let (Some(reboot), Action::StartCache { .. }) = (reboot, action) {
             reboot.started |= *outcome == Outcome::Done;
             reboot.failed |= *outcome != Outcome::Done;
         }
@@ -92,6 +94,13 @@ impl CacheMachine {
             self.rebooted(desk, instance);
         } else if node.liveness.alive() && node.status.is_some() {
             self.elasticache_event(desk, instance.as_str(), told(instance, "restarted"));
+            self.rebooted(desk, instance);
+        }
+    }
+
+    /// A failover ends every reboot: its orders go to nodes in other roles. Who is down by then is as lost as any other.
+    pub(super) fn give_up_reboots(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
+        for instance in &cache.rebooting {
             self.rebooted(desk, instance);
         }
     }

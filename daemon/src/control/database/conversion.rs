@@ -68,6 +68,11 @@ impl DatabaseMachine {
         desk: &mut Desk<'_>,
         database: &Database,
     ) -> bool {
+        let protects = database.standby.as_ref().is_some_and(|it| it.in_sync);
+        if protects && !self.writes(database) {
+            // A primary that just fell silent may be lost, and then the standby is all that is left: it goes when nobody needs it.
+            return false;
+        }
         self.keep_primary(desk, database);
         let Some(standby) = &database.standby else {
             // It has left the plan.

@@ -65,6 +65,11 @@ impl Errand {
         Some(instance)
     }
 
+    /// Whether a host's server was ended.
+    pub(in crate::control) fn has_stopped(&self, instance: &InstanceId) -> bool {
+        self.stopped.contains(instance)
+    }
+
     /// Whether a host could not be reached to end its server: it is lost, or will be.
     pub(in crate::control) fn is_refused(&self, instance: &InstanceId) -> bool {
         self.refused.contains(instance)

@@ -14,9 +14,18 @@ use crate::control::desk::Desk;
 use crate::control::rds_event;
 
 impl ReplicaMachine {
-    /// Has it promoted, whatever state it is in.
+    /// Has it promoted, whatever state it is in. One whose data serve no more is made anew first; without a source to copy there is nothing
+    /// to promote, and the request ends.
     pub(super) fn promote(&mut self, desk: &mut Desk<'_>, replica: &Replica) {
         let instance = self.instance.clone();
+        if self.spoilt {
+            let source = desk.world().databases.get(&replica.of);
+            let source = source.map(|source| source.primary.clone());
+            return match source.filter(|source| self.source_answers(desk, source)) {
+                Some(source) => self.make(desk, source, true),
+                None => self.request_ended(desk),
+            };
+        }
         let lost = self.host.liveness.lost().is_some();
         if lost || (!self.host.started && !self.host.liveness.alive()) {
             let source = desk.world().databases.get(&replica.of);

@@ -50,7 +50,7 @@ impl Bounds {
         let failover = timing.db_failover.1.max(timing.cache_failover.1);
         let ttl = timing.rds_ttl.max(timing.elasticache_ttl);
         let checks = plan.topology.target_groups.iter().map(|group| {
-            let check = &group.health_check;
+            let check = group.health_check.paced(timing.health_check_scale);
             (check.interval + check.timeout) * (check.healthy_threshold + check.unhealthy_threshold)
         });
         let checks = checks.max().unwrap_or_default();
