@@ -165,7 +165,8 @@ fn conduct(target: &Target, file: &DrillFile) -> Result<Outcome, Failure> {
             DrillError::Experimented(_) => Failure::wrong(error.to_string())
                 .hint("the drill was not begun; `aws fis stop-experiment` ends one"),
             DrillError::Disturbed(_) => Failure::new(Exit::Unknown, error.to_string()),
-            DrillError::Stack(_) => Failure::new(Exit::Unknown, error.to_string()),
+            DrillError::Stack(_) => Failure::new(Exit::Unknown, error.to_string())
+                .hint("if its daemon is gone, faults are still in force: `localaws up` resumes the stack, `localaws chaos heal` ends them"),
         })?;
         let judgement = judge(drill, &history, &place.plan);
         let verdict = judgement.verdict;

@@ -29,6 +29,12 @@ impl DrillFile {
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let text = topology_file::text(path, MAX_BYTES, "a drill")?;
         let shown = path.display().to_string();
+        if is_topology(&text) {
+            return Err(
+                Failure::wrong(format!("`{shown}` is a topology, not a drill"))
+                    .hint(format!("`localaws check {shown}` checks it")),
+            );
+        }
         let drill = drill::parse(&text).and_then(|drill| match unknown_calls(&drill) {
             notes if notes.is_empty() => Ok(drill),
             notes => Err(notes),
@@ -75,7 +81,14 @@ pub(super) fn check(arguments: &args::DrillCheck) -> Result<Exit, Failure> {
         output::eprint("name a topology file with `--against` to see whether it fits\n");
         return Ok(Exit::Done);
     };
-    let topology = TopologyFile::read(&path)?.topology(&Overrides::default())?;
+    let topology = TopologyFile::read(&path).map_err(|failure| match &arguments.against {
+        Some(_) => failure,
+        None => failure.hint(format!(
+            "`{}` names it as its `topology`, relative to itself; `--against FILE` names another",
+            file.shown
+        )),
+    })?;
+    let topology = topology.topology(&Overrides::default())?;
     let slot = Slot::new(Slot::MIN).expect("the lowest slot is one");
     let plan = plan(&topology, slot);
     let stack = format!("`{}`", path.display());
@@ -112,6 +125,12 @@ fn unknown_calls(drill: &Drill) -> Vec<Note> {
 pub(super) fn is_drill(text: &str) -> bool {
     let has = |field: &str| text.lines().any(|line| line.starts_with(field));
     has("steps:") && (has("workload:") || has("expect:")) && !has("region")
+}
+
+/// The reverse.
+fn is_topology(text: &str) -> bool {
+    let has = |field: &str| text.lines().any(|line| line.starts_with(field));
+    has("region") && !has("steps:") && !has("expect:")
 }
 
 fn show(notes: &[Note], text: &str, shown: &str) {

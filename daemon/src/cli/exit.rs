@@ -173,7 +173,7 @@ impl From<ClientError> for Failure {
             ClientError::TimedOut(_) => Self::new(Exit::Broken, message)
                 .hint("the daemon may be overloaded or stopped; `daemon.log` is in its directory"),
             ClientError::Hung(Some(pid)) => Self::new(Exit::Broken, message).hint(format!(
-                "`kill -CONT {pid}` lets a stopped one go on; after `kill -9 {pid}` `localaws up` resumes the stack"
+                "`kill -CONT {pid}` lets a stopped one go on, also with what it was just asked for; after `kill -9 {pid}`, `localaws up` resumes the stack and `localaws down --purge` removes it"
             )),
             ClientError::Hung(None) => Self::new(Exit::Broken, message),
             ClientError::Broken(source) => Self::new(Exit::Broken, format!("{message}: {source}")),

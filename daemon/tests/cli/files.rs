@@ -231,6 +231,10 @@ fn a_drill_is_checked_without_a_stack() {
         .run(&["check", shipped])
         .ends(2)
         .says("is a drill, not a topology");
+    place
+        .run(&["drill", "check", tier])
+        .ends(2)
+        .says("is a topology, not a drill");
     let misfit = "\
 name: misfit
 workload:

@@ -1,7 +1,8 @@
 //! When a standby or a read replica is left alone, brought in line and made anew.
 
 use daemon::control::action::{Action, DbRole, Means, Outcome};
-use daemon::control::probe::{DbProbe, Lsn, PgStatus};
+use daemon::control::probe::{DbProbe, Lsn, Peer, PgStatus, WalReceiver};
+use topologies::event::ReplicationStatus;
 
 use super::bench::{Bench, id, primary, promotes, starts};
 use super::tier_10k;
@@ -29,6 +30,53 @@ fn data_are_made_anew_only_if_the_engine_refused_them() {
     assert_eq!(outcome_then(Outcome::Failed(capacity)), (true, false));
     let torn = "its data is half rewound".to_owned();
     assert_eq!(outcome_then(Outcome::Refused(torn)), (false, true));
+}
+
+/// A receiver that hangs says for ever that it streams; its source has given it up.
+#[test]
+fn a_replica_that_its_source_does_not_send_to_does_not_replicate() {
+    let replica = "orders-replica-1";
+    let plan = tier_10k::plan();
+    let place = |name: &str| plan.instance(&id(name)).expect("it is planned").clone();
+    let view = plan.zone_number(&place(replica).zone);
+    let sender_host = place("orders-1").address.seen_from(view).to_string();
+    let receives = DbProbe::Answered(PgStatus {
+        timeline: 1,
+        in_recovery: true,
+        receiver: Some(WalReceiver {
+            streaming: true,
+            sender_host,
+        }),
+        ..PgStatus::default()
+    });
+    let sends = |streaming| {
+        DbProbe::Answered(PgStatus {
+            timeline: 1,
+            peers: vec![Peer {
+                application_name: replica.to_owned(),
+                streaming,
+                synchronous: false,
+                flush_lsn: Lsn(1),
+            }],
+            ..PgStatus::default()
+        })
+    };
+    let mut bench = Bench::resumed(plan.clone());
+    bench.settle(starts(replica), Outcome::Done);
+    for (source, expected, told) in [
+        (sends(true), ReplicationStatus::Replicating, &[][..]),
+        (primary(), ReplicationStatus::ReplicationDegraded, &[45]),
+        (sends(false), ReplicationStatus::ReplicationDegraded, &[]),
+        (sends(true), ReplicationStatus::Replicating, &[46]),
+    ] {
+        bench.told.clear();
+        bench.database("orders-1", source);
+        bench.database(replica, receives.clone());
+        let shown = bench.control.world().replicas[replica].replication;
+        let mut published = bench.rds_events();
+        published.retain(|id| matches!(id, 45 | 46));
+        assert_eq!((shown, &*published), (expected, told));
+    }
 }
 
 /// How the last order to bring this follower in line is to do it.

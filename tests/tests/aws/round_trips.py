@@ -407,13 +407,13 @@ def experiment_template():
 
 for kind, rounds in [
     (target_group, 12),
-    (load_balancer, 6),
-    (hosted_zone, 8),
+    (load_balancer, 4),
+    (hosted_zone, 4),
     (health_check, 10),
     (subnet_groups, 6),
     (experiment_template, 10),
-    (db_instance, 2),
-    (replication_group, 3),
+    (db_instance, 1),
+    (replication_group, 2),
 ]:
     for round in range(rounds):
         try:
