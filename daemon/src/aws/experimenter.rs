@@ -72,7 +72,8 @@ impl Experimenter {
             let world = changes.borrow_and_update().clone();
             let (nexts, wake) = look(&world, &busy, self.stack.clock.now());
             if nexts.iter().any(|(_, next)| !next.records.is_empty()) {
-                if self.record(busy.clone()).await.is_err() {
+                let recorded = self.record(busy.clone());
+                if beside(&mut work, &mut busy, recorded).await.is_err() {
                     return;
                 }
                 continue;
@@ -313,6 +314,25 @@ impl Experimenter {
             tokio::time::sleep(RETRY).await;
         }
         told.await.map_err(|_| Gone)
+    }
+}
+
+/// Waits for something to be recorded while what is under way goes on: what the driver refuses to record for one experiment holds up no
+/// other's faults.
+async fn beside(
+    work: &mut Work<'_>,
+    busy: &mut BTreeSet<ActionOf>,
+    recorded: impl Future<Output = Result<(), Gone>>,
+) -> Result<(), Gone> {
+    let mut recorded = std::pin::pin!(recorded);
+    loop {
+        tokio::select! {
+            recorded = &mut recorded => return recorded,
+            Some((of, done)) = work.next() => {
+                busy.remove(&of);
+                done?;
+            }
+        }
     }
 }
 

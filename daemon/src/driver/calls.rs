@@ -1,6 +1,7 @@
 //! Calls of the AWS API that change something: decided against the world as it is, carried out whole or not at all.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use topologies::edit::{Unsound, unsound};
@@ -86,9 +87,25 @@ impl Driver {
                 cause = chain(&cause),
                 "failed to go on with another password"
             );
+            self.put_back_passwords(changes);
             return Err(Fault::receiver("InternalFailure", OUR_BUG));
         }
         Ok(())
+    }
+
+    /// Nobody may be told passwords that are not in force.
+    fn put_back_passwords(&self, changes: &[Change]) {
+        let present = Arc::clone(&self.estates.watch().borrow());
+        for change in changes {
+            let Change::Password { db_instance, .. } = change else {
+                continue;
+            };
+            let former = present.secrets.databases.get(db_instance);
+            let kept = former.map(|it| self.estates.keep_password(db_instance, it.master.expose()));
+            if let Some(Err(cause)) = kept {
+                tracing::error!(%cause, %db_instance, "failed to put a password back");
+            }
+        }
     }
 }
 

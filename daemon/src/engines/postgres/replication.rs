@@ -27,7 +27,8 @@ pub struct Promotion {
 }
 
 impl Postgres {
-    /// Makes every commit on the primary wait for a standby, or for none. Returns once the running server does so.
+    /// Makes every commit on the primary wait for a standby, or for none. Returns once the running server does so; what a session that was
+    /// open before shows of the setting may be older for a moment.
     ///
     /// Before the standby is withdrawn, whoever decides on promotions must know that it may no longer be promoted.
     pub async fn set_synchronous_standby(
