@@ -11,7 +11,7 @@
 //!     inject: {kill-az: {zone: primary-of orders, mode: power}}
 //!     as: outage
 //!   - at: 13s
-//!     heal: outage          # or `all`
+//!     heal: outage          # or `all` that the drill injected
 //! duration: 20s             # clients work so long; what is still in force then is healed
 //! settle: 30s               # and then redundancy may take so long to be whole
 //! budget: {zones: 1, recovery: 30s}
@@ -173,7 +173,7 @@ pub enum Action {
     },
     /// Heals what an earlier step injected, or everything.
     Heal {
-        /// The label of that step; everything in force if absent.
+        /// The label of that step; everything that the drill injected if absent.
         label: Option<String>,
     },
 }

@@ -137,3 +137,79 @@ pub(crate) fn owner(instance: &Instance) -> Option<&str> {
         InstanceKind::App(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use topologies::event::{Event, EventKind};
+    use topologies::time::Time;
+
+    use super::*;
+    use crate::sample::{plan, zone};
+
+    fn after(events: &[EventKind]) -> Presence {
+        let plan = plan();
+        let mut world = World::new(&plan);
+        for (event, seq) in events.iter().zip(1..) {
+            world.apply(&Event {
+                seq,
+                at: Time::from_millis(seq),
+                event: event.clone(),
+            });
+        }
+        Presence::of(&plan, &world)
+    }
+
+    fn injected(kind: &str, target: &str) -> EventKind {
+        EventKind::FaultInjected {
+            fault: format!("{kind}-{target}").as_str().into(),
+            fault_kind: kind.to_owned(),
+            target: target.to_owned(),
+            consequences: Vec::new(),
+            by: None,
+        }
+    }
+
+    #[test]
+    fn the_world_tells_who_serves() {
+        let in_sync = EventKind::StandbyInSync {
+            db_instance: "orders".into(),
+            instance: "orders-2".into(),
+        };
+        let events = [
+            in_sync,
+            EventKind::InstanceExited {
+                instance: "web-3".into(),
+                how: "exit code 1".to_owned(),
+            },
+            injected("freeze", "web-2"),
+            injected("kill-az", "ap-northeast-2a"),
+        ];
+        let presence = after(&events);
+        assert_eq!(presence.down, ["web-3".into()].into());
+        assert_eq!(presence.frozen, ["web-2".into()].into());
+        assert_eq!(presence.dark, [zone("a")].into());
+        assert_eq!(presence.out_of_sync, [].into());
+        let plan = plan();
+        let serving = plan.instances.iter().filter(|it| presence.serves(it));
+        let serving: Vec<_> = serving.map(|it| it.id.as_str()).collect();
+        assert_eq!(
+            serving,
+            [
+                "orders-2",
+                "orders-replica-1",
+                "sessions-002",
+                "sessions-003"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_healed_serves_again_and_a_standby_follows_once_it_is_in_sync() {
+        let healed = EventKind::FaultHealed {
+            fault: "freeze-web-2".into(),
+        };
+        let presence = after(&[injected("freeze", "web-2"), healed]);
+        assert_eq!(presence.frozen, [].into());
+        assert_eq!(presence.out_of_sync, ["orders-2".into()].into());
+    }
+}

@@ -23,6 +23,7 @@ mod progress;
 mod status;
 mod tables;
 mod target;
+mod text_file;
 mod topology;
 mod topology_file;
 mod up;

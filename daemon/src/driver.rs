@@ -221,8 +221,13 @@ impl Driver {
     }
 
     fn handle(&mut self, state: &mut State, stimulus: Stimulus) {
+        self.handle_at(state, stimulus, self.clock.now());
+    }
+
+    /// At a moment that was told already; nothing was handled since.
+    fn handle_at(&mut self, state: &mut State, stimulus: Stimulus, now: Time) {
         let before = self.plan();
-        self.control.handle(stimulus, self.clock.now());
+        self.control.handle(stimulus, now);
         let mut changed = false;
         while let Some(event) = self.control.poll_event() {
             changed = true;

@@ -175,4 +175,18 @@ mod tests {
         assert_eq!(after.databases[&own], before.databases[&orders]);
         assert!(Secrets::inherit(directory, &own, &"nobody".into()).is_err());
     }
+
+    #[test]
+    fn a_db_instance_that_is_made_again_has_the_password_of_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path();
+        let given = topology("master-user-password: first-of-all");
+        let mut without = given.clone();
+        without.db_instances.clear();
+        Secrets::open(directory, &given).unwrap();
+        Secrets::keep(directory, &"orders".into(), "set-by-a-call").unwrap();
+        Secrets::open(directory, &without).unwrap();
+        let again = Secrets::open(directory, &given).unwrap();
+        assert_eq!(master(&again, "orders"), "first-of-all");
+    }
 }

@@ -165,7 +165,6 @@ async fn perform(
     mut timeline: Followed<'_>,
     tell: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<History, DrillError> {
-    let rig = timeline.rig();
     let at_work = prepare(bound, place).await?;
     let began = place.clock.now();
     let stop = CancellationToken::new();
@@ -176,15 +175,7 @@ async fn perform(
     // Every client ends with the operation it is in, whose waits end in time or with the drill.
     while clients.join_next().await.is_some() {}
     let mut faults = faults?;
-    timeline.catch_up().await?;
-    for span in faults.iter_mut().filter(|span| span.to.is_none()) {
-        // Others' faults are for others to heal, and one may have ended of itself.
-        if !timeline.ended(&span.id) {
-            let own = Some(span.id.clone());
-            rig.heal(own).await.map_err(DrillError::Stack)?;
-            span.to = Some(place.clock.now());
-        }
-    }
+    heal(&mut faults, None, place, &mut timeline).await?;
     tell("waiting until the stack is whole again");
     settle(drill.settle, place, &mut timeline).await?;
     number(&mut faults, timeline.events());
@@ -317,28 +308,31 @@ async fn perform_steps(
                 });
             }
             Action::Heal { label } => {
-                let wanted = label
-                    .as_ref()
-                    .and_then(|label| labels.iter().find(|(known, _)| known == label));
-                let wanted = wanted.map(|(_, id)| id.clone());
-                timeline.catch_up().await?;
-                if wanted.as_ref().is_some_and(|id| timeline.ended(id)) {
-                    continue;
-                }
+                let labelled = |label: &String| labels.iter().find(|(known, _)| known == label);
+                let wanted = label.as_ref().and_then(labelled).map(|(_, id)| id);
                 tell("healing");
-                let healed = rig.heal(wanted).await.map_err(DrillError::Stack)?;
-                let now = place.clock.now();
-                for span in spans
-                    .iter_mut()
-                    .filter(|span| span.to.is_none() && healed.contains(&span.id))
-                {
-                    span.to = Some(now);
-                }
+                heal(&mut spans, wanted, place, timeline).await?;
             }
         }
     }
     sleep_until(place, began + drill.duration).await;
     Ok(spans)
+}
+
+/// Heals what the drill injected: one fault, or all that are in force. Others' faults are for others to heal.
+async fn heal(
+    spans: &mut [FaultSpan],
+    wanted: Option<&FaultId>,
+    place: &Place,
+    timeline: &mut Followed<'_>,
+) -> Result<(), DrillError> {
+    let open = spans.iter_mut().filter(|span| span.to.is_none());
+    for span in open.filter(|span| wanted.is_none_or(|wanted| span.id == *wanted)) {
+        if timeline.heal(&span.id).await? {
+            span.to = Some(place.clock.now());
+        }
+    }
+    Ok(())
 }
 
 async fn sleep_until(place: &Place, at: Time) {

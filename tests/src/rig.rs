@@ -173,17 +173,30 @@ impl Rig {
     /// # Panics
     /// When there is none.
     pub fn kill_daemon(&self) {
+        self.signal_daemon("KILL");
+    }
+
+    /// Sends a signal to the daemon.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[track_caller]
+    pub fn signal_daemon(&self, signal: &str) {
+        let daemon = self.daemon().expect("a daemon runs");
+        let sent = Command::new("kill").args(["-s", signal, &daemon]).status();
+        assert!(sent.expect("there is kill").success());
+    }
+
+    /// The number of the daemon's process.
+    fn daemon(&self) -> Option<String> {
         let home = self.home.path().display().to_string();
-        let entries = fs::read_dir("/proc").expect("there is /proc").flatten();
+        let entries = fs::read_dir("/proc").ok()?.flatten();
         let daemon = entries.map(|entry| entry.path()).find(|process| {
             let read = |file: &str| fs::read(process.join(file)).unwrap_or_default();
             let said = |file: &str| String::from_utf8_lossy(&read(file)).into_owned();
             said("cmdline").contains("__daemon") && said("environ").contains(&home)
-        });
-        let daemon = daemon.expect("a daemon runs");
-        let pid = daemon.file_name().expect("a process has a number");
-        let killed = Command::new("kill").arg("-KILL").arg(pid).status();
-        assert!(killed.expect("there is kill").success());
+        })?;
+        Some(daemon.file_name()?.to_string_lossy().into_owned())
     }
 
     /// Asks the load balancer `site` until it answers with one of `codes`; the body.
@@ -229,6 +242,10 @@ impl Rig {
 
 impl Drop for Rig {
     fn drop(&mut self) {
+        // A test that stopped it may have failed before it went on.
+        if let Some(daemon) = self.daemon() {
+            let _goes_on = Command::new("kill").args(["-s", "CONT", &daemon]).status();
+        }
         // There may be none.
         let _gone = Command::new(binary("localaws"))
             .args(["down", &self.name, "--purge"])

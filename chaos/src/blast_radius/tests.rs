@@ -80,6 +80,13 @@ fn a_standby_out_of_sync_saves_nobody() {
     instance orders-1 in ap-northeast-2a hangs
     DB instance orders loses its primary orders-1; standby orders-2 is out of sync and not promoted: no writes until the primary is back
     ");
+    let fault = Fault::Freeze {
+        instance: "orders-2".into(),
+    };
+    insta::assert_snapshot!(check(&fault, &presence), @"
+    instance orders-2 in ap-northeast-2b hangs
+    DB instance orders loses its standby orders-2, which is out of sync: writes do not wait for it
+    ");
 }
 
 #[test]

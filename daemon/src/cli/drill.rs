@@ -46,6 +46,7 @@ pub(super) fn run(arguments: super::args::Drill, stack: Option<StackId>) -> Resu
         DrillCommand::Check(arguments) => return drill_file::check(&arguments),
     };
     let file = DrillFile::read(&arguments.file)?;
+    file.sound()?;
     let target = target::find(stack)?;
     // What can be known to fail at the end is told before minutes are spent.
     prepare(&arguments)?;

@@ -11,11 +11,12 @@ use topologies::plan::plan;
 use topologies::yaml::MAX_BYTES;
 
 use super::exit::{Exit, Failure};
+use super::text_file::{self, Meant, mistakes};
 use super::topology::counted;
-use super::topology_file::{self, TopologyFile, mistakes};
+use super::topology_file::TopologyFile;
 use super::{args, output};
 
-/// A drill file that was read, and is sound in itself.
+/// A drill file that was read.
 pub(super) struct DrillFile {
     /// As the user wrote it.
     shown: String,
@@ -27,25 +28,25 @@ pub(super) struct DrillFile {
 impl DrillFile {
     /// Reads it; every mistake is shown on standard error.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
-        let text = topology_file::text(path, MAX_BYTES, "a drill")?;
+        let text = text_file::read(path, MAX_BYTES, "a drill")?;
         let shown = path.display().to_string();
-        if is_topology(&text) {
+        if Meant::by(&text) == Some(Meant::Topology) {
             return Err(
                 Failure::wrong(format!("`{shown}` is a topology, not a drill"))
                     .hint(format!("`localaws check {shown}` checks it")),
             );
         }
-        let drill = drill::parse(&text).and_then(|drill| match unknown_calls(&drill) {
-            notes if notes.is_empty() => Ok(drill),
-            notes => Err(notes),
-        });
-        match drill {
+        match drill::parse(&text) {
             Ok(drill) => Ok(Self { shown, text, drill }),
-            Err(notes) => {
-                show(&notes, &text, &shown);
-                let count = mistakes(notes.len());
-                Err(Failure::wrong(format!("`{shown}` has {count}")))
-            }
+            Err(notes) => Err(wrong(&notes, &text, &shown)),
+        }
+    }
+
+    /// Whether what it asks for is there, whatever the stack.
+    pub(super) fn sound(&self) -> Result<(), Failure> {
+        match unknown_calls(&self.drill) {
+            notes if notes.is_empty() => Ok(()),
+            notes => Err(wrong(&notes, &self.text, &self.shown)),
         }
     }
 
@@ -77,6 +78,7 @@ pub(super) fn check(arguments: &args::DrillCheck) -> Result<Exit, Failure> {
         counted(drill.expect.len(), "promise")
     );
     let Some(path) = against(arguments, drill) else {
+        file.sound()?;
         output::println(&counts)?;
         output::eprint("name a topology file with `--against` to see whether it fits\n");
         return Ok(Exit::Done);
@@ -92,9 +94,14 @@ pub(super) fn check(arguments: &args::DrillCheck) -> Result<Exit, Failure> {
     let slot = Slot::new(Slot::MIN).expect("the lowest slot is one");
     let plan = plan(&topology, slot);
     let stack = format!("`{}`", path.display());
-    drill
-        .bind(&plan, &Presence::initial(&plan))
-        .map_err(|notes| file.unfit(&notes, &stack))?;
+    let misfits = drill.bind(&plan, &Presence::initial(&plan)).err();
+    let notes: Vec<Note> = unknown_calls(drill)
+        .into_iter()
+        .chain(misfits.unwrap_or_default())
+        .collect();
+    if !notes.is_empty() {
+        return Err(file.unfit(&notes, &stack));
+    }
     output::println(&format!("{counts}; fits {stack}"))?;
     Ok(Exit::Done)
 }
@@ -121,16 +128,9 @@ fn unknown_calls(drill: &Drill) -> Vec<Note> {
     notes.collect()
 }
 
-/// Whether a text means to be a drill, and no topology.
-pub(super) fn is_drill(text: &str) -> bool {
-    let has = |field: &str| text.lines().any(|line| line.starts_with(field));
-    has("steps:") && (has("workload:") || has("expect:")) && !has("region")
-}
-
-/// The reverse.
-fn is_topology(text: &str) -> bool {
-    let has = |field: &str| text.lines().any(|line| line.starts_with(field));
-    has("region") && !has("steps:") && !has("expect:")
+fn wrong(notes: &[Note], text: &str, shown: &str) -> Failure {
+    show(notes, text, shown);
+    Failure::wrong(format!("`{shown}` has {}", mistakes(notes.len())))
 }
 
 fn show(notes: &[Note], text: &str, shown: &str) {

@@ -43,7 +43,8 @@ impl Driver {
         let output = kept.map(|(output, changes)| {
             for change in changes {
                 if let Change::Note(kind) = change {
-                    self.handle(state, Stimulus::Note(kind));
+                    // Answers tell of this moment, and what is described later is of the same.
+                    self.handle_at(state, Stimulus::Note(kind), now);
                 }
             }
             output

@@ -49,6 +49,23 @@ impl<'a> Followed<'a> {
         self.rig
     }
 
+    /// Heals a fault that this drill injected; whether it was still in force. It may end of itself at any moment.
+    pub(super) async fn heal(&mut self, fault: &FaultId) -> Result<bool, DrillError> {
+        self.catch_up().await?;
+        if self.ended(fault) {
+            return Ok(false);
+        }
+        let Err(why) = self.rig.heal(Some(fault.clone())).await else {
+            return Ok(true);
+        };
+        self.catch_up().await?;
+        if self.ended(fault) {
+            Ok(false)
+        } else {
+            Err(DrillError::Stack(why))
+        }
+    }
+
     /// All of it.
     pub(super) fn events(&self) -> &[Event] {
         &self.events
@@ -65,7 +82,7 @@ impl<'a> Followed<'a> {
     }
 
     /// Whether a fault is over; it may have ended of itself, as a freeze ends with the process that it hit.
-    pub(super) fn ended(&self, id: &FaultId) -> bool {
+    fn ended(&self, id: &FaultId) -> bool {
         !self.world.faults.contains_key(id) && self.has(id)
     }
 
@@ -76,7 +93,8 @@ impl<'a> Followed<'a> {
             let injected = matches!(&event.event, EventKind::FaultInjected { fault, .. } if !own.iter().any(|span| span.id == *fault));
             injected || matches!(event.event, EventKind::ExperimentStarted { .. })
         });
-        others.map(|event| event.event.to_string()).collect()
+        let told = others.map(|event| format!("{} ({})", event.event.subject(), event.event));
+        told.collect()
     }
 
     fn has(&self, id: &FaultId) -> bool {

@@ -1,5 +1,6 @@
 use topologies::address::Slot;
 use topologies::event::ReplicationGroupStatus;
+use topologies::experiment::{ActionsMode, Blueprint, ExperimentStatus, OnEmptyTarget};
 
 use super::*;
 
@@ -102,11 +103,12 @@ impl Rig for Past {
     }
 
     async fn heal(&self, _: Option<FaultId>) -> Result<Vec<FaultId>, String> {
-        Err("what somebody else injected is not healed".to_owned())
+        Err("nothing is healed".to_owned())
     }
 
-    async fn events(&self, _: u64) -> Result<Vec<Event>, String> {
-        Ok(self.0.clone())
+    async fn events(&self, last: u64) -> Result<Vec<Event>, String> {
+        let news = self.0.iter().filter(|event| event.seq > last);
+        Ok(news.cloned().collect())
     }
 
     async fn note(&self, _: EventKind) -> Result<(), String> {
@@ -114,8 +116,35 @@ impl Rig for Past {
     }
 }
 
-#[tokio::test]
-async fn a_drill_does_not_begin_while_somebody_elses_fault_is_in_force() {
+fn injected(fault: &str) -> EventKind {
+    EventKind::FaultInjected {
+        fault: fault.into(),
+        fault_kind: "stop".to_owned(),
+        target: "web-1".to_owned(),
+        consequences: Vec::new(),
+        by: None,
+    }
+}
+
+fn started(experiment: &str) -> EventKind {
+    EventKind::ExperimentStarted {
+        experiment: experiment.into(),
+        blueprint: Box::new(Blueprint {
+            region: "ap-northeast-2".into(),
+            template: "EXT1".to_owned(),
+            client_token: "token".to_owned(),
+            role_arn: "arn:aws:iam::123456789012:role/chaos".to_owned(),
+            targets: BTreeMap::new(),
+            actions: BTreeMap::new(),
+            stop_conditions: serde_json::Value::Null,
+            on_empty_target: OnEmptyTarget::Fail,
+            actions_mode: ActionsMode::RunAll,
+        }),
+    }
+}
+
+/// Why the drill of `az-power.yaml` is not begun on a stack of this past.
+async fn refused(past: Vec<EventKind>) -> DrillError {
     let directory = tempfile::tempdir().expect("there is room");
     let plan = Arc::new(tier());
     let place = Place {
@@ -126,18 +155,80 @@ async fn a_drill_does_not_begin_while_somebody_elses_fault_is_in_force() {
         resolver: SocketAddr::from(([127, 0, 0, 1], 9)),
         ports: Ports { offset: 0 },
     };
-    let past = Past(timeline(vec![EventKind::FaultInjected {
-        fault: "f7".into(),
-        fault_kind: "stop".to_owned(),
-        target: "web-1".to_owned(),
-        consequences: Vec::new(),
-        by: None,
-    }]));
     let text = include_str!("../../../chaos/drills/az-power.yaml");
-    let drill = chaos::drill::parse(text).expect("it is sound");
-    let refused = run(&drill, &place, &past, &|_| {}).await;
-    let Err(DrillError::Broken(faults)) = refused else {
-        panic!("it was not refused: {refused:?}");
+    let mut drill = chaos::drill::parse(text).expect("it is sound");
+    // Nothing ever becomes whole here.
+    drill.settle = Duration::from_millis(1);
+    let outcome = run(&drill, &place, &Past(timeline(past)), &|_| {}).await;
+    outcome.expect_err("it is refused")
+}
+
+#[tokio::test]
+async fn a_drill_does_not_begin_while_somebody_elses_fault_is_in_force() {
+    let why = refused(vec![injected("f7")]).await;
+    assert!(
+        matches!(&why, DrillError::Broken(faults) if *faults == ["f7".into()]),
+        "{why:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_drill_does_not_begin_while_an_experiment_is_under_way() {
+    let why = refused(vec![started("EXP1")]).await;
+    assert!(
+        matches!(&why, DrillError::Experimented(live) if *live == ["EXP1".into()]),
+        "{why:?}"
+    );
+    let over = EventKind::ExperimentStatusChanged {
+        experiment: "EXP1".into(),
+        status: ExperimentStatus::Completed,
+        reason: None,
     };
-    assert_eq!(faults, ["f7".into()]);
+    let why = refused(vec![started("EXP1"), over]).await;
+    assert!(!matches!(&why, DrillError::Experimented(_)), "{why:?}");
+}
+
+fn span(id: &str) -> FaultSpan {
+    FaultSpan {
+        id: id.into(),
+        fault: Fault::Stop {
+            instance: "web-1".into(),
+        },
+        consequences: Vec::new(),
+        from: Time::ZERO,
+        to: None,
+        injected_seq: None,
+        healed_seq: None,
+    }
+}
+
+#[tokio::test]
+async fn what_others_do_to_the_stack_meanwhile_is_told_from_what_the_drill_does() {
+    let plan = tier();
+    // At 1 to 4 ms; the drill begins at 2 ms.
+    let past = Past(timeline(vec![
+        injected("f1"),
+        injected("f2"),
+        injected("f3"),
+        started("EXP1"),
+    ]));
+    let followed = Followed::from_its_beginning(&plan, &past).await;
+    let followed = followed.expect("it is told");
+    let others = followed.broken_by_others(Time::from_millis(2), &[span("f2")]);
+    assert_eq!(others.len(), 2, "{others:?}");
+    assert!(others[0].contains("f3"), "{others:?}");
+    assert!(others[1].contains("EXP1"), "{others:?}");
+}
+
+#[tokio::test]
+async fn a_fault_that_ended_of_itself_needs_no_heal_and_others_are_not_healed_at_all() {
+    let ended = EventKind::FaultHealed { fault: "f1".into() };
+    let past = Past(timeline(vec![injected("f1"), injected("f2"), ended]));
+    let plan = tier();
+    let mut followed = Followed::from_its_beginning(&plan, &past)
+        .await
+        .expect("it is told");
+    assert!(!followed.heal(&"f1".into()).await.expect("it is over"));
+    let stays = followed.heal(&"f2".into()).await;
+    assert!(matches!(&stays, Err(DrillError::Stack(_))), "{stays:?}");
 }

@@ -262,6 +262,11 @@ expect:
         .ends(2)
         .says("unknown.yaml:5:5")
         .says("did you mean `rds`?");
+    place
+        .run(&["drill", "check", &file, "--against", tier])
+        .ends(2)
+        .says("did you mean `rds`?")
+        .says("did you mean `orders`?");
 }
 
 #[test]

@@ -118,3 +118,31 @@ fn on_processes_a_killed_daemon_leaves_data_and_faults_to_the_next() {
 fn in_containers_a_killed_daemon_leaves_data_and_faults_to_the_next() {
     in_containers(a_killed_daemon_leaves_data_and_faults_to_the_next);
 }
+
+/// A stopped daemon takes connections, and answers nothing until it goes on.
+#[test]
+fn on_processes_a_daemon_that_hangs_is_told_of_and_a_purge_outlives_one_that_dies_over_it() {
+    let rig = Rig::new("process");
+    rig.up(FILE).ends(0, "");
+    let traces = rig.traces();
+    rig.signal_daemon("STOP");
+    rig.run(&["status"])
+        .ends(1, "does not answer: it is stopped or stuck");
+
+    let asks = || {
+        let sockets = std::fs::read_to_string("/proc/net/unix").unwrap();
+        sockets.matches(&*rig.directory().to_string_lossy()).count()
+    };
+    let before = asks();
+    let mut purge = rig.start(&["down", rig.name(), "--purge"]);
+    assert!(until(|| asks() > before), "the daemon is asked");
+    rig.kill_daemon();
+    let mut ended = None;
+    let purged = until(|| {
+        ended = purge.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert!(purged, "it waits for a daemon that is dead");
+    assert!(ended.is_some_and(|how| how.success()), "{ended:?}");
+    assert_eq!(traces.anything(), Vec::<String>::new());
+}
