@@ -1,8 +1,13 @@
 //! The API's listeners and connections. Every connection has a limit on what it may hold, and ends when the API does.
+//!
+//! All of that is done on a thread of its own: however much is asked, the control plane goes on, and it sleeps while nobody asks.
 
 use std::io;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,7 +15,9 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -52,15 +59,44 @@ pub fn unix_listener(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Serves the API until `api.ending` is cancelled and every connection has ended.
-pub async fn serve(api: Api, listeners: Listeners) {
+/// Serves the API until `api.ending` is cancelled. The receiver hears of it once every connection has ended.
+///
+/// # Errors
+/// When the operating system gives no thread, or can not watch a listener.
+pub fn start(api: Api, listeners: Listeners) -> io::Result<oneshot::Receiver<()>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let (unix, tcp) = {
+        let _watched_there = runtime.enter();
+        let tcp = listeners.tcp.into_iter().map(|it| {
+            it.set_nonblocking(true)?;
+            net::TcpListener::from_std(it)
+        });
+        listeners.unix.set_nonblocking(true)?;
+        let unix = net::UnixListener::from_std(listeners.unix)?;
+        (unix, tcp.collect::<io::Result<Vec<_>>>()?)
+    };
+    let (ended, end) = oneshot::channel();
+    let work = move || {
+        runtime.block_on(serve(api, unix, tcp));
+        // A call that nobody waits for any more ends by itself.
+        runtime.shutdown_background();
+        // Who does not wait for the end may be gone.
+        let _heard = ended.send(());
+    };
+    thread::Builder::new()
+        .name("localaws-api".to_owned())
+        .spawn(work)?;
+    Ok(end)
+}
+
+async fn serve(api: Api, unix: net::UnixListener, tcp: Vec<net::TcpListener>) {
     let tracker = TaskTracker::new();
     let ending = api.ending.clone();
     let own = router(api.clone(), Exposure::File);
-    let (unix, under, until) = (listeners.unix, tracker.clone(), ending.clone());
+    let (under, until) = (tracker.clone(), ending.clone());
     tracker.spawn(async move { accept_from(|| unix.accept(), own, under, until).await });
     let open = router(api, Exposure::Loopback);
-    for tcp in listeners.tcp {
+    for tcp in tcp {
         let (open, under, until) = (open.clone(), tracker.clone(), ending.clone());
         tracker.spawn(async move { accept_from(|| tcp.accept(), open, under, until).await });
     }

@@ -263,7 +263,10 @@ fn answer(
             ground.facts.metrics.put(measured, moment.now);
             Ok(Outcome::Output(output.into()))
         }
-        Handler::Change(change) => Ok(Outcome::Ask(Box::new(move |world, _| {
+        Handler::Change(change) => Ok(Outcome::Ask(Box::new(move |world, decided| {
+            // What it answers is of the moment at which its events will be.
+            let now = context.facts.wall(decided);
+            let context = Context { now, ..context };
             let (output, changes) = change(&context.view(world), &input)?;
             Ok((output.into(), changes))
         }))),

@@ -7,14 +7,13 @@
 //! A stack that this bring-up made new is removed if it does not come up; one that was found is left with its data. One that was found
 //! running runs on if the bring-up fails before it took anything over.
 
-use std::net::SocketAddrV4;
+use std::io;
+use std::net::{SocketAddrV4, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use topologies::check::{Overrides, check_with};
 use topologies::id::StackId;
@@ -24,7 +23,7 @@ use topologies::topology::Topology;
 use super::args::TimingProfile;
 use super::clear::clear;
 use super::exit::{Exit, Failure};
-use crate::api::serve::{Listeners, serve, unix_listener};
+use crate::api::serve::{self, Listeners, unix_listener};
 use crate::api::token::Token;
 use crate::api::{Api, Down};
 use crate::aws::Gateway;
@@ -196,7 +195,7 @@ async fn live(
     // Written before anything can start, so that whoever comes next looks for it in the right place.
     claim.record.chose(ground.runtime());
     claim.directory.write_record(&claim.record)?;
-    let listeners = listeners(claim).await?;
+    let listeners = listeners(claim)?;
     let token = Token::renew(claim.directory.path()).map_err(|error| {
         Failure::machine(format!("failed to write the control API's token: {error}"))
     })?;
@@ -215,9 +214,11 @@ async fn live(
         down,
         ending: ending.clone(),
     };
-    let mut tasks = JoinSet::new();
-    tasks.spawn(serve(api, listeners));
-    let (cause, asked) = attend(&running, claim, tell, stops, &mut downs).await;
+    let served = serve::start(api, listeners).map_err(unserved);
+    let (cause, asked) = match &served {
+        Ok(_) => attend(&running, claim, tell, stops, &mut downs).await,
+        Err(failure) => (Err(failure.clone()), None),
+    };
     tell(step("ending instances"));
     let ended = match &asked {
         Some(Down { purge, .. }) => Ended::Asked { purge: *purge },
@@ -231,8 +232,10 @@ async fn live(
             .send(down.clone().map_err(|failure| failure.message));
     }
     ending.cancel();
-    // What does not end in time ends with this process.
-    let _ = tokio::time::timeout(END_WITHIN, tasks.join_next()).await;
+    if let Ok(end) = served {
+        // What does not end in time ends with this process.
+        let _ = tokio::time::timeout(END_WITHIN, end).await;
+    }
     down?;
     cause.map(|()| ended)
 }
@@ -303,7 +306,7 @@ fn finish(mut claim: Claim, purge: bool) -> Result<(), Failure> {
     Ok(claim.set_phase(Phase::Stopped)?)
 }
 
-async fn listeners(claim: &Claim) -> Result<Listeners, Failure> {
+fn listeners(claim: &Claim) -> Result<Listeners, Failure> {
     let socket = &claim.record.socket;
     let unix = unix_listener(socket).map_err(|error| {
         Failure::machine(format!(
@@ -312,17 +315,17 @@ async fn listeners(claim: &Claim) -> Result<Listeners, Failure> {
         ))
         .hint("LOCALAWS_HOME names another directory")
     })?;
-    let own = claim.lease.try_clone().and_then(|lease| {
-        lease.set_nonblocking(true)?;
-        TcpListener::from_std(lease)
-    });
-    let own = own.map_err(|error| Failure::machine(format!("failed to serve the API: {error}")))?;
+    let own = claim.lease.try_clone().map_err(unserved)?;
     // Another stack, or another program, may have it: then it is theirs.
-    let common = TcpListener::bind(COMMON_API).await.ok();
+    let common = TcpListener::bind(COMMON_API).ok();
     Ok(Listeners {
         unix,
         tcp: std::iter::once(own).chain(common).collect(),
     })
+}
+
+fn unserved(error: io::Error) -> Failure {
+    Failure::machine(format!("failed to serve the API: {error}"))
 }
 
 fn step(text: &str) -> Told {

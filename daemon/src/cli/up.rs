@@ -17,8 +17,9 @@ use super::{block_on, handoff, output, programs, status, tables, target};
 use crate::api::views;
 use crate::state::Home;
 
-/// Threads of the control plane; the data plane has its own, one per core.
-const THREADS: usize = 2;
+/// Threads of the control plane: one, for what is woken by probes all the time, is done by who was woken. The data plane and the API
+/// have their own, and what takes long has the blocking ones.
+const THREADS: usize = 1;
 
 pub(super) fn run(arguments: Up, stack: Option<StackId>) -> Result<Exit, Failure> {
     let file = match &arguments.file {
