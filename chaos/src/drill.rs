@@ -171,9 +171,9 @@ pub enum Action {
         /// The name by which a later step heals it.
         label: Option<String>,
     },
-    /// Heals what an earlier step injected, or everything.
+    /// Heals what earlier steps injected.
     Heal {
-        /// The label of that step; everything that the drill injected if absent.
+        /// The label of one of them; all of them if absent.
         label: Option<String>,
     },
 }

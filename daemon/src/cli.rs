@@ -17,6 +17,7 @@ mod exit;
 mod handoff;
 mod images;
 mod keep;
+mod memory;
 mod output;
 mod programs;
 mod progress;

@@ -1,6 +1,6 @@
 //! The API's listeners and connections. Every connection has a limit on what it may hold, and ends when the API does.
 //!
-//! All of that is done on a thread of its own: however much is asked, the control plane goes on, and it sleeps while nobody asks.
+//! All of that is done on a thread of its own, which sleeps while nobody asks: however much is read and written, the control plane goes on.
 
 use std::io;
 use std::net::TcpListener;

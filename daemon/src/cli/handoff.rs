@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::{Exit, Failure};
 use super::keep::{Launch, Stops, Told, keep};
+use super::memory::FRUGAL;
 use super::progress::Display;
 use super::up;
 use crate::state::Home;
@@ -62,12 +63,7 @@ pub(super) fn start(home: &Home, launch: &Launch, display: &Display) -> Result<(
         .arg(super::DAEMON)
         // For whoever looks at the list of processes.
         .arg(launch.name.as_str())
-        // The allocator gives memory back at once: a daemon rests most of its life, and what
-        // bringing a stack up took would stay resident: nearly half of the whole.
-        .env("MIMALLOC_PURGE_DELAY", "0")
-        // It takes memory piece by piece. Taken at once, it would lie in the kernel's huge pages, of
-        // which one byte in use keeps two megabytes: three times what is in use at rest.
-        .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
+        .envs(FRUGAL)
         .current_dir("/")
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
         .stdout(Stdio::null())

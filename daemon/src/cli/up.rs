@@ -11,6 +11,7 @@ use super::args::Up;
 use super::down::{DYING, gone};
 use super::exit::{Exit, Failure};
 use super::keep::{Launch, Stops, Told, keep, overrides};
+use super::memory::frugal;
 use super::progress::Display;
 use super::topology_file::TopologyFile;
 use super::{block_on, handoff, output, programs, status, tables, target};
@@ -22,6 +23,10 @@ use crate::state::Home;
 const THREADS: usize = 1;
 
 pub(super) fn run(arguments: Up, stack: Option<StackId>) -> Result<Exit, Failure> {
+    if !arguments.detach {
+        // Before anything is read that could be read only once.
+        frugal();
+    }
     let file = match &arguments.file {
         Some(file) => TopologyFile::read(file)?,
         None => TopologyFile::empty()?,

@@ -345,8 +345,13 @@ fn what_a_dead_daemon_leaves_is_adopted_or_removed() {
     assert_eq!(traces.anything(), Vec::<String>::new());
 }
 
-/// Kills the stack's daemon, the only one of its place, and waits until its lock is free.
+/// Kills the stack's daemon.
 fn kill_daemon(stack: &Stack) {
+    kill(daemon(stack), "-KILL");
+}
+
+/// The process of the stack's daemon, the only one of its place.
+fn daemon(stack: &Stack) -> u32 {
     let mark = stack.place.path().to_str().unwrap();
     let daemon = std::fs::read_dir("/proc").unwrap().flatten().find(|entry| {
         let read = |file: &str| std::fs::read(entry.path().join(file)).unwrap_or_default();
@@ -354,7 +359,34 @@ fn kill_daemon(stack: &Stack) {
             && String::from_utf8_lossy(&read("environ")).contains(mark)
     });
     let pid = daemon.expect("a daemon runs").file_name();
-    kill(pid.to_str().unwrap().parse().unwrap(), "-KILL");
+    pid.to_str().unwrap().parse().unwrap()
+}
+
+/// What is resident of a process and nobody else's, in KiB.
+fn own_memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mut lines = status.lines();
+    let size = lines.find_map(|line| line.strip_prefix("RssAnon:"));
+    let size = size.and_then(|size| size.split_whitespace().next());
+    size.and_then(|size| size.parse().ok())
+        .expect("the kernel tells")
+}
+
+#[test]
+fn a_stack_takes_as_little_memory_in_the_foreground_as_in_the_background() {
+    let place = Place::new();
+    let stack = Stack::new(&place, "frugal");
+    let mut up = stack.up_in_foreground();
+    up.says("Ctrl-C");
+    let foreground = own_memory(up.child.id());
+    up.interrupt();
+    up.ends(0);
+    stack.up().ends(0);
+    let background = own_memory(daemon(&stack));
+    assert!(
+        foreground < 2 * background,
+        "{foreground} KiB in the foreground, {background} KiB in the background"
+    );
 }
 
 /// Whose files nobody writes any more once this returns.
