@@ -10,6 +10,7 @@
 mod doubt;
 mod figures;
 mod hosts;
+mod rest;
 mod sightings;
 mod targets;
 

@@ -1,9 +1,11 @@
 //! Probes of database hosts and cache nodes: a question in each interval, over a session that is kept.
 //!
+//! Followers that no write waits for rest while nothing happens: they are asked less often ([`Rest`]).
+//!
 //! Over a sound link to an open management interface, the session is one with the host's server itself: the door would hand both
 //! question and answer on unchanged, for twice the work. On any other link the door is dialled, and what is there is met.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use topologies::id::InstanceId;
 use topologies::plan::{Instance, InstanceKind};
 
 use super::doubt::Doubt;
+use super::rest::Rest;
 use super::{Prober, Witnessed, held_up, sightings, ticks};
 use crate::control::probe::{CacheProbe, DbProbe, Probe};
 use crate::engines::EngineHost;
@@ -23,6 +26,8 @@ use crate::estate::Estate;
 #[derive(Clone, PartialEq)]
 pub(super) struct Host {
     engine: Engine,
+    /// Whether it is of a read replica.
+    replica: bool,
     /// The host through the door of its management interface.
     through_door: EngineHost,
 }
@@ -55,8 +60,15 @@ impl Host {
             InstanceKind::CacheNode(group) => Engine::Redis(estate.redis.get(group).cloned()?),
             InstanceKind::App(_) => return None,
         };
+        let databases = &estate.plan.topology.db_instances;
+        let mut replicas = databases.iter().flat_map(|it| &it.read_replicas);
+        let replica = match &instance.kind {
+            InstanceKind::DbHost(db) => replicas.any(|it| it.id == *db),
+            InstanceKind::CacheNode(_) | InstanceKind::App(_) => false,
+        };
         Some(Self {
             engine,
+            replica,
             through_door: EngineHost::of(instance),
         })
     }
@@ -67,14 +79,21 @@ impl Host {
         let (interval, limit) = (timing.probe_interval, timing.probe_timeout);
         let (mut ticks, mut hurry) = (ticks(begun, interval), prober.hurry.clone());
         let mut doubt = Doubt::new(timing.probe_threshold);
+        let (mut rest, mut world) = (Rest::new(interval), prober.world.clone());
         loop {
-            // Both are cancel-safe; a hurry that comes while the host is being asked is found here afterwards.
+            // All are cancel-safe; what happens while the host is being asked is found here afterwards.
             tokio::select! {
-                _ = ticks.tick() => {}
+                _ = ticks.tick() => {
+                    if rest.skips() && self.direct(&prober).is_some() {
+                        continue;
+                    }
+                }
                 Ok(()) = hurry.changed(), if self.elects() => {}
+                Ok(()) = world.changed(), if rest.rests() => rest.rouse(),
             }
             let sent = prober.clock.now();
             let (probe, doubtful) = self.ask(&prober, limit).await;
+            rest.take(&probe, self.replica);
             let round = match timed_out(&probe) {
                 false => Witnessed::Answered,
                 true if doubtful => Witnessed::HeldUp,
@@ -93,19 +112,14 @@ impl Host {
     /// Asks once. Says too whether a time-out says more of this machine than of the host.
     async fn ask(&self, prober: &Prober, limit: Duration) -> (Probe, bool) {
         let begun = Instant::now();
-        let direct = || {
-            prober
-                .data_plane
-                .direct_management(&self.through_door.instance)
-        };
-        if let Some(server) = direct() {
+        if let Some(server) = self.direct(prober) {
             let host = EngineHost {
                 dial: SocketAddr::V4(server),
                 ..self.through_door.clone()
             };
             let probe = self.engine.ask(prober, &host, limit).await;
             // A link that has failed meanwhile carried no answer: what its door does then is the answer.
-            if direct() == Some(server) {
+            if self.direct(prober) == Some(server) {
                 return (probe, held_up(begun, limit));
             }
         }
@@ -113,6 +127,12 @@ impl Host {
         let left = limit.saturating_sub(begun.elapsed());
         let probe = self.engine.ask(prober, &self.through_door, left).await;
         (probe, held_up(begun, limit) || cores.held_up())
+    }
+
+    /// Its server, where a session with it stands for one through its door.
+    fn direct(&self, prober: &Prober) -> Option<SocketAddrV4> {
+        let instance = &self.through_door.instance;
+        prober.data_plane.direct_management(instance)
     }
 
     fn elects(&self) -> bool {
