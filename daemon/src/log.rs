@@ -17,6 +17,8 @@ const WAITING_MAX: usize = 16_384;
 /// Appends events to a file.
 pub struct TimelineWriter {
     sink: Sink<File>,
+    /// The lines of what is written whole or not at all, while such a thing is under way.
+    together: Option<Vec<u8>>,
 }
 
 impl TimelineWriter {
@@ -32,9 +34,7 @@ impl TimelineWriter {
             .open(path)?;
         let whole = whole_lines(&mut file)?;
         file.set_len(whole)?;
-        Ok(Self {
-            sink: Sink::new(file, whole),
-        })
+        Ok(Self::to(file, whole))
     }
 
     /// Opens an empty file, whatever was there: a timeline of a stack that never came up is none to go on with.
@@ -44,16 +44,37 @@ impl TimelineWriter {
     pub fn anew(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         file.set_len(0)?;
-        Ok(Self {
-            sink: Sink::new(file, 0),
-        })
+        Ok(Self::to(file, 0))
+    }
+
+    fn to(file: File, whole: u64) -> Self {
+        Self {
+            sink: Sink::new(file, whole),
+            together: None,
+        }
     }
 
     /// Appends an event, after those that wait.
     pub fn write(&mut self, event: &Event) {
         let mut line = serde_json::to_vec(event).expect("events have no maps with odd keys");
         line.push(b'\n');
-        self.sink.push(line);
+        match &mut self.together {
+            Some(lines) => lines.extend(line),
+            None => self.sink.push(line),
+        }
+    }
+
+    /// What is written from now on until [`release`](Self::release) is appended at once: who is killed in between leaves all of it or
+    /// nothing.
+    pub fn hold(&mut self) {
+        self.together.get_or_insert_default();
+    }
+
+    /// Appends what was held.
+    pub fn release(&mut self) {
+        if let Some(lines) = self.together.take().filter(|lines| !lines.is_empty()) {
+            self.sink.push(lines);
+        }
     }
 }
 

@@ -41,12 +41,14 @@ impl Driver {
             Ok(decided)
         });
         let output = kept.map(|(output, changes)| {
+            self.log.hold();
             for change in changes {
                 if let Change::Note(kind) = change {
                     // Answers tell of this moment, and what is described later is of the same.
                     self.handle_at(state, Stimulus::Note(kind), now);
                 }
             }
+            self.log.release();
             output
         });
         let _gone = answer.send(output);

@@ -152,3 +152,19 @@ fn a_disk_that_has_room_again_is_written_to_however_long_it_was_full() {
     let found = format!("event {} where event {} belongs", kept + 6, kept + 1);
     assert!(gap.contains(&found), "the gap is no part in silence: {gap}");
 }
+
+#[test]
+fn what_is_held_is_written_at_once_and_after_what_waits() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("timeline.jsonl");
+    let mut writer = TimelineWriter::open(&path).unwrap();
+    writer.write(&event(1));
+    writer.hold();
+    writer.write(&event(2));
+    writer.write(&event(3));
+    // Who is killed here leaves nothing of it.
+    assert_eq!(past(&path).unwrap(), vec![event(1)]);
+    writer.release();
+    writer.write(&event(4));
+    assert_eq!(past(&path).unwrap(), (1..=4).map(event).collect::<Vec<_>>());
+}
