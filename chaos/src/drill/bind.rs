@@ -1,13 +1,17 @@
 //! Fits a drill to a running stack: endpoints are there and of the right kind, targets given by role become instances and zones.
 //! Roles are looked at once, before the first step, as AWS FIS does with its targets.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use topologies::id::FaultId;
 use topologies::nearest::nearest;
 use topologies::notes::{Note, Span};
 use topologies::plan::{Endpoint, EndpointKind, Plan};
+use topologies::time::Time;
 
 use super::{Action, Drill, Expectation, Places, Traffic, Workload};
+use crate::active::{Faults, InjectError};
 use crate::fault::{Fault, FaultError};
 use crate::presence::{Presence, owner};
 
@@ -40,14 +44,17 @@ impl Drill {
                 Err(note) => notes.push(note),
             }
         }
-        let mut steps = Vec::new();
+        let (mut steps, mut rehearsal) = (Vec::new(), Rehearsal::default());
         for (index, step) in self.steps.iter().enumerate() {
             let span = Places::of(&self.places.steps, index);
             match exact(&step.action, plan, presence) {
-                Ok(action) => steps.push(BoundStep {
-                    at: step.at,
-                    action,
-                }),
+                Ok(action) => {
+                    notes.extend(rehearsal.refuses(&action, plan, span));
+                    steps.push(BoundStep {
+                        at: step.at,
+                        action,
+                    });
+                }
                 Err(causes) => notes.extend(
                     causes
                         .into_iter()
@@ -63,6 +70,53 @@ impl Drill {
             Ok(Bound { steps, workload })
         } else {
             Err(notes)
+        }
+    }
+}
+
+/// The faults that would be in force after some steps, if nothing else happened.
+#[derive(Default)]
+struct Rehearsal {
+    faults: Faults,
+    labels: BTreeMap<String, FaultId>,
+}
+
+impl Rehearsal {
+    /// Takes a step, or says why it would be refused after those before it.
+    fn refuses(&mut self, action: &Action, plan: &Plan, span: Span) -> Option<Note> {
+        match action {
+            Action::Inject { fault, label } => {
+                let nobody = BTreeSet::new();
+                match self.faults.inject(fault.clone(), Time::ZERO, plan, &nobody) {
+                    Ok((id, _)) => {
+                        self.labels.extend(label.clone().map(|label| (label, id)));
+                        None
+                    }
+                    // A freeze ends with the process, which may have been another step's doing.
+                    Err(InjectError::AlreadyInForce { .. })
+                        if matches!(fault, Fault::Freeze { .. }) =>
+                    {
+                        None
+                    }
+                    Err(InjectError::AlreadyInForce { fault, .. }) => {
+                        let message = format!("an earlier step does that already: {fault}");
+                        Some(Note::error(span, message).hint("heal it in between"))
+                    }
+                    Err(why @ (InjectError::AlreadyDown { .. } | InjectError::NoPower { .. })) => {
+                        Some(Note::error(span, format!("after the steps before, {why}")))
+                    }
+                }
+            }
+            Action::Heal { label: Some(label) } => {
+                let id = self.labels.remove(label);
+                // A kill is over at once; there is nothing to heal.
+                let _healed = id.map(|id| self.faults.heal(&id, plan));
+                None
+            }
+            Action::Heal { label: None } => {
+                self.faults.end_all();
+                None
+            }
         }
     }
 }

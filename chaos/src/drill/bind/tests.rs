@@ -74,3 +74,45 @@ expect:
        = hint: did you mean `sessions`?
     ");
 }
+
+#[test]
+fn what_earlier_steps_leave_no_room_for_is_told() {
+    let steps = |steps: &[&str]| {
+        let mut text =
+            "name: again\nworkload:\n  - sql-writes: {endpoint: orders}\nsteps:\n".to_owned();
+        for step in steps {
+            text += &format!("  - {{at: 1s, {step}}}\n");
+        }
+        text += "duration: 3s\nexpect:\n  - no-acknowledged-write-lost: {endpoint: orders}\n";
+        let bound = parse(&text)
+            .unwrap()
+            .bind(&plan(), &Presence::initial(&plan()));
+        let notes = bound.err().unwrap_or_default();
+        notes
+            .into_iter()
+            .map(|note| note.message)
+            .collect::<Vec<_>>()
+    };
+    let (dark, same) = (
+        "inject: {kill-az: {zone: a}}",
+        "inject: {kill-az: {zone: primary-of orders}}",
+    );
+    let in_it = "inject: {freeze: {instance: primary-of orders}}";
+    let twice = steps(&[dark, same, "heal: all", same]);
+    assert_eq!(twice.len(), 1, "{twice:?}");
+    assert!(
+        twice[0].starts_with("an earlier step does that already: "),
+        "{twice:?}"
+    );
+    let unpowered = steps(&[dark, in_it]);
+    assert_eq!(unpowered.len(), 1, "{unpowered:?}");
+    assert!(
+        unpowered[0].starts_with("after the steps before, instance "),
+        "{unpowered:?}"
+    );
+    let named = format!("{dark}, as: outage");
+    assert!(steps(&[&named, "heal: outage", dark]).is_empty());
+    // The process of the frozen instance ended, and so did its freeze.
+    let kill = "inject: {kill: {instance: primary-of orders}}";
+    assert!(steps(&[in_it, kill, in_it]).is_empty());
+}
