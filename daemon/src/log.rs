@@ -64,8 +64,8 @@ impl TimelineWriter {
         }
     }
 
-    /// What is written from now on until [`release`](Self::release) is appended at once: who is killed in between leaves all of it or
-    /// nothing.
+    /// What is written from now on until [`release`](Self::release) is appended by one write: who is killed before it leaves nothing of
+    /// it, and who is killed after it all. A disk that is full takes none.
     pub fn hold(&mut self) {
         self.together.get_or_insert_default();
     }
@@ -151,7 +151,11 @@ impl<M: Medium> Sink<M> {
                 self.torn = false;
             }
             self.torn = true;
-            self.medium.write_all(line)?;
+            if let Err(cause) = self.medium.write_all(line) {
+                // At once, for the daemon may be killed before there is room.
+                self.torn = self.medium.cut(self.whole).is_err();
+                return Err(cause);
+            }
             self.torn = false;
             self.whole += line.len() as u64;
             self.waiting.pop_front();

@@ -10,7 +10,7 @@
 mod doubt;
 mod figures;
 mod hosts;
-mod rest;
+pub(crate) mod rest;
 mod sightings;
 mod targets;
 
@@ -91,7 +91,11 @@ pub struct Prober {
 
 /// The last answer that any probe got: while nobody at all answers, it is most likely this machine that does not run.
 #[derive(Debug, Default)]
-pub struct Witness(AtomicU64);
+pub struct Witness {
+    answered: AtomicU64,
+    /// Changes when a host did not tell how it is.
+    missed: watch::Sender<()>,
+}
 
 /// How a round of a loop ended, and what speaks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,12 +112,12 @@ enum Witnessed {
 
 impl Witness {
     fn answered(&self, sent: Time) {
-        self.0.fetch_max(sent.as_micros(), Ordering::Relaxed);
+        self.answered.fetch_max(sent.as_micros(), Ordering::Relaxed);
     }
 
     /// Whether somebody answered a probe sent with one that was sent at `sent`, or later.
     fn since(&self, sent: Time) -> bool {
-        let answered = Time::from_micros(self.0.load(Ordering::Relaxed));
+        let answered = Time::from_micros(self.answered.load(Ordering::Relaxed));
         sent - answered <= TOGETHER
     }
 }

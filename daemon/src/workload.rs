@@ -308,7 +308,8 @@ async fn perform_steps(
                 });
             }
             Action::Heal { label } => {
-                let labelled = |label: &String| labels.iter().find(|(known, _)| known == label);
+                // A label is free again once it is healed: the last one is meant.
+                let labelled = |label: &String| labels.iter().rfind(|(known, _)| known == label);
                 let wanted = label.as_ref().and_then(labelled).map(|(_, id)| id);
                 tell("healing");
                 heal(&mut spans, wanted, place, timeline).await?;

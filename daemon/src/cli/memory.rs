@@ -22,7 +22,9 @@ pub(super) fn frugal() {
         return;
     }
     let mut arguments = std::env::args_os();
-    if let (Some(name), Ok(program)) = (arguments.next(), std::env::current_exe()) {
+    // By its path, by which it is found in lists of processes. One that is gone is not tried: what a failed exec changes stays so.
+    let program = std::env::current_exe().ok().filter(|it| it.exists());
+    if let (Some(name), Some(program)) = (arguments.next(), program) {
         let _unchanged = Command::new(program)
             .arg0(name)
             .args(arguments)

@@ -106,13 +106,13 @@ fn a_full_disk_costs_no_line_and_leaves_no_half_one() {
     let half = line(2).len() / 2;
     let disk = Disk {
         room: line(1).len() + half,
+        uncuttable: true,
         ..Disk::default()
     };
     let mut sink = Sink::new(disk, 0);
     sink.push(line(1));
     sink.push(line(2));
     assert_eq!(sink.medium.content.len(), line(1).len() + half);
-    sink.medium.uncuttable = true;
     sink.medium.room = 1_000;
     sink.push(line(3));
     assert_eq!(
@@ -167,4 +167,22 @@ fn what_is_held_is_written_at_once_and_after_what_waits() {
     writer.release();
     writer.write(&event(4));
     assert_eq!(past(&path).unwrap(), (1..=4).map(event).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_disk_that_fills_up_leaves_nothing_of_what_is_written_together() {
+    let room = line(1).len() + line(2).len() + 1;
+    let disk = Disk {
+        room,
+        ..Disk::default()
+    };
+    let mut sink = Sink::new(disk, 0);
+    sink.push(line(1));
+    sink.push([line(2), line(3)].concat());
+    // Who is killed here resumes without half of it.
+    assert_eq!(sink.medium.content, line(1));
+    sink.medium.room = 2 * room;
+    sink.push(line(4));
+    let all: Vec<u8> = (1..=4).flat_map(line).collect();
+    assert_eq!(sink.medium.content, all);
 }

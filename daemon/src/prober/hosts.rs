@@ -1,6 +1,7 @@
 //! Probes of database hosts and cache nodes: a question in each interval, over a session that is kept.
 //!
-//! Followers that no write waits for rest while nothing happens: they are asked less often ([`Rest`]).
+//! Followers that no write waits for rest while all is well: they are asked less often ([`Rest`]). Whoever is missed rouses them all, for
+//! they bear out that it is not this machine that does not run.
 //!
 //! Over a sound link to an open management interface, the session is one with the host's server itself: the door would hand both
 //! question and answer on unchanged, for twice the work. On any other link the door is dialled, and what is there is met.
@@ -14,7 +15,7 @@ use topologies::id::InstanceId;
 use topologies::plan::{Instance, InstanceKind};
 
 use super::doubt::Doubt;
-use super::rest::Rest;
+use super::rest::{Rest, settled, tells};
 use super::{Prober, Witnessed, held_up, sightings, ticks};
 use crate::control::probe::{CacheProbe, DbProbe, Probe};
 use crate::engines::EngineHost;
@@ -26,8 +27,7 @@ use crate::estate::Estate;
 #[derive(Clone, PartialEq)]
 pub(super) struct Host {
     engine: Engine,
-    /// Whether it is of a read replica.
-    replica: bool,
+    kind: InstanceKind,
     /// The host through the door of its management interface.
     through_door: EngineHost,
 }
@@ -60,15 +60,9 @@ impl Host {
             InstanceKind::CacheNode(group) => Engine::Redis(estate.redis.get(group).cloned()?),
             InstanceKind::App(_) => return None,
         };
-        let databases = &estate.plan.topology.db_instances;
-        let mut replicas = databases.iter().flat_map(|it| &it.read_replicas);
-        let replica = match &instance.kind {
-            InstanceKind::DbHost(db) => replicas.any(|it| it.id == *db),
-            InstanceKind::CacheNode(_) | InstanceKind::App(_) => false,
-        };
         Some(Self {
             engine,
-            replica,
+            kind: instance.kind.clone(),
             through_door: EngineHost::of(instance),
         })
     }
@@ -79,21 +73,25 @@ impl Host {
         let (interval, limit) = (timing.probe_interval, timing.probe_timeout);
         let (mut ticks, mut hurry) = (ticks(begun, interval), prober.hurry.clone());
         let mut doubt = Doubt::new(timing.probe_threshold);
-        let (mut rest, mut world) = (Rest::new(interval), prober.world.clone());
+        let (mut rest, mut missed) = (Rest::new(interval), prober.witness.missed.subscribe());
         loop {
             // All are cancel-safe; what happens while the host is being asked is found here afterwards.
             tokio::select! {
                 _ = ticks.tick() => {
-                    if rest.skips() && self.direct(&prober).is_some() {
+                    let settled = settled(&self.kind, &prober.world.borrow());
+                    if rest.skips(settled) && self.direct(&prober).is_some() {
                         continue;
                     }
                 }
                 Ok(()) = hurry.changed(), if self.elects() => {}
-                Ok(()) = world.changed(), if rest.rests() => rest.rouse(),
+                Ok(()) = missed.changed(), if rest.rests() => rest.rouse(),
             }
             let sent = prober.clock.now();
             let (probe, doubtful) = self.ask(&prober, limit).await;
-            rest.take(&probe, self.replica);
+            rest.take(&probe);
+            if !tells(&probe) {
+                prober.witness.missed.send_replace(());
+            }
             let round = match timed_out(&probe) {
                 false => Witnessed::Answered,
                 true if doubtful => Witnessed::HeldUp,

@@ -1,10 +1,16 @@
-//! Which hosts are asked less often than every interval: followers that no write waits for, while nothing happens.
+//! Which hosts are asked less often than every interval: followers that no write waits for, while all is well.
+//!
+//! Decided by what the control plane itself knows and hears. A fault that nobody noticed yet changes nothing.
 
 use std::time::Duration;
 
+use topologies::event::{DbInstanceStatus, ReplicationGroupStatus, ReplicationStatus};
+use topologies::plan::InstanceKind;
+use topologies::world::World;
+
 use crate::control::probe::{CacheProbe, DbProbe, Probe, RedisRole};
 
-/// A follower that answered this many times in a row without anything happening rests between questions.
+/// A follower that answered this many times in a row, and nobody was missed meanwhile, rests between questions.
 const STEADY: u32 = 10;
 /// How long it rests at most, in whole intervals. It is lost that much later to whoever reads from it; reads of a lost host
 /// fail meanwhile, and writes go on.
@@ -12,7 +18,7 @@ const REST: Duration = Duration::from_millis(400);
 
 /// When one host is asked.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rest {
+pub(crate) struct Rest {
     /// Answers in a row.
     steady: u32,
     /// Intervals since it was asked.
@@ -23,7 +29,7 @@ pub(super) struct Rest {
 
 impl Rest {
     /// For a host that is asked every `interval` while it does not rest.
-    pub(super) fn new(interval: Duration) -> Self {
+    pub(crate) fn new(interval: Duration) -> Self {
         let rounds = REST.as_millis() / interval.as_millis().max(1);
         Self {
             steady: 0,
@@ -33,37 +39,66 @@ impl Rest {
     }
 
     /// Whether it rests.
-    pub(super) fn rests(&self) -> bool {
+    pub(crate) fn rests(&self) -> bool {
         self.steady >= STEADY && self.rounds > 1
     }
 
-    /// An interval has passed: whether the host is left alone.
-    pub(super) fn skips(&mut self) -> bool {
+    /// An interval has passed: whether the host is left alone. One of a resource that is not `settled` is not.
+    pub(crate) fn skips(&mut self, settled: bool) -> bool {
+        if !settled {
+            self.rouse();
+        }
         self.passed = self.passed.saturating_add(1);
         self.rests() && self.passed < self.rounds
     }
 
-    /// Something happened: it does not rest until nothing did for a while.
-    pub(super) fn rouse(&mut self) {
+    /// Somebody was missed: it does not rest until nobody was for a while.
+    pub(crate) fn rouse(&mut self) {
         self.steady = 0;
     }
 
-    /// Takes in what it said; `replica` if it is a read replica's.
-    pub(super) fn take(&mut self, probe: &Probe, replica: bool) {
+    /// Takes in what it said.
+    pub(crate) fn take(&mut self, probe: &Probe) {
         self.passed = 0;
-        self.steady = match follows(probe, replica) {
+        self.steady = match follows(probe) {
             true => self.steady.saturating_add(1),
             false => 0,
         };
     }
 }
 
-/// Whether it says that it follows another, and nobody's commit waits until it has.
-fn follows(probe: &Probe, replica: bool) -> bool {
+/// Whether an answer tells how its host is.
+pub(crate) fn tells(probe: &Probe) -> bool {
+    matches!(
+        probe,
+        Probe::Database(_, DbProbe::Answered(_)) | Probe::Cache(_, CacheProbe::Answered(_))
+    )
+}
+
+/// Whether nothing is under way with what an instance belongs to, and no write waits for it: a read replica that replicates from an
+/// available source, or a node of an available replication group. A Multi-AZ standby is waited for by every commit.
+pub(crate) fn settled(kind: &InstanceKind, world: &World) -> bool {
+    match kind {
+        InstanceKind::DbHost(db) => world.replicas.get(db).is_some_and(|replica| {
+            let source = world.databases.get(&replica.of);
+            replica.status == DbInstanceStatus::Available
+                && replica.replication == ReplicationStatus::Replicating
+                && source.is_some_and(|it| it.status == DbInstanceStatus::Available)
+        }),
+        InstanceKind::CacheNode(group) => {
+            let group = world.caches.get(group);
+            group.is_some_and(|it| it.status == ReplicationGroupStatus::Available)
+        }
+        InstanceKind::App(_) => false,
+    }
+}
+
+/// Whether it says that it follows another.
+fn follows(probe: &Probe) -> bool {
     match probe {
         Probe::Database(_, DbProbe::Answered(status)) => {
             let streams = status.receiver.as_ref().is_some_and(|it| it.streaming);
-            replica && status.in_recovery && streams
+            status.in_recovery && streams
         }
         Probe::Cache(_, CacheProbe::Answered(status)) => {
             matches!(status.role, RedisRole::Replica { link_up: true, .. })
@@ -110,12 +145,12 @@ mod tests {
     }
 
     /// In how many of a hundred intervals of `millis` a host is asked that always says `probe`.
-    fn asked(millis: u64, probe: &Probe, is_replica: bool) -> usize {
+    fn asked(millis: u64, probe: &Probe, settled: bool) -> usize {
         let mut rest = Rest::new(Duration::from_millis(millis));
         let rounds = (0..100).filter(|_| {
-            let asks = !rest.skips();
+            let asks = !rest.skips(settled);
             if asks {
-                rest.take(probe, is_replica);
+                rest.take(probe);
             }
             asks
         });
@@ -123,24 +158,21 @@ mod tests {
     }
 
     #[test]
-    fn only_followers_that_no_write_waits_for_rest() {
+    fn only_followers_rest_and_only_while_nothing_is_under_way() {
         let steady = 10 + 90 / 4;
+        let silent = Probe::Cache("sessions-2".into(), CacheProbe::TimedOut);
         let table = [
-            (database(true, true), true, steady),
-            (database(true, true), false, 100),
-            (database(true, false), true, 100),
-            (database(false, false), true, 100),
-            (cache(replica(true)), false, steady),
-            (cache(replica(false)), false, 100),
-            (cache(RedisRole::Primary), false, 100),
-            (
-                Probe::Cache("sessions-2".into(), CacheProbe::TimedOut),
-                false,
-                100,
-            ),
+            (database(true, true), steady),
+            (database(true, false), 100),
+            (database(false, false), 100),
+            (cache(replica(true)), steady),
+            (cache(replica(false)), 100),
+            (cache(RedisRole::Primary), 100),
+            (silent, 100),
         ];
-        for (probe, is_replica, times) in table {
-            assert_eq!(asked(100, &probe, is_replica), times, "{probe:?}");
+        for (probe, times) in table {
+            assert_eq!(asked(100, &probe, true), times, "{probe:?}");
+            assert_eq!(asked(100, &probe, false), 100, "{probe:?}");
         }
     }
 
@@ -156,16 +188,20 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_ends_a_rest_until_nothing_did_for_a_while() {
+    fn whoever_is_missed_ends_a_rest_until_nobody_was_for_a_while() {
         let mut rest = Rest::new(Duration::from_millis(100));
+        let follower = database(true, true);
         for _ in 0..STEADY {
-            assert!(!rest.skips());
-            rest.take(&database(true, true), true);
+            assert!(!rest.skips(true));
+            rest.take(&follower);
         }
-        assert!(rest.rests() && rest.skips());
+        assert!(rest.rests() && rest.skips(true));
         rest.rouse();
-        assert!(!rest.rests() && !rest.skips());
-        rest.take(&database(true, true), true);
-        assert!(!rest.skips());
+        for _ in 0..STEADY {
+            assert!(!rest.rests() && !rest.skips(true));
+            rest.take(&follower);
+        }
+        assert!(rest.rests() && rest.skips(true));
+        assert!(!rest.skips(false), "a failover began");
     }
 }

@@ -21,6 +21,7 @@ use super::clock::Agenda;
 pub(super) use super::due::{Due, Epoch};
 use super::replication::Stream;
 use super::server::{Engine, Server};
+use crate::prober::rest::Rest;
 
 /// A host of the plan.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ pub(super) struct Host {
     pub(super) streamed_at: Time,
     /// What reached it while it was frozen.
     pub(super) backlog: Vec<Due>,
+    /// How often the prober asks it.
+    pub(super) rest: Rest,
     pub(super) server: Server,
 }
 
@@ -109,6 +112,7 @@ impl Ground {
             parted: false,
             streamed_at: Time::ZERO,
             backlog: Vec::new(),
+            rest: Rest::new(plan.topology.timing.probe_interval),
             server: Server::new(match instance.kind {
                 InstanceKind::DbHost(_) => Engine::Postgres,
                 InstanceKind::CacheNode(_) => Engine::Redis,

@@ -5,14 +5,17 @@ use std::time::Duration;
 use topologies::address::ZoneNumber;
 use topologies::defaults::paced;
 use topologies::id::{HealthCheckId, InstanceId, LoadBalancerId, TargetGroupId, ZoneId};
+use topologies::network::Path;
 use topologies::plan::{InstanceKind, Plan};
 use topologies::time::Time;
+use topologies::world::World;
 
 use super::ground::{Due, Epoch, Ground};
 use super::server::Engine;
 use crate::control::probe::{
     CacheProbe, Check, DbProbe, Lsn, Peer, PgStatus, Probe, RedisRole, RedisStatus, WalReceiver,
 };
+use crate::prober::rest::{settled, tells};
 
 /// A probe that is sent again and again.
 #[derive(Debug)]
@@ -133,8 +136,13 @@ fn nodes_of(
 }
 
 impl Ground {
-    /// A probe is sent.
-    pub(super) fn probe(&mut self, plan: &Plan, probes: &[ProbePlan], probe: usize) {
+    /// A probe is sent, unless its host rests.
+    pub(super) fn probe(
+        &mut self,
+        (plan, world): (&Plan, &World),
+        probes: &[ProbePlan],
+        probe: usize,
+    ) {
         let ProbePlan {
             interval,
             timeout,
@@ -143,6 +151,11 @@ impl Ground {
         } = &probes[probe];
         self.later(*interval, Due::Probe(probe));
         let Some(epoch) = self.daemon else { return };
+        if let Aim::Host(host, _) = aim
+            && self.rests(*host, *from, settled(&plan.instances[*host].kind, world))
+        {
+            return;
+        }
         let to = match aim {
             Aim::Host(host, _) | Aim::Target { host, .. } => self.hosts[*host].zone,
             Aim::Node { number, .. } => *number,
@@ -164,6 +177,27 @@ impl Ground {
                     },
                 );
             }
+        }
+    }
+
+    fn rests(&mut self, host: usize, from: ZoneNumber, settled: bool) -> bool {
+        let there = &mut self.hosts[host];
+        let (gone, back) = (
+            self.network.path(from, there.zone),
+            self.network.path(there.zone, from),
+        );
+        there.rest.skips(settled) && gone == Path::SOUND && back == Path::SOUND
+    }
+
+    /// The prober hears how a host is, or that it does not tell.
+    pub(super) fn heard(&mut self, probe: &Probe) {
+        let (Probe::Database(instance, _) | Probe::Cache(instance, _)) = probe else {
+            return;
+        };
+        let host = self.host(instance);
+        self.hosts[host].rest.take(probe);
+        if !tells(probe) {
+            self.hosts.iter_mut().for_each(|host| host.rest.rouse());
         }
     }
 

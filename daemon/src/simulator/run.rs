@@ -127,7 +127,7 @@ impl Simulation {
         match due {
             Due::Wake => self.wake(),
             Due::Report(observation, epoch) => self.told(epoch, Stimulus::Observation(observation)),
-            Due::Probe(probe) => ground.probe(&self.plan, &self.probes, probe),
+            Due::Probe(probe) => ground.probe((&self.plan, &self.world), &self.probes, probe),
             Due::ProbeArrives { probe, sent, epoch } => {
                 ground.probe_arrives(&self.plan, &self.probes, probe, sent, epoch);
             }
@@ -135,7 +135,10 @@ impl Simulation {
                 sent,
                 result,
                 epoch,
-            } => self.told(epoch, Stimulus::Probe(sent, result)),
+            } => {
+                ground.heard(&result);
+                self.told(epoch, Stimulus::Probe(sent, result));
+            }
             Due::Perform {
                 ticket,
                 action,
