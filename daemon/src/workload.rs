@@ -3,6 +3,7 @@
 
 pub mod clients;
 mod followed;
+mod own;
 mod survivors;
 pub mod target;
 
@@ -33,6 +34,7 @@ use crate::secrets::Secrets;
 use crate::stack::Injected;
 use clients::Client;
 use followed::Followed;
+pub use own::Own;
 use target::{Cache, Patience, Target};
 
 /// Operations that an endpoint's ledger holds.
@@ -106,7 +108,7 @@ struct AtWork {
 pub async fn run(
     drill: &Drill,
     place: &Place,
-    rig: &dyn Rig,
+    rig: &Own<'_>,
     tell: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<History, DrillError> {
     let mut past = Followed::from_its_beginning(&place.first, rig).await?;
@@ -132,13 +134,8 @@ pub async fn run(
     .await;
     let outcome = perform(drill, &bound, place, past, tell).await;
     if outcome.is_err() {
-        // What others broke is theirs to heal, and our own is healed by then.
-        if !matches!(outcome, Err(DrillError::Disturbed(_))) {
-            // The failure that ended the drill says more than one of the heal.
-            let _healed = rig.heal(None).await;
-        }
-        let (drill, verdict) = (drill.name.clone(), "unknown".to_owned());
-        note(rig, EventKind::DrillEnded { drill, verdict }).await;
+        // The failure that ended the drill says more than one of the heal.
+        let _undone = rig.undo(&place.first).await;
     }
     outcome
 }

@@ -33,7 +33,7 @@ use crate::secrets::Secrets;
 use crate::simulator;
 use crate::stack::Injected;
 use crate::up::Progress;
-use crate::workload::{self, DrillError, Place, Rig};
+use crate::workload::{self, DrillError, Own, Place, Rig};
 
 /// The file in a stack's directory that a drill locks.
 const LOCK: &str = "drill.lock";
@@ -138,23 +138,20 @@ async fn interrupted() {
     }
 }
 
-/// Runs the drill against the stack. Ctrl-C ends it: everything is healed, and nothing is judged.
+/// Runs the drill against the stack. Ctrl-C ends it: what it broke is healed, and nothing is judged.
 fn conduct(target: &Target, file: &DrillFile) -> Result<Outcome, Failure> {
     let drill = &file.drill;
     let display = Display::new();
     let tell = |text: &str| display.tell(&Progress::Step(text.to_owned()));
     block_on(async {
         let place = place(target).await?;
-        let rig = Remote(target);
+        let remote = Remote(target);
+        let rig = Own::new(&remote);
         let history = tokio::select! {
             history = workload::run(drill, &place, &rig, &tell) => history,
             () = interrupted() => {
-                let healed = rig.heal(None).await;
-                let verdict = "unknown".to_owned();
-                // Whoever interrupts a drill knows it; the timeline is for others.
-                let _noted = rig.note(EventKind::DrillEnded { drill: drill.name.clone(), verdict }).await;
-                return Err(match healed {
-                    Ok(_) => Failure::new(Exit::Unknown, "interrupted; everything is healed"),
+                return Err(match rig.undo(&place.first).await {
+                    Ok(()) => Failure::new(Exit::Unknown, "interrupted; what the drill broke is healed"),
                     Err(why) => Failure::new(Exit::Unknown, format!("interrupted; failed to heal: {why}")),
                 });
             }

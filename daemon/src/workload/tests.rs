@@ -159,7 +159,7 @@ async fn refused(past: Vec<EventKind>) -> DrillError {
     let mut drill = chaos::drill::parse(text).expect("it is sound");
     // Nothing ever becomes whole here.
     drill.settle = Duration::from_millis(1);
-    let outcome = run(&drill, &place, &Past(timeline(past)), &|_| {}).await;
+    let outcome = run(&drill, &place, &Own::new(&Past(timeline(past))), &|_| {}).await;
     outcome.expect_err("it is refused")
 }
 
@@ -225,4 +225,75 @@ async fn a_fault_that_ended_of_itself_needs_no_heal_and_others_are_not_healed_at
     assert!(!followed.heal(&"f1".into()).await.expect("it is over"));
     let stays = followed.heal(&"f2".into()).await;
     assert!(matches!(&stays, Err(DrillError::Stack(_))), "{stays:?}");
+}
+
+/// A stack that takes everything, and whose timeline tells of it.
+#[derive(Default)]
+struct Willing(Mutex<Vec<EventKind>>);
+
+impl Willing {
+    fn told(&self) -> Vec<EventKind> {
+        self.0.lock().expect("no panic").clone()
+    }
+}
+
+#[async_trait]
+impl Rig for Willing {
+    async fn inject(&self, fault: Fault) -> Result<Injected, String> {
+        let mut told = self.0.lock().expect("no panic");
+        let id = format!("f{}", told.len());
+        told.push(EventKind::FaultInjected {
+            fault: id.as_str().into(),
+            fault_kind: fault.kind().to_owned(),
+            target: fault.target(),
+            consequences: Vec::new(),
+            by: None,
+        });
+        // It is done, and the answer is lost.
+        Err("the connection was reset".to_owned())
+    }
+
+    async fn heal(&self, fault: Option<FaultId>) -> Result<Vec<FaultId>, String> {
+        let fault = fault.ok_or("everything is not ours to heal")?;
+        let healed = EventKind::FaultHealed {
+            fault: fault.clone(),
+        };
+        self.0.lock().expect("no panic").push(healed);
+        Ok(vec![fault])
+    }
+
+    async fn events(&self, _: u64) -> Result<Vec<Event>, String> {
+        Ok(timeline(self.told()))
+    }
+
+    async fn note(&self, kind: EventKind) -> Result<(), String> {
+        self.0.lock().expect("no panic").push(kind);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_drill_that_ends_early_undoes_its_own_and_nobody_elses() {
+    let stack = Willing(Mutex::new(vec![injected("theirs")]));
+    let own = Own::new(&stack);
+    own.undo(&tier()).await.expect("there is nothing to undo");
+    assert_eq!(stack.told().len(), 1, "one that did not begin did not end");
+
+    let drill = "az-power".to_owned();
+    let begun = EventKind::DrillStarted {
+        drill: drill.clone(),
+    };
+    own.note(begun).await.expect("it is willing");
+    let instance = "web-2".into();
+    let lost = own.inject(Fault::Stop { instance }).await;
+    assert!(lost.is_err());
+    own.undo(&tier()).await.expect("it is willing");
+    let verdict = "unknown".to_owned();
+    let undone = [
+        EventKind::FaultHealed { fault: "f2".into() },
+        EventKind::DrillEnded { drill, verdict },
+    ];
+    assert_eq!(stack.told().split_off(3), undone);
+    own.undo(&tier()).await.expect("there is nothing left");
+    assert_eq!(stack.told().len(), 5);
 }
