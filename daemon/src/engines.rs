@@ -72,7 +72,7 @@ impl EngineHost {
     pub fn upstream_for(&self, follower: ZoneNumber) -> Upstream {
         Upstream {
             instance: self.instance.clone(),
-            address: SocketAddrV4::new(self.address.seen_from(follower), self.port),
+            address: SocketAddrV4::new(self.address.replication(follower), self.port),
         }
     }
 }
@@ -82,7 +82,7 @@ impl EngineHost {
 pub struct Upstream {
     /// The instance followed.
     pub instance: InstanceId,
-    /// Its address as seen from the follower's zone.
+    /// Its replication interface as dialled from the follower's zone.
     pub address: SocketAddrV4,
 }
 

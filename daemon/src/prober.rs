@@ -224,7 +224,7 @@ impl Prober {
     }
 
     async fn nodes(self, node: LoadBalancerNode, port: u16, begun: Instant) {
-        let address = self.ports.dial(node.address, ZoneNumber::OUTSIDE, port);
+        let address = SocketAddrV4::new(node.address.management(), self.ports.real(port));
         let (mut ticks, mut rounds, mut reached) = (ticks(begun, NODE_INTERVAL), 0_u32, 0_u32);
         loop {
             ticks.tick().await;

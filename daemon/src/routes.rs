@@ -8,13 +8,14 @@ mod health;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use proxies::acl::{Acl, Acls};
 use proxies::routes::{
     Apex, Candidate, Eni, Listener, LoadBalancer, Node, Policy, RecordSet, Routes, Target,
     TargetGroup, TargetState, Value,
 };
 use topologies::event::TargetHealth;
 use topologies::id::{InstanceId, LoadBalancerId};
-use topologies::plan::{EndpointKind, Plan};
+use topologies::plan::{EndpointKind, InstanceKind, Plan};
 use topologies::topology::{self, HostedZone, Record, RecordValue, RuleAction, Topology};
 use topologies::world::World;
 
@@ -31,6 +32,10 @@ pub fn routes(plan: &Plan, world: &World) -> Routes {
             address: instance.address,
             port: instance.port,
             fenced: world.fenced(&instance.id),
+            replicates: match instance.kind {
+                InstanceKind::DbHost(_) | InstanceKind::CacheNode(_) => true,
+                InstanceKind::App(_) => false,
+            },
         };
         (instance.id.clone(), eni)
     });
@@ -52,7 +57,21 @@ pub fn routes(plan: &Plan, world: &World) -> Routes {
         target_groups: target_groups(plan, world),
         names,
         apexes: apexes(plan),
+        acls: acls(&plan.topology, world),
     }
+}
+
+/// The network ACLs of subnets, but for default ones as they came.
+fn acls(topology: &Topology, world: &World) -> Acls {
+    let zones = topology
+        .regions
+        .iter()
+        .flat_map(|region| region.zones.iter().map(move |zone| (region, zone)));
+    let own = zones.filter_map(|(region, zone)| {
+        let acl = world.account.network_acls.of(&region.id, &zone.id)?;
+        Some((zone.number, Acl::new(&acl.entries)))
+    });
+    own.collect()
 }
 
 fn endpoint_records(plan: &Plan, world: &World, kind: &EndpointKind) -> Option<RecordSet> {

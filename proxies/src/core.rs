@@ -26,8 +26,8 @@ use topologies::network::Network;
 use crate::alb::pool::Pool;
 use crate::buffers::Buffers;
 use crate::door::{Door, bind};
-use crate::entrance::{Entrance, Ports, Service, Stake, door_state, stricken};
-use crate::flow::{Flow, Weather};
+use crate::entrance::{Entrance, Ports, Service, Stake, door_state, stricken, weather};
+use crate::flow::Flow;
 use crate::plane::BindError;
 use crate::pulse::Pulse;
 use crate::routes::Routes;
@@ -125,6 +125,8 @@ pub(crate) struct Core {
 struct Registered {
     flow: Arc<Flow>,
     post: Arc<Post>,
+    /// The client's port.
+    port: u16,
     stake: Stake,
 }
 
@@ -307,7 +309,8 @@ impl Core {
         let snapshot = self.snapshot();
         for registered in self.flows.borrow_mut().values_mut() {
             let entrance = &registered.post.entrance;
-            let weather = Weather::between(&snapshot.network, entrance.from, entrance.to);
+            let (routes, network) = (&snapshot.routes, &snapshot.network);
+            let weather = weather(entrance, registered.port, routes, network);
             if registered.stake.lost(&snapshot.routes, &snapshot.network) {
                 registered.flow.doom();
             }
@@ -395,12 +398,17 @@ impl Core {
         let _reset = client.set_nodelay(true);
         let snapshot = self.snapshot();
         let entrance = &post.entrance;
-        let weather = Weather::between(&snapshot.network, entrance.from, entrance.to);
+        let (routes, network) = (&snapshot.routes, &snapshot.network);
+        let weather = weather(entrance, peer.port(), routes, network);
         let flow = Arc::new(Flow::new(&weather));
         let mut stake = match &entrance.service {
-            Service::Eni { instance, .. } => Stake::Instance(instance.clone()),
+            Service::Eni { instance, .. } | Service::Replication { instance, .. } => {
+                Stake::Instance(instance.clone())
+            }
             Service::Node(node) => Stake::Node(node.clone()),
-            Service::Management { .. } | Service::Resolver => Stake::None,
+            Service::Management { .. } | Service::NodeManagement(_) | Service::Resolver => {
+                Stake::None
+            }
         };
         if stake.lost(&snapshot.routes, &snapshot.network) {
             flow.doom();
@@ -410,6 +418,7 @@ impl Core {
         let registered = Registered {
             flow: Arc::clone(&flow),
             post: Arc::clone(&post),
+            port: peer.port(),
             stake,
         };
         self.flows.borrow_mut().insert(number, registered);
@@ -427,7 +436,9 @@ impl Core {
     fn serve(&self, visit: Visit, client: TcpStream) {
         let post = Arc::clone(&visit.post);
         match &post.entrance.service {
-            Service::Eni { engine, .. } | Service::Management { engine, .. } => {
+            Service::Eni { engine, .. }
+            | Service::Replication { engine, .. }
+            | Service::Management { engine, .. } => {
                 self.tasks.spawn_local(eni::serve(visit, client, *engine));
             }
             Service::Node(node) => match node.kind {
@@ -440,6 +451,8 @@ impl Core {
                         .spawn_local(alb::serve::serve(visit, client, node.clone()));
                 }
             },
+            // Nobody but the control plane comes there, and it has seen what it wanted to see.
+            Service::NodeManagement(_) => {}
             Service::Resolver => {
                 let view = post.entrance.from;
                 self.tasks.spawn_local(dns::serve::tcp(visit, client, view));
@@ -469,10 +482,13 @@ impl Core {
 fn name(entrance: &Entrance) -> String {
     match &entrance.service {
         Service::Eni { instance, .. } => format!("instance `{instance}`"),
+        Service::Replication { instance, .. } => {
+            format!("the replication interface of instance `{instance}`")
+        }
         Service::Management { instance, .. } => {
             format!("the management interface of instance `{instance}`")
         }
-        Service::Node(node) => {
+        Service::Node(node) | Service::NodeManagement(node) => {
             format!("load balancer `{}` in `{}`", node.load_balancer, node.zone)
         }
         Service::Resolver => "resolver".to_owned(),

@@ -1,15 +1,18 @@
 //! Which addresses the data plane listens on, what is served there, and what a client that comes there meets. Pure.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
-use topologies::address::{HostAddress, Slot, ZoneNumber, resolver};
+use topologies::address::{ABROAD, HostAddress, Slot, ZoneNumber, resolver, subnet};
+use topologies::cidr::Cidr;
 use topologies::id::{InstanceId, LoadBalancerId, ZoneId};
 use topologies::network::Network;
 use topologies::topology::LoadBalancerType;
 
+use crate::acl::{Crossing, Route};
 use crate::door::DoorState;
-use crate::routes::{LoadBalancer, Routes, TargetState};
+use crate::flow::Weather;
+use crate::routes::{Eni, LoadBalancer, Routes, TargetState};
 
 /// The lowest port that everybody may bind.
 const FIRST_UNPRIVILEGED: u16 = 1024;
@@ -45,6 +48,11 @@ pub(crate) enum Service {
         instance: InstanceId,
         engine: SocketAddrV4,
     },
+    /// The same for those who replicate its engine: network ACLs are not about it.
+    Replication {
+        instance: InstanceId,
+        engine: SocketAddrV4,
+    },
     /// An instance's management interface, forwarding to its engine: what fences the network interface does not close it.
     Management {
         instance: InstanceId,
@@ -52,6 +60,8 @@ pub(crate) enum Service {
     },
     /// A load balancer's node.
     Node(NodePort),
+    /// A load balancer's node as the control plane knocks at it, whatever a network ACL lets through.
+    NodeManagement(NodePort),
     /// The resolver, over TCP.
     Resolver,
 }
@@ -85,51 +95,61 @@ pub(crate) fn entrances(
     ports: Ports,
 ) -> BTreeMap<SocketAddrV4, Entrance> {
     let mut entrances = BTreeMap::new();
-    let mut add = |address: HostAddress, port: u16, service: Service| {
-        for from in views {
-            let entrance = Entrance {
-                from: *from,
-                to: address.zone,
-                service: service.clone(),
-            };
-            entrances.insert(ports.dial(address, *from, port), entrance);
-        }
+    let mut add = |door: Ipv4Addr, (from, to): (ZoneNumber, ZoneNumber), port: u16, service| {
+        let door = SocketAddrV4::new(door, ports.real(port));
+        entrances.insert(door, Entrance { from, to, service });
     };
     for (instance, eni) in &routes.enis {
-        let engine = SocketAddrV4::new(eni.address.engine(), ports.real(eni.port));
-        let service = Service::Eni {
-            instance: instance.clone(),
-            engine,
-        };
-        add(eni.address, eni.port, service);
+        let Eni {
+            address,
+            port,
+            replicates,
+            ..
+        } = *eni;
+        let to = address.zone;
+        let engine = SocketAddrV4::new(address.engine(), ports.real(port));
+        let instance = || instance.clone();
+        for from in views.iter().copied() {
+            let instance = instance();
+            let service = Service::Eni { instance, engine };
+            add(address.seen_from(from), (from, to), port, service);
+        }
+        let follows = |from: &ZoneNumber| replicates && *from != ZoneNumber::OUTSIDE;
+        for from in views.iter().copied().filter(follows) {
+            let instance = instance();
+            let service = Service::Replication { instance, engine };
+            add(address.replication(from), (from, to), port, service);
+        }
+        let instance = instance();
+        let service = Service::Management { instance, engine };
+        add(
+            address.management(),
+            (ZoneNumber::OUTSIDE, to),
+            port,
+            service,
+        );
     }
     for (id, load_balancer) in &routes.load_balancers {
         for node in &load_balancer.nodes {
             for listener in &load_balancer.listeners {
+                let (host, port) = (node.address, listener.port);
                 let node = NodePort {
                     load_balancer: id.clone(),
                     kind: load_balancer.kind,
                     zone: node.zone.clone(),
-                    host: node.address,
-                    port: listener.port,
+                    host,
+                    port,
                 };
-                add(node.host, listener.port, Service::Node(node));
+                for from in views.iter().copied() {
+                    let service = Service::Node(node.clone());
+                    add(host.seen_from(from), (from, host.zone), port, service);
+                }
+                let from = ZoneNumber::OUTSIDE;
+                let service = Service::NodeManagement(node);
+                add(host.management(), (from, host.zone), port, service);
             }
         }
     }
-    entrances.extend(routes.enis.iter().map(|(instance, eni)| {
-        let port = ports.real(eni.port);
-        let service = Service::Management {
-            instance: instance.clone(),
-            engine: SocketAddrV4::new(eni.address.engine(), port),
-        };
-        let entrance = Entrance {
-            from: ZoneNumber::OUTSIDE,
-            to: eni.address.zone,
-            service,
-        };
-        (SocketAddrV4::new(eni.address.management(), port), entrance)
-    }));
     entrances
 }
 
@@ -149,11 +169,13 @@ pub(crate) fn resolver_entrance(
 
 /// What a new connection to `entrance` meets. Silence wins over refusal: a refusal would have to travel, too.
 pub(crate) fn door_state(entrance: &Entrance, routes: &Routes, network: &Network) -> DoorState {
-    if !network.connects(entrance.from, entrance.to) {
+    if !network.connects(entrance.from, entrance.to)
+        || crossing(entrance, routes) == Crossing::Barred
+    {
         return DoorState::Dark;
     }
     match &entrance.service {
-        Service::Eni { instance, .. } => {
+        Service::Eni { instance, .. } | Service::Replication { instance, .. } => {
             let fenced = routes.enis.get(instance).is_none_or(|eni| eni.fenced);
             if fenced || network.closed.contains(instance) {
                 DoorState::Refused
@@ -164,8 +186,61 @@ pub(crate) fn door_state(entrance: &Entrance, routes: &Routes, network: &Network
         Service::Management { instance, .. } if network.closed.contains(instance) => {
             DoorState::Refused
         }
-        Service::Management { .. } | Service::Node(_) | Service::Resolver => DoorState::Open,
+        Service::Management { .. }
+        | Service::Node(_)
+        | Service::NodeManagement(_)
+        | Service::Resolver => DoorState::Open,
     }
+}
+
+/// What packets of a connection that came from `port` meet. One whose door is open may still be of a port that nothing may be
+/// answered to.
+pub(crate) fn weather(
+    entrance: &Entrance,
+    port: u16,
+    routes: &Routes,
+    network: &Network,
+) -> Weather {
+    let mut weather = Weather::between(network, entrance.from, entrance.to);
+    let barred = || route(entrance, routes).is_some_and(|it| !it.passes(&routes.acls, port));
+    weather.dark = weather.dark || barred();
+    weather
+}
+
+/// How many connections to `entrance` network ACLs let through.
+pub(crate) fn crossing(entrance: &Entrance, routes: &Routes) -> Crossing {
+    route(entrance, routes).map_or(Crossing::Free, |it| it.crossing(&routes.acls))
+}
+
+/// The way to `entrance`, if it is one that network ACLs are about: what AWS itself runs in a subnet is reached past them, and so
+/// is the resolver ("Network ACLs: not filtered").
+fn route(entrance: &Entrance, routes: &Routes) -> Option<Route> {
+    if routes.acls.is_empty() {
+        return None;
+    }
+    let (server, port) = match &entrance.service {
+        Service::Eni { instance, .. } => {
+            let eni = routes.enis.get(instance)?;
+            (eni.address, eni.port)
+        }
+        Service::Node(node) => (node.host, node.port),
+        Service::Replication { .. }
+        | Service::Management { .. }
+        | Service::NodeManagement(_)
+        | Service::Resolver => return None,
+    };
+    let clients = if entrance.from == ZoneNumber::OUTSIDE {
+        Cidr::host(ABROAD)
+    } else {
+        subnet(server.slot, entrance.from)
+    };
+    Some(Route {
+        from: entrance.from,
+        clients,
+        to: entrance.to,
+        server: Cidr::host(server.seen_from(ZoneNumber::OUTSIDE)),
+        port,
+    })
 }
 
 /// What decides whether an open connection may stay.
@@ -212,10 +287,10 @@ impl Stake {
 pub(crate) fn stricken(entrance: &Entrance, network: &Network) -> bool {
     network.dark.contains(&entrance.to)
         || match &entrance.service {
-            Service::Eni { instance, .. } | Service::Management { instance, .. } => {
-                network.closed.contains(instance)
-            }
-            Service::Node(_) | Service::Resolver => false,
+            Service::Eni { instance, .. }
+            | Service::Replication { instance, .. }
+            | Service::Management { instance, .. } => network.closed.contains(instance),
+            Service::Node(_) | Service::NodeManagement(_) | Service::Resolver => false,
         }
 }
 
@@ -251,136 +326,4 @@ pub(crate) fn target_health(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::routes::Eni;
-
-    fn zone(number: usize) -> ZoneNumber {
-        ZoneNumber::zone(number).unwrap()
-    }
-
-    fn eni(fenced: bool) -> Routes {
-        let address = HostAddress {
-            slot: Slot::new(100).unwrap(),
-            zone: zone(2),
-            host: 10,
-        };
-        let eni = Eni {
-            address,
-            port: 80,
-            fenced,
-        };
-        Routes {
-            enis: BTreeMap::from([("web-1".into(), eni)]),
-            ..Routes::default()
-        }
-    }
-
-    #[test]
-    fn an_interface_is_reached_from_every_view() {
-        let views = [ZoneNumber::OUTSIDE, zone(1), zone(2)];
-        let found = entrances(&eni(false), &views, Ports { offset: 8000 });
-        let addresses: Vec<String> = found.keys().map(ToString::to_string).collect();
-        assert_eq!(
-            addresses,
-            [
-                "127.100.2.10:8080",
-                "127.100.18.10:8080",
-                "127.100.34.10:8080",
-                "127.100.47.10:8080"
-            ]
-        );
-        let engines: BTreeSet<_> = found
-            .values()
-            .map(|entrance| {
-                let (Service::Eni { engine, .. } | Service::Management { engine, .. }) =
-                    &entrance.service
-                else {
-                    panic!("{entrance:?}")
-                };
-                engine.to_string()
-            })
-            .collect();
-        assert_eq!(engines, BTreeSet::from(["127.100.242.10:8080".to_owned()]));
-    }
-
-    #[test]
-    fn silence_wins_over_refusal() {
-        let views = [zone(1), zone(2)];
-        let check = |fenced: bool, network: &Network| {
-            let routes = eni(fenced);
-            entrances(&routes, &views, Ports::default())
-                .values()
-                .filter(|entrance| matches!(entrance.service, Service::Eni { .. }))
-                .map(|entrance| door_state(entrance, &routes, network))
-                .collect::<Vec<_>>()
-        };
-        let sound = Network::default();
-        assert_eq!(check(false, &sound), [DoorState::Open, DoorState::Open]);
-        assert_eq!(
-            check(true, &sound),
-            [DoorState::Refused, DoorState::Refused]
-        );
-        let isolated = Network {
-            isolated: BTreeSet::from([zone(2)]),
-            closed: BTreeSet::from(["web-1".into()]),
-            ..Network::default()
-        };
-        assert_eq!(
-            check(false, &isolated),
-            [DoorState::Dark, DoorState::Refused]
-        );
-        let dark = Network {
-            dark: BTreeSet::from([zone(2)]),
-            ..Network::default()
-        };
-        assert_eq!(check(true, &dark), [DoorState::Dark, DoorState::Dark]);
-    }
-
-    #[test]
-    fn management_passes_a_fence_and_nothing_else() {
-        let routes = eni(true);
-        let mut found = entrances(&routes, &[], Ports::default());
-        let (_, entrance) = found.pop_first().unwrap();
-        assert!(found.is_empty(), "{found:?}");
-        let met = |network: &Network| door_state(&entrance, &routes, network);
-        assert_eq!(met(&Network::default()), DoorState::Open);
-        let closed = Network {
-            closed: BTreeSet::from(["web-1".into()]),
-            ..Network::default()
-        };
-        assert_eq!(met(&closed), DoorState::Refused);
-        let dark = Network {
-            dark: BTreeSet::from([zone(2)]),
-            ..Network::default()
-        };
-        assert_eq!(met(&dark), DoorState::Dark);
-        let isolated = Network {
-            isolated: BTreeSet::from([zone(2)]),
-            ..Network::default()
-        };
-        assert_eq!(met(&isolated), DoorState::Dark);
-    }
-
-    #[test]
-    fn only_the_change_to_unhealthy_ends_a_flow() {
-        use TargetState::{Draining, Healthy, Initial, Unhealthy};
-        let cases = [
-            (Some(Healthy), Some(Unhealthy), true),
-            (Some(Initial), Some(Unhealthy), true),
-            (Some(Unhealthy), Some(Unhealthy), false),
-            (Some(Unhealthy), Some(Healthy), false),
-            (Some(Healthy), Some(Draining), false),
-            (Some(Healthy), None, false),
-        ];
-        for (before, now, expected) in cases {
-            assert_eq!(
-                became_unhealthy(before, now),
-                expected,
-                "{before:?} {now:?}"
-            );
-        }
-    }
-}
+mod tests;

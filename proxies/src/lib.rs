@@ -10,8 +10,9 @@
 //!                                        ├─ door ──► eni | nlb | alb | dns   one task per connection
 //!                                        └─ flow: what an open connection meets now (dark, slow, doomed)
 //! ```
-//! What decides is pure: `entrance`, `targets`, `nlb::route`, `alb::{rules, headers, errors}`, `dns::{select, zone, answer}`.
+//! What decides is pure: `entrance`, `acl`, `targets`, `nlb::route`, `alb::{rules, headers, errors}`, `dns::{select, zone, answer}`.
 
+pub mod acl;
 pub mod dns;
 pub mod mute;
 pub mod plane;

@@ -15,9 +15,12 @@ use topologies::id::{InstanceId, TargetGroupId};
 use topologies::network::Network;
 use topologies::topology::{LoadBalancerType, RuleAction};
 
+use crate::acl::Crossing;
 use crate::core::{Command, Meters, Parts, Post, Posts, Snapshot, run};
 use crate::door::{DoorState, bind};
-use crate::entrance::{Entrance, Ports, Service, door_state, entrances, resolver_entrance};
+use crate::entrance::{
+    Entrance, Ports, Service, crossing, door_state, entrances, resolver_entrance,
+};
 use crate::flow::Weather;
 use crate::pulse::{Pulse, Watcher};
 use crate::routes::{Listener, Routes};
@@ -359,6 +362,7 @@ fn sound(snapshot: &Snapshot, entrance: &Entrance) -> bool {
         routes, network, ..
     } = snapshot;
     door_state(entrance, routes, network) == DoorState::Open
+        && crossing(entrance, routes) == Crossing::Free
         && Weather::between(network, entrance.from, entrance.to) == Weather::default()
 }
 
@@ -374,9 +378,11 @@ fn forwards(listener: &Listener) -> impl Iterator<Item = &TargetGroupId> {
 
 fn subject(entrance: &Entrance) -> Subject {
     match &entrance.service {
-        Service::Eni { instance, .. } => Subject::Eni(instance.clone()),
+        Service::Eni { instance, .. } | Service::Replication { instance, .. } => {
+            Subject::Eni(instance.clone())
+        }
         Service::Management { instance, .. } => Subject::Management(instance.clone()),
-        Service::Node(node) => {
+        Service::Node(node) | Service::NodeManagement(node) => {
             Subject::Listener(node.load_balancer.clone(), node.zone.clone(), node.port)
         }
         Service::Resolver => Subject::Resolver,

@@ -11,6 +11,8 @@ use topologies::address::HostAddress;
 use topologies::id::{InstanceId, LoadBalancerId, TargetGroupId, ZoneId};
 use topologies::topology::{FailoverRole, LoadBalancerType, Protocol, RuleAction};
 
+use crate::acl::Acls;
+
 /// Everything that the data plane serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Routes {
@@ -24,6 +26,8 @@ pub struct Routes {
     pub names: BTreeMap<String, Vec<RecordSet>>,
     /// Apexes of the zones that are ours; a name under none of them is refused.
     pub apexes: Vec<Apex>,
+    /// Network ACLs.
+    pub acls: Acls,
 }
 
 /// An instance's network interface.
@@ -35,6 +39,8 @@ pub struct Eni {
     pub port: u16,
     /// Fenced by the control plane: open connections are reset, new ones refused.
     pub fenced: bool,
+    /// Whether its engine is replicated by others of its kind, who have an interface of their own for it.
+    pub replicates: bool,
 }
 
 /// A load balancer.

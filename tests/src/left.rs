@@ -14,8 +14,8 @@ const LABEL: &str = "localaws.stack";
 pub struct Traces {
     directory: PathBuf,
     socket: PathBuf,
-    /// `127.64.` of the stack on slot 64.
-    network: String,
+    /// `127.64.` of the stack on slot 64, and `127.128.` of what it replicates.
+    networks: [String; 2],
     /// Shared memory of its database servers, by the kernel's number and the process that created it.
     segments: BTreeSet<(String, String)>,
 }
@@ -29,7 +29,7 @@ impl Traces {
             segments: segments_of(directory),
             directory: directory.canonicalize().ok()?,
             socket: PathBuf::from(record["socket"].as_str()?),
-            network: format!("127.{}.", record["slot"].as_u64()?),
+            networks: networks(record["slot"].as_u64()?),
         })
     }
 
@@ -129,12 +129,17 @@ impl Traces {
         let rows = table.lines().skip(1).filter_map(|row| {
             let fields: Vec<&str> = row.split_whitespace().collect();
             let address = address(fields.get(1)?)?;
-            let ours = address.starts_with(&self.network) && *fields.get(3)? == state;
+            let own = self.networks.iter().any(|it| address.starts_with(it));
+            let ours = own && *fields.get(3)? == state;
             let inode = (*fields.get(9)?).to_owned();
             ours.then(|| (inode, format!("{protocol} port {address}")))
         });
         rows.collect()
     }
+}
+
+fn networks(slot: u64) -> [String; 2] {
+    [slot, slot + 64].map(|it| format!("127.{it}."))
 }
 
 /// `0201007F:11D6` of `/proc/net` as `127.0.1.2:4566`.

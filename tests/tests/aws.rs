@@ -168,6 +168,28 @@ fn a_zonal_shift_goes_on_over_a_daemon_s_death_and_over_a_stack_s_end() {
 }
 
 #[test]
+fn network_acls_deny_what_crosses_a_subnet_s_border() {
+    holds_inside("network_acls.py");
+}
+
+#[test]
+fn network_acls_hold_over_a_daemon_s_death_and_over_a_stack_s_end_until_a_reset() {
+    let rig = Rig::new("process");
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "network_acls_begun.py");
+    rig.kill_daemon();
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "network_acls_resumed.py");
+    rig.done(&["down"]);
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "network_acls_resumed.py");
+    rig.run(&["reset"])
+        .ends(0, "is what its topology file says");
+    rig.run(&["reset"]).ends(0, "nothing had to be done");
+    rig.done(&["down", "--purge"]);
+}
+
+#[test]
 fn a_stack_in_disorder_is_reset_to_its_file() {
     let rig = Rig::new("process");
     rig.up(SMALL).ends(0, "");

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::event::{Event, EventKind};
 use crate::experiment::{EXPERIMENT, Experiments};
 use crate::id::RegionId;
+use crate::network_acl::{NETWORK_ACL, NETWORK_ACL_ASSOCIATION, NetworkAcls};
 use crate::time::Time;
 use crate::zonal_shift::{ZONAL_SHIFT, ZonalShifts};
 
@@ -28,6 +29,9 @@ pub struct Account {
     /// Zonal shifts of Application Recovery Controller.
     #[serde(default)]
     pub zonal_shifts: ZonalShifts,
+    /// Network ACLs of VPCs.
+    #[serde(default)]
+    pub network_acls: NetworkAcls,
 }
 
 /// A service that publishes events.
@@ -96,7 +100,8 @@ impl Account {
                 .flat_map(|(region, records)| records.keys().map(move |id| (region, id.as_str())));
             records.map(move |(region, id)| (resource.as_str(), region, id))
         });
-        resources.chain(over).chain(shifts)
+        let acls = self.network_acls.records();
+        resources.chain(over).chain(shifts).chain(acls)
     }
 
     /// A resource's tags; empty if it has none.
@@ -132,6 +137,7 @@ impl Account {
     pub(crate) fn apply(&mut self, event: &Event) {
         self.experiments.apply(event);
         self.zonal_shifts.apply(event);
+        self.network_acls.apply(event);
         match &event.event {
             EventKind::ResourceRecorded {
                 resource,
@@ -156,6 +162,8 @@ impl Account {
                 match resource.as_str() {
                     EXPERIMENT => self.experiments.forget(id),
                     ZONAL_SHIFT => self.zonal_shifts.forget(id),
+                    NETWORK_ACL => self.network_acls.forget(id),
+                    NETWORK_ACL_ASSOCIATION => self.network_acls.forget_association(id),
                     _ => {}
                 }
                 let regions = self.resources.get_mut(resource);

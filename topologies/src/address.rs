@@ -2,11 +2,14 @@
 //!
 //! A stack leases a slot `N` and with it `127.N.0.0/16`. Host `h` of zone `d`, seen from zone `s`, is
 //! `127.N.(16*s + d).h`. Because the source's zone is part of the address that it dials, a link between two zones can
-//! be slowed or cut without a packet filter. `127.N.(16*d + 15).h` is the host's management interface, for the control plane alone.
+//! be slowed or cut without a packet filter. `127.N.(16*d + 15).h` is the host's management interface, for the control plane alone,
+//! and `127.(N + 64).(16*s + d).h` its replication interface, for those of zone `s` who follow it.
 
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::cidr::Cidr;
 
 /// A stack's share of the loopback network, `127.N.0.0/16`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,6 +63,9 @@ impl ZoneNumber {
     }
 }
 
+/// From the second octet of a stack's addresses to that of its replication interfaces: beyond every slot.
+const REPLICATION: u8 = 64;
+
 /// Where a host stands: its zone and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct HostAddress {
@@ -95,6 +101,13 @@ impl HostAddress {
         host.seen_from(self.zone)
     }
 
+    /// The host's replication interface as dialled from zone `from`: as the provider's own network carries what managed engines
+    /// replicate, whatever a customer's network ACLs let through. Links between zones are the same for all.
+    pub fn replication(self, from: ZoneNumber) -> Ipv4Addr {
+        let [net, slot, zones, host] = self.seen_from(from).octets();
+        Ipv4Addr::new(net, slot + REPLICATION, zones, host)
+    }
+
     /// Which host `address` means and from where it is dialled, if it is one of `127.64.0.0` to `127.127.255.255`.
     pub fn parse(address: Ipv4Addr) -> Option<(ZoneNumber, Self)> {
         let [first, slot, views, host] = address.octets();
@@ -109,6 +122,19 @@ impl HostAddress {
         ))
     }
 }
+
+/// The addresses of a stack's VPCs: of all hosts as they are seen from outside.
+pub fn vpc(slot: Slot) -> Cidr {
+    Cidr::new(Ipv4Addr::new(127, slot.0, 0, 0), 16)
+}
+
+/// Those of a zone's subnet.
+pub fn subnet(slot: Slot, zone: ZoneNumber) -> Cidr {
+    Cidr::new(Ipv4Addr::new(127, slot.0, zone.0, 0), 24)
+}
+
+/// Where somebody outside of a stack counts as standing: at an address that is in no VPC.
+pub const ABROAD: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// The resolver of the view from `from`: `.2`, as in a VPC.
 pub fn resolver(slot: Slot, from: ZoneNumber) -> Ipv4Addr {
@@ -164,11 +190,18 @@ mod tests {
         assert_eq!(host.seen_from(zone(1)), Ipv4Addr::new(127, 64, 18, 10));
         assert_eq!(host.engine(), Ipv4Addr::new(127, 64, 242, 10));
         assert_eq!(host.management(), Ipv4Addr::new(127, 64, 47, 10));
+        let replication = host.replication(zone(1));
+        assert_eq!(replication, Ipv4Addr::new(127, 128, 18, 10));
+        assert_eq!(HostAddress::parse(replication), None, "it is no slot's");
         assert_eq!(
             HostAddress::parse(Ipv4Addr::new(127, 64, 18, 10)),
             Some((zone(1), host))
         );
         assert_eq!(HostAddress::parse(Ipv4Addr::LOCALHOST), None);
+        let address = Cidr::host(host.seen_from(ZoneNumber::OUTSIDE));
+        assert!(subnet(host.slot, zone(2)).contains(address));
+        assert!(vpc(host.slot).contains(subnet(host.slot, zone(2))));
+        assert!(!vpc(host.slot).contains(Cidr::host(ABROAD)));
         assert_eq!(resolver(host.slot, zone(1)), Ipv4Addr::new(127, 64, 16, 2));
         assert_eq!(knocker(host.slot), Ipv4Addr::new(127, 64, 0, 3));
         assert!(is_knocker(knocker(host.slot)));

@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::edit::Edit;
 use crate::experiment::{ActionOf, ActionStatus, Blueprint, ExperimentStatus};
 use crate::id::{
-    DbInstanceId, ExperimentId, FaultId, HealthCheckId, InstanceId, LoadBalancerId, RegionId,
-    ReplicationGroupId, StackId, TargetGroupId, ZonalShiftId, ZoneId,
+    DbInstanceId, ExperimentId, FaultId, HealthCheckId, InstanceId, LoadBalancerId, NetworkAclId,
+    RegionId, ReplicationGroupId, StackId, TargetGroupId, ZonalShiftId, ZoneId,
 };
+use crate::network_acl::NetworkAclEntry;
 use crate::runtime::RuntimeKind;
 use crate::time::Time;
 use crate::world::Wanted;
@@ -424,6 +425,32 @@ pub enum EventKind {
         load_balancer: LoadBalancerId,
         /// How.
         status: ZonalShiftStatus,
+    },
+
+    /// A network ACL was made, or has other entries.
+    NetworkAclChanged {
+        /// The network ACL.
+        acl: NetworkAclId,
+        /// The region of its VPC.
+        region: RegionId,
+        /// Whether it is the VPC's default one.
+        default: bool,
+        /// All of its entries from now on, by direction and number.
+        entries: Vec<NetworkAclEntry>,
+        /// The token with which it was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_token: Option<String>,
+    },
+    /// A zone's subnet has another network ACL.
+    NetworkAclAssociated {
+        /// The zone.
+        zone: ZoneId,
+        /// Its region.
+        region: RegionId,
+        /// The association's identifier.
+        association: String,
+        /// The network ACL.
+        acl: NetworkAclId,
     },
     /// Something that the control plane ordered failed; it will decide anew.
     ActionFailed {

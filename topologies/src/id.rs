@@ -84,4 +84,6 @@ identifiers! {
     ExperimentId;
     /// A zonal shift of Application Recovery Controller.
     ZonalShiftId;
+    /// A network ACL, `acl-0f3a…`.
+    NetworkAclId;
 }

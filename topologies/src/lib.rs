@@ -2,7 +2,7 @@
 //! what happened, and the runtime interface that starts instances.
 //!
 //! Pure: nothing here opens a file or a socket, reads a clock or draws a random number. In reading order:
-//! - [`id`], [`time`], [`address`]: names, moments and places
+//! - [`id`], [`time`], [`address`]: names, moments and places; [`cidr`]: blocks of them
 //! - [`yaml`]: files as people write them, held against their types; [`notes`]: mistakes shown; [`nearest`], [`duration`]: their words
 //! - [`spec`]: a topology file as written; [`mod@check`]: `Spec` to [`topology`], every mistake at once
 //! - [`topology`]: the stack as meant, references resolved, AWS's defaults filled
@@ -10,7 +10,7 @@
 //! - [`mod@plan`]: what will run where, at which address, under which name; [`names`], [`mod@reference`]: those names and `${...}`
 //! - [`edit`]: what of a running stack's topology comes, changes or goes
 //! - [`event`], [`world`]: the vocabulary of everything that happens, and its fold; [`account`]: what of it the AWS API alone reads;
-//!   [`experiment`], [`zonal_shift`]: what of that goes on by itself
+//!   [`experiment`], [`zonal_shift`]: what of that goes on by itself; [`network_acl`]: what of it the network obeys
 //! - [`runtime`]: the trait that starts, stops and watches instances; [`affliction`]: what harm forbids and hides
 //! - [`network`]: the physical state of the emulated network
 
@@ -18,6 +18,7 @@ pub mod account;
 pub mod address;
 pub mod affliction;
 pub mod check;
+pub mod cidr;
 pub mod defaults;
 pub mod duration;
 pub mod edit;
@@ -28,6 +29,7 @@ pub mod id;
 pub mod names;
 pub mod nearest;
 pub mod network;
+pub mod network_acl;
 pub mod notes;
 pub mod plan;
 pub mod records;

@@ -1,8 +1,9 @@
-//! EC2: the regions and zones that the stack has, its default network, and application instances.
+//! EC2: the regions and zones that the stack has, its default network with network ACLs, and application instances.
 
 mod filter;
 mod instances;
 mod network;
+mod network_acls;
 pub(super) mod tags;
 mod zones;
 
@@ -12,7 +13,17 @@ use topologies::id::ZoneId;
 use super::{Handler, Operations, View};
 
 pub(super) const OPERATIONS: Operations = &[
+    ("CreateNetworkAcl", Handler::Change(network_acls::create)),
+    (
+        "CreateNetworkAclEntry",
+        Handler::Change(network_acls::create_entry),
+    ),
     ("CreateTags", Handler::Change(tags::create)),
+    ("DeleteNetworkAcl", Handler::Change(network_acls::delete)),
+    (
+        "DeleteNetworkAclEntry",
+        Handler::Change(network_acls::delete_entry),
+    ),
     ("DeleteTags", Handler::Change(tags::delete)),
     (
         "DescribeAccountAttributes",
@@ -28,6 +39,7 @@ pub(super) const OPERATIONS: Operations = &[
         Handler::Read(instances::describe_status),
     ),
     ("DescribeInstances", Handler::Read(instances::describe)),
+    ("DescribeNetworkAcls", Handler::Read(network_acls::describe)),
     ("DescribeRegions", Handler::Read(zones::describe_regions)),
     (
         "DescribeSecurityGroups",
@@ -37,6 +49,14 @@ pub(super) const OPERATIONS: Operations = &[
     ("DescribeTags", Handler::Read(tags::describe)),
     ("DescribeVpcs", Handler::Read(network::describe_vpcs)),
     ("RebootInstances", Handler::Change(instances::reboot)),
+    (
+        "ReplaceNetworkAclAssociation",
+        Handler::Change(network_acls::replace_association),
+    ),
+    (
+        "ReplaceNetworkAclEntry",
+        Handler::Change(network_acls::replace_entry),
+    ),
     ("RunInstances", Handler::Change(instances::run)),
     ("StartInstances", Handler::Change(instances::start)),
     ("StopInstances", Handler::Change(instances::stop)),

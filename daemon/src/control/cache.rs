@@ -294,7 +294,7 @@ impl CacheMachine {
     fn keep_replicas(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
         let primary_first = self.primary_comes_first(cache);
         for instance in cache.replicas.keys().filter(|it| !cache.is_due(it)) {
-            let expected = desk.address_seen_by(instance, &cache.primary);
+            let expected = desk.replication_address(instance, &cache.primary);
             let Some(node) = self.nodes.get_mut(instance) else {
                 continue;
             };
@@ -339,7 +339,7 @@ impl CacheMachine {
             };
             let up = node.liveness.alive()
                 && node.status.as_ref().is_some_and(|(_, status)| {
-                    let expected = desk.address_seen_by(instance, &cache.primary);
+                    let expected = desk.replication_address(instance, &cache.primary);
                     matches!(&status.role, RedisRole::Replica { source, link_up: true } if Some(source) == expected.as_ref())
                 });
             if up != *known {

@@ -92,11 +92,11 @@ impl Desk<'_> {
         self.bug == Some(bug)
     }
 
-    /// The address of `host` as `from` dials it.
-    pub fn address_seen_by(&self, from: &InstanceId, host: &InstanceId) -> Option<String> {
+    /// The address of `host` at which `from` replicates it.
+    pub fn replication_address(&self, from: &InstanceId, host: &InstanceId) -> Option<String> {
         let zone = self.plan.instance(from)?.address.zone;
         let address = self.plan.instance(host)?.address;
-        Some(address.seen_from(zone).to_string())
+        Some(address.replication(zone).to_string())
     }
 
     fn order(&mut self, action: Action) -> Ticket {

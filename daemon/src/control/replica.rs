@@ -198,7 +198,7 @@ impl ReplicaMachine {
         else {
             return;
         };
-        let expected = desk.address_seen_by(&self.instance, &source);
+        let expected = desk.replication_address(&self.instance, &source);
         let receives = status.receiver.as_ref().is_some_and(|receiver| {
             receiver.streaming && Some(&receiver.sender_host) == expected.as_ref()
         });
@@ -281,7 +281,7 @@ impl ReplicaMachine {
         };
         let given_up = self.sent.as_ref() == Some(&(source.clone(), false));
         let receives = self.host.status.as_ref().is_some_and(|(_, status)| {
-            let expected = desk.address_seen_by(&self.instance, source);
+            let expected = desk.replication_address(&self.instance, source);
             status
                 .receiver
                 .as_ref()

@@ -21,7 +21,7 @@ use crate::up::{Progress, Tell, UpError};
 
 /// How long a stack may take to serve every endpoint.
 const LIMIT: Duration = Duration::from_secs(120);
-/// How long it is waited for while faults are in force.
+/// How long it is waited for while faults are in force, or network ACLs filter.
 const LIMIT_WITH_FAULTS: Duration = Duration::from_secs(20);
 /// Lines of a program's log that are shown when it is given up.
 const LOG_LINES: usize = 5;
@@ -58,7 +58,7 @@ pub(super) async fn wait(stack: &Stack, since: u64, tell: Tell<'_>) -> Result<()
         }
         Err(_) => {
             let world = stack.world.borrow().clone();
-            if !world.faults.is_empty() {
+            if !sound(&world) {
                 let missing = missing::in_words(&world.plan, &world);
                 let line = format!("no answer from {missing}: {}", in_force(stack));
                 tell(Progress::Line(line));
@@ -72,9 +72,13 @@ pub(super) async fn wait(stack: &Stack, since: u64, tell: Tell<'_>) -> Result<()
     }
 }
 
-/// Which faults are in force, and the way out.
+/// Which faults are in force, or what else is in the way, and the way out.
 fn in_force(stack: &Stack) -> String {
     let world = stack.world.borrow();
+    if world.faults.is_empty() {
+        return "network ACLs may keep it from answering; `localaws reset` takes them away"
+            .to_owned();
+    }
     let faults = world.faults.iter();
     let faults: Vec<String> = faults
         .map(|(id, fault)| format!("{id} ({} {})", fault.kind, fault.target))
@@ -108,12 +112,17 @@ fn late(limit: Duration, world: &World, last: Option<String>) -> UpError {
     }
 }
 
+/// Whether everything can be reached that runs.
+fn sound(world: &World) -> bool {
+    world.faults.is_empty() && !world.account.network_acls.filter()
+}
+
 /// How long to wait: less while faults are in force, for what they hit will not answer.
 async fn limit(stack: &Stack, since: u64) -> Duration {
     let mut world = stack.world.clone();
     // It fails only if the driver has ended, which whoever waits notices elsewhere.
     match world.wait_for(|world| world.seq > since).await {
-        Ok(world) if !world.faults.is_empty() => LIMIT_WITH_FAULTS,
+        Ok(world) if !sound(&world) => LIMIT_WITH_FAULTS,
         Ok(_) | Err(_) => LIMIT,
     }
 }

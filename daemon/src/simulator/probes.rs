@@ -321,7 +321,7 @@ impl Ground {
             synchronous: server.sync == Some(follower),
             flush_lsn: Lsn(stream.flushed as u64),
         });
-        let seen = |source: usize| self.hosts[source].address.seen_from(there.zone);
+        let seen = |source: usize| self.hosts[source].address.replication(there.zone);
         let stream = self.streams[host].as_ref();
         let stream = stream.map(|stream| (stream.established, stream.source));
         let vain = server.source.filter(|_| there.parted);
@@ -352,7 +352,10 @@ impl Ground {
         let role = match there.server.source {
             None => RedisRole::Primary,
             Some(source) => RedisRole::Replica {
-                source: self.hosts[source].address.seen_from(there.zone).to_string(),
+                source: self.hosts[source]
+                    .address
+                    .replication(there.zone)
+                    .to_string(),
                 link_up: self.streams[host]
                     .as_ref()
                     .is_some_and(|stream| stream.established),

@@ -207,7 +207,10 @@ pub(crate) fn host(slot: u8, zone: u8) -> EngineHost {
 
 /// The source at its engine's own address, for want of a network interface.
 pub(crate) fn direct(source: &EngineHost) -> Upstream {
-    source.upstream_for(ZoneNumber::ENGINES)
+    Upstream {
+        instance: source.instance.clone(),
+        address: source.listen(),
+    }
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ fn following(node: &str) -> CacheProbe {
     let plan = tier_10k::plan();
     let address = |node: &str| plan.instance(&id(node)).expect("it is planned").address;
     let source = address("sessions-001")
-        .seen_from(address(node).zone)
+        .replication(address(node).zone)
         .to_string();
     let link_up = true;
     redis(RedisRole::Replica { source, link_up })

@@ -39,7 +39,7 @@ fn a_replica_that_its_source_does_not_send_to_does_not_replicate() {
     let plan = tier_10k::plan();
     let place = |name: &str| plan.instance(&id(name)).expect("it is planned").clone();
     let view = plan.zone_number(&place(replica).zone);
-    let sender_host = place("orders-1").address.seen_from(view).to_string();
+    let sender_host = place("orders-1").address.replication(view).to_string();
     let receives = DbProbe::Answered(PgStatus {
         timeline: 1,
         in_recovery: true,

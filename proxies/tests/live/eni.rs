@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
+use proxies::acl::Acl;
 use proxies::traffic::Subject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -407,5 +408,43 @@ async fn a_flickering_link_neither_refuses_nor_resets_a_client() {
     }
     let traffic = stack.plane.traffic()[&Subject::Eni("db".into())];
     assert_eq!((traffic.connections, traffic.resets), (200, 0));
+    stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_a_network_acl_denies_goes_dark_and_is_as_it_was_when_allowed_again() {
+    let (mut stack, _echo) = with_db(127).await;
+    let server = stack.host(1, 10);
+    let replication = (server.replication(zone(2)), PORT);
+    let mut open = connect(db(&stack, zone(2))).await.unwrap();
+    let mut within = connect(db(&stack, zone(1))).await.unwrap();
+    let mut follower = connect(replication).await.unwrap();
+    for client in [&mut open, &mut within, &mut follower] {
+        ping(client, "hello").await;
+    }
+    stack.routes.acls.insert(zone(1), Acl::default());
+    stack.apply().await;
+    for view in [ZoneNumber::OUTSIDE, zone(2), zone(3)] {
+        assert_eq!(refusal(db(&stack, view)).await, ErrorKind::TimedOut);
+    }
+    open.write_all(b"anybody there?").await.unwrap();
+    assert_eq!(next(&mut open, NEVER).await, Err(ErrorKind::TimedOut));
+    // Within the subnet, past the network ACL, and for who knocks, nothing is changed.
+    ping(&mut within, "neighbour").await;
+    ping(&mut follower, "more").await;
+    let direct = |from| stack.plane.direct(from, &"db".into(), PORT);
+    assert_eq!((direct(zone(2)), direct(zone(1)).is_some()), (None, true));
+    assert!(stack.plane.direct_management(&"db".into()).is_some());
+
+    stack.routes.acls.clear();
+    stack.apply().await;
+    let mut answer = [0; 14];
+    tokio::time::timeout(SOON, open.read_exact(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(&answer, b"anybody there?");
+    let mut client = connect(db(&stack, zone(3))).await.unwrap();
+    ping(&mut client, "allowed").await;
     stack.shutdown().await;
 }

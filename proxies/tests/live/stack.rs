@@ -79,6 +79,7 @@ impl Stack {
             address,
             port,
             fenced: false,
+            replicates: true,
         };
         self.routes.enis.insert(name.into(), eni);
     }

@@ -92,6 +92,8 @@ impl EventKind {
             Self::ZonalShiftStarted { load_balancer, .. }
             | Self::ZonalShiftUpdated { load_balancer, .. }
             | Self::ZonalShiftEnded { load_balancer, .. } => load_balancer.to_string(),
+            Self::NetworkAclChanged { acl, .. } => acl.to_string(),
+            Self::NetworkAclAssociated { zone, .. } => zone.to_string(),
             Self::ActionFailed { .. } => "control".to_owned(),
             Self::DrillStarted { drill } | Self::DrillEnded { drill, .. } => drill.clone(),
         }
@@ -294,6 +296,12 @@ impl fmt::Display for EventKind {
             } => write!(f, "shifted until {expires} ({shift}): {comment}"),
             Self::ZonalShiftEnded { shift, status, .. } => {
                 write!(f, "zonal shift {status} ({shift})")
+            }
+            Self::NetworkAclChanged { entries, .. } => {
+                write!(f, "network ACL of {} entries", entries.len())
+            }
+            Self::NetworkAclAssociated { acl, .. } => {
+                write!(f, "the subnet has network ACL {acl}")
             }
             Self::ActionFailed {
                 action,

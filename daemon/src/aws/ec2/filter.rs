@@ -13,15 +13,35 @@ pub(super) struct Shown {
 }
 
 /// Names of filters and where in a record their values are, after the API reference of each Describe call.
+/// Of a list on the way any element counts.
 const PLACES: &[(&str, &[&str])] = &[
+    (
+        "association.association-id",
+        &["Associations", "NetworkAclAssociationId"],
+    ),
+    (
+        "association.network-acl-id",
+        &["Associations", "NetworkAclId"],
+    ),
+    ("association.subnet-id", &["Associations", "SubnetId"]),
     ("availability-zone", &["AvailabilityZone"]),
     ("availability-zone", &["Placement", "AvailabilityZone"]),
     ("availability-zone-id", &["AvailabilityZoneId"]),
     ("cidr-block", &["CidrBlock"]),
     ("client-token", &["ClientToken"]),
+    ("default", &["IsDefault"]),
     ("default-for-az", &["DefaultForAz"]),
     ("description", &["Description"]),
     ("endpoint", &["Endpoint"]),
+    ("entry.cidr", &["Entries", "CidrBlock"]),
+    ("entry.egress", &["Entries", "Egress"]),
+    ("entry.icmp.code", &["Entries", "IcmpTypeCode", "Code"]),
+    ("entry.icmp.type", &["Entries", "IcmpTypeCode", "Type"]),
+    ("entry.port-range.from", &["Entries", "PortRange", "From"]),
+    ("entry.port-range.to", &["Entries", "PortRange", "To"]),
+    ("entry.protocol", &["Entries", "Protocol"]),
+    ("entry.rule-action", &["Entries", "RuleAction"]),
+    ("entry.rule-number", &["Entries", "RuleNumber"]),
     ("group-id", &["GroupId"]),
     ("group-name", &["GroupName"]),
     ("image-id", &["ImageId"]),
@@ -32,6 +52,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("is-default", &["IsDefault"]),
     ("key", &["Key"]),
     ("name", &["Name"]),
+    ("network-acl-id", &["NetworkAclId"]),
     ("opt-in-status", &["OptInStatus"]),
     ("owner-id", &["OwnerId"]),
     ("private-dns-name", &["PrivateDnsName"]),
@@ -77,12 +98,20 @@ fn matches(filter: &Value, record: &Value) -> bool {
             .collect()
     } else {
         let places = PLACES.iter().filter(|(it, _)| *it == name);
-        let values = places.map(|(_, path)| path.iter().fold(record, |at, step| &at[*step]));
-        values.map(text).collect()
+        places.flat_map(|(_, path)| at(record, path)).collect()
     };
     let wanted = filter["Values"].as_array().into_iter().flatten();
     let mut wanted = wanted.filter_map(Value::as_str);
     wanted.any(|pattern| found.iter().any(|value| is_like(value, pattern)))
+}
+
+/// The texts at a place.
+fn at(value: &Value, path: &[&str]) -> Vec<String> {
+    match (value, path) {
+        (Value::Array(all), _) => all.iter().flat_map(|it| at(it, path)).collect(),
+        (_, [step, rest @ ..]) => at(&value[*step], rest),
+        (_, []) => vec![text(value)],
+    }
 }
 
 fn text(value: &Value) -> String {

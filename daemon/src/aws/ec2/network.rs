@@ -1,9 +1,10 @@
 //! The default VPC of a region, with one subnet for each zone ("Default VPCs"), its security group, and images: what instances can
 //! be made of.
 //!
-//! Nothing is filtered between hosts, and the only security group says so.
+//! The only security group filters nothing, and says so; what is filtered between subnets, network ACLs tell.
 
 use serde_json::Value;
+use topologies::address;
 use topologies::topology::Service;
 use wire::{Call, Fault, Record, page};
 
@@ -26,10 +27,7 @@ pub(super) fn describe_vpcs(
         let record = Record::new()
             .set("VpcId", id.as_str())
             .set("State", "available")
-            .set(
-                "CidrBlock",
-                format!("127.{}.0.0/16", view.plan.slot.number()),
-            )
+            .set("CidrBlock", address::vpc(view.plan.slot).to_string())
             .set("IsDefault", true)
             .set("InstanceTenancy", "default")
             .set("OwnerId", view.account)
@@ -63,7 +61,7 @@ pub(super) fn subnets(view: &View<'_>) -> Vec<Shown> {
         let id = ids::subnet(&zone.id);
         let hosts = topologies::plan::occupied(view.topology()).filter(|it| **it == zone.id);
         let free = topologies::plan::HOSTS_PER_ZONE.saturating_sub(hosts.count());
-        let block = zone.number.get();
+        let block = address::subnet(view.plan.slot, zone.number);
         let record = Record::new()
             .set("SubnetId", id.as_str())
             .set("SubnetArn", view.arn("ec2", &format!("subnet/{id}")))
@@ -71,10 +69,7 @@ pub(super) fn subnets(view: &View<'_>) -> Vec<Shown> {
             .set("State", "available")
             .set("AvailabilityZone", zone.id.as_str())
             .set("AvailabilityZoneId", ids::zone(&zone.id))
-            .set(
-                "CidrBlock",
-                format!("127.{}.{block}.0/24", view.plan.slot.number()),
-            )
+            .set("CidrBlock", block.to_string())
             .set("AvailableIpAddressCount", free)
             .set("DefaultForAz", true)
             .set("MapPublicIpOnLaunch", false)
@@ -180,7 +175,7 @@ pub(super) fn describe_images(
     list(call, input, "ImageIds", lost, "Images", images)
 }
 
-fn shown(id: String, record: Record) -> Shown {
+pub(super) fn shown(id: String, record: Record) -> Shown {
     Shown {
         group: id.clone(),
         id,
@@ -196,7 +191,7 @@ fn description(service: &Service) -> String {
     }
 }
 
-fn list(
+pub(super) fn list(
     call: &Call<'_>,
     input: &Value,
     asked: &str,

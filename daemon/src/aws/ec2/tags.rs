@@ -6,8 +6,8 @@ use topologies::id::RegionId;
 use wire::{Call, Fault, Record, page};
 
 use super::filter::{self, Shown};
-use super::{instances, network};
-use crate::aws::input::texts;
+use super::{instances, network, network_acls};
+use crate::aws::input::{text, texts};
 use crate::aws::tags::{self, Tags};
 use crate::aws::{Change, Decision, View};
 
@@ -41,6 +41,7 @@ type Taggable = (&'static str, String, Option<String>);
 
 fn taggables(view: &View<'_>) -> Vec<Taggable> {
     let mut all = network::ids(view);
+    all.extend(network_acls::names(view).map(|id| ("network-acl", id, None)));
     all.extend(instances::names(view).map(|(id, called)| ("instance", id, called)));
     all
 }
@@ -62,6 +63,7 @@ fn named(view: &View<'_>, input: &Value) -> Result<Vec<Taggable>, Fault> {
         let found = all.iter().find(|it| it.1 == *id).cloned();
         found.ok_or_else(|| match id.split_once('-') {
             Some(("i", _)) => instances::not_found(&[id]),
+            Some(("acl", _)) => network_acls::not_found(id),
             _ => Fault::sender("InvalidID", format!("The ID '{id}' is not valid")),
         })
     });
@@ -141,6 +143,25 @@ pub(super) fn describe(view: &View<'_>, call: &Call<'_>, input: &Value) -> Resul
     let mut output = Record::new().list("Tags", tags);
     page.write(&mut output);
     Ok(output)
+}
+
+/// Tags with which something of a kind is to be made.
+pub(super) fn specified(input: &Value, kind: &str) -> Result<Tags, Fault> {
+    let specifications = input["TagSpecifications"].as_array().into_iter().flatten();
+    let mut tags = Tags::new();
+    for specification in specifications {
+        let other = text(specification, "ResourceType").filter(|it| *it != kind);
+        if let Some(other) = other {
+            let text =
+                format!("'{other}' is not a valid taggable resource type for this operation.");
+            return Err(Fault::sender("InvalidParameterValue", text));
+        }
+        tags.extend(tags::read(&specification["Tags"]));
+    }
+    for (key, value) in &tags {
+        check(key, value)?;
+    }
+    Ok(tags)
 }
 
 fn list(input: &Value) -> impl Iterator<Item = (&str, Option<&str>)> {

@@ -87,7 +87,7 @@ impl DatabaseMachine {
         if primary.in_recovery {
             return None;
         }
-        let from = desk.address_seen_by(instance, &database.primary);
+        let from = desk.replication_address(instance, &database.primary);
         let receiver = status.receiver.as_ref();
         let receives =
             receiver.is_some_and(|it| it.streaming && Some(&it.sender_host) == from.as_ref());

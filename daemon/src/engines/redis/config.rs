@@ -128,7 +128,7 @@ mod tests {
             "bind 127.90.242.20",
             "dir \"/s x\"",
             "replica-announce-ip 127.90.2.20",
-            "replicaof 127.90.33.20 6379",
+            "replicaof 127.154.33.20 6379",
             "requirepass \"to\\\"ken\\x0a\"",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in {text}");
