@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::alarm::Alarms;
 use crate::event::{Event, EventKind};
 use crate::experiment::{EXPERIMENT, Experiments};
 use crate::id::RegionId;
@@ -28,6 +29,9 @@ pub struct Account {
     /// Zonal shifts of Application Recovery Controller.
     #[serde(default)]
     pub zonal_shifts: ZonalShifts,
+    /// Alarms of CloudWatch.
+    #[serde(default)]
+    pub alarms: Alarms,
 }
 
 /// A service that publishes events.
@@ -132,6 +136,7 @@ impl Account {
     pub(crate) fn apply(&mut self, event: &Event) {
         self.experiments.apply(event);
         self.zonal_shifts.apply(event);
+        self.alarms.apply(event);
         match &event.event {
             EventKind::ResourceRecorded {
                 resource,

@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alarm::Finding;
 use crate::edit::Edit;
 use crate::experiment::{ActionOf, ActionStatus, Blueprint, ExperimentStatus};
 use crate::id::{
-    DbInstanceId, ExperimentId, FaultId, HealthCheckId, InstanceId, LoadBalancerId, RegionId,
-    ReplicationGroupId, StackId, TargetGroupId, ZonalShiftId, ZoneId,
+    AlarmId, DbInstanceId, ExperimentId, FaultId, HealthCheckId, InstanceId, LoadBalancerId,
+    RegionId, ReplicationGroupId, StackId, TargetGroupId, ZonalShiftId, ZoneId,
 };
 use crate::runtime::RuntimeKind;
 use crate::time::Time;
@@ -424,6 +425,15 @@ pub enum EventKind {
         load_balancer: LoadBalancerId,
         /// How.
         status: ZonalShiftStatus,
+    },
+    /// An alarm of CloudWatch is in another state, or in the same for another reason.
+    AlarmStateChanged {
+        /// The alarm.
+        alarm: AlarmId,
+        /// Its region.
+        region: RegionId,
+        /// The state, and why.
+        finding: Finding,
     },
     /// Something that the control plane ordered failed; it will decide anew.
     ActionFailed {

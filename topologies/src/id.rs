@@ -84,4 +84,6 @@ identifiers! {
     ExperimentId;
     /// A zonal shift of Application Recovery Controller.
     ZonalShiftId;
+    /// An alarm of CloudWatch, by its name.
+    AlarmId;
 }

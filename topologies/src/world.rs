@@ -200,7 +200,8 @@ impl World {
             | EventKind::ExperimentActionStatusChanged { .. }
             | EventKind::ZonalShiftStarted { .. }
             | EventKind::ZonalShiftUpdated { .. }
-            | EventKind::ZonalShiftEnded { .. } => self.account.apply(event),
+            | EventKind::ZonalShiftEnded { .. }
+            | EventKind::AlarmStateChanged { .. } => self.account.apply(event),
             EventKind::ControlResumed => self.resumed(),
             EventKind::StackAvailable => self.phase = StackPhase::Available,
             EventKind::StackStopping => self.phase = StackPhase::Stopping,

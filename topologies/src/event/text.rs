@@ -92,6 +92,7 @@ impl EventKind {
             Self::ZonalShiftStarted { load_balancer, .. }
             | Self::ZonalShiftUpdated { load_balancer, .. }
             | Self::ZonalShiftEnded { load_balancer, .. } => load_balancer.to_string(),
+            Self::AlarmStateChanged { alarm, .. } => alarm.to_string(),
             Self::ActionFailed { .. } => "control".to_owned(),
             Self::DrillStarted { drill } | Self::DrillEnded { drill, .. } => drill.clone(),
         }
@@ -294,6 +295,9 @@ impl fmt::Display for EventKind {
             } => write!(f, "shifted until {expires} ({shift}): {comment}"),
             Self::ZonalShiftEnded { shift, status, .. } => {
                 write!(f, "zonal shift {status} ({shift})")
+            }
+            Self::AlarmStateChanged { finding, .. } => {
+                write!(f, "alarm {}: {}", finding.state, finding.reason)
             }
             Self::ActionFailed {
                 action,
