@@ -4,7 +4,8 @@
 //! bytes ─gateway─► wire::identify ─► signature ─► handler ─Read───► View of the world ────────────► wire::respond ─► bytes
 //!                                                      └──Change─► driver: decide(World) ─► notes ─┘
 //! ```
-//! - `gateway`: bodies in, answers out, request ids, the wait for the driver; `experimenter`: carries experiments out. Only these two act
+//! - `gateway`: bodies in, answers out, request ids, the wait for the driver; `experimenter`: carries experiments out; `evaluator`: has
+//!   alarms evaluated. Only these three act
 //! - `dispatch`: who calls, which handler that is, what it gets to see
 //! - `view`: what handlers see; `session`: temporary credentials; `change`: what handlers may change
 //! - `trouble`: what faults do to calls, before anybody else sees them
@@ -23,6 +24,7 @@ mod dispatch;
 mod ec2;
 mod elasticache;
 mod elbv2;
+mod evaluator;
 mod experimenter;
 mod fis;
 mod gateway;
@@ -49,6 +51,7 @@ use wire::{Call, Fault, Record};
 pub use change::{Change, Decide, Decided};
 pub use cloudwatch::{Metrics, Sights};
 pub use coverage::{Coverage, coverage, markdown as coverage_markdown};
+pub use evaluator::Evaluator;
 pub use experimenter::Experimenter;
 pub(crate) use fis::abandoned;
 pub use gateway::Gateway;

@@ -31,7 +31,7 @@ use topologies::time::Time;
 use topologies::world::{StackPhase, World};
 
 use crate::apps::Apps;
-use crate::aws::{Experimenter, Metrics, abandoned};
+use crate::aws::{Evaluator, Experimenter, Metrics, abandoned};
 use crate::control::{Control, Stimulus};
 use crate::driver::{Clock, Driver};
 use crate::effects::Effects;
@@ -180,6 +180,8 @@ fn set_going(options: UpOptions, ground: Ground, data_plane: Arc<DataPlane>) -> 
         let (work, cancelled) = (experimenter.run(), cancelled.clone());
         tasks.spawn(async move { cancelled.run_until_cancelled(work).await });
     }
+    let (work, until) = (Evaluator::new(stack.clone()).run(), cancelled.clone());
+    tasks.spawn(async move { until.run_until_cancelled(work).await });
     if bindings.dns_port != 53 {
         let keep = hosts::keep(stack.clone());
         let cancelled = cancelled.clone();

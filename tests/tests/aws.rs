@@ -106,6 +106,25 @@ fn cloudwatch_as_boto3_has_it() {
     holds_inside("cloudwatch.py");
 }
 
+/// Experiments end by them, and what experiments did; definitions outlive a daemon, and go with a reset.
+#[test]
+fn alarms_as_boto3_has_them_stop_experiments_and_go_on_over_a_daemon_s_death() {
+    let rig = Rig::new("process");
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "alarms.py");
+    let events = rig.done(&["events"]);
+    for told in ["alarm ALARM: Threshold Crossed", "halted by stop condition"] {
+        assert!(events.contains(told), "{events}");
+    }
+    rig.kill_daemon();
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "alarms_resumed.py");
+    rig.run(&["reset"])
+        .ends(0, "is what its topology file says");
+    rig.run(&["reset"]).ends(0, "nothing had to be done");
+    rig.done(&["down", "--purge"]);
+}
+
 #[test]
 fn tagging_as_boto3_has_it() {
     holds("tagging.py");

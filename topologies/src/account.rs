@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::alarm::Alarms;
 use crate::event::{Event, EventKind};
 use crate::experiment::{EXPERIMENT, Experiments};
 use crate::id::RegionId;
@@ -32,6 +33,9 @@ pub struct Account {
     /// Network ACLs of VPCs.
     #[serde(default)]
     pub network_acls: NetworkAcls,
+    /// Alarms of CloudWatch.
+    #[serde(default)]
+    pub alarms: Alarms,
 }
 
 /// A service that publishes events.
@@ -138,6 +142,7 @@ impl Account {
         self.experiments.apply(event);
         self.zonal_shifts.apply(event);
         self.network_acls.apply(event);
+        self.alarms.apply(event);
         match &event.event {
             EventKind::ResourceRecorded {
                 resource,

@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alarm::Finding;
 use crate::edit::Edit;
 use crate::experiment::{ActionOf, ActionStatus, Blueprint, ExperimentStatus};
 use crate::id::{
-    DbInstanceId, ExperimentId, FaultId, HealthCheckId, InstanceId, LoadBalancerId, NetworkAclId,
-    RegionId, ReplicationGroupId, StackId, TargetGroupId, ZonalShiftId, ZoneId,
+    AlarmId, DbInstanceId, ExperimentId, FaultId, HealthCheckId, InstanceId, LoadBalancerId,
+    NetworkAclId, RegionId, ReplicationGroupId, StackId, TargetGroupId, ZonalShiftId, ZoneId,
 };
 use crate::network_acl::NetworkAclEntry;
 use crate::runtime::RuntimeKind;
@@ -451,6 +452,15 @@ pub enum EventKind {
         association: String,
         /// The network ACL.
         acl: NetworkAclId,
+    },
+    /// An alarm of CloudWatch is in another state, or in the same for another reason.
+    AlarmStateChanged {
+        /// The alarm.
+        alarm: AlarmId,
+        /// Its region.
+        region: RegionId,
+        /// The state, and why.
+        finding: Finding,
     },
     /// Something that the control plane ordered failed; it will decide anew.
     ActionFailed {

@@ -86,4 +86,6 @@ identifiers! {
     ZonalShiftId;
     /// A network ACL, `acl-0f3a…`.
     NetworkAclId;
+    /// An alarm of CloudWatch, by its name.
+    AlarmId;
 }

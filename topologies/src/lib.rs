@@ -10,13 +10,14 @@
 //! - [`mod@plan`]: what will run where, at which address, under which name; [`names`], [`mod@reference`]: those names and `${...}`
 //! - [`edit`]: what of a running stack's topology comes, changes or goes
 //! - [`event`], [`world`]: the vocabulary of everything that happens, and its fold; [`account`]: what of it the AWS API alone reads;
-//!   [`experiment`], [`zonal_shift`]: what of that goes on by itself; [`network_acl`]: what of it the network obeys
+//!   [`experiment`], [`zonal_shift`], [`alarm`]: what of that goes on by itself; [`network_acl`]: what of it the network obeys
 //! - [`runtime`]: the trait that starts, stops and watches instances; [`affliction`]: what harm forbids and hides
 //! - [`network`]: the physical state of the emulated network
 
 pub mod account;
 pub mod address;
 pub mod affliction;
+pub mod alarm;
 pub mod check;
 pub mod cidr;
 pub mod defaults;

@@ -202,7 +202,8 @@ impl World {
             | EventKind::ZonalShiftUpdated { .. }
             | EventKind::ZonalShiftEnded { .. }
             | EventKind::NetworkAclChanged { .. }
-            | EventKind::NetworkAclAssociated { .. } => self.account.apply(event),
+            | EventKind::NetworkAclAssociated { .. }
+            | EventKind::AlarmStateChanged { .. } => self.account.apply(event),
             EventKind::ControlResumed => self.resumed(),
             EventKind::StackAvailable => self.phase = StackPhase::Available,
             EventKind::StackStopping => self.phase = StackPhase::Stopping,

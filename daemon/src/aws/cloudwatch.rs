@@ -1,20 +1,24 @@
-//! CloudWatch: metrics that the stack really has, and those that clients put. Alarms are not built.
+//! CloudWatch: metrics that the stack really has, and those that clients put; alarms on both.
 //!
 //! ```text
 //! data plane, probes, world ─sampler, every second─► sources ─► Metrics ◄─ PutMetricData
-//!                                                                  └────► GetMetricData, GetMetricStatistics, ListMetrics
+//!                                                                  ├────► GetMetricData, GetMetricStatistics, ListMetrics
+//!                                                                  └────► alarms ─► timeline
 //! ```
 //! - `sources`: which metrics a stack has, and their values in one second
 //! - `store`, `series`, `statistics`: what is kept of them, in bounded memory, and what can be asked of it
-//! - `span`: the periods that a call asks for; `data`, `figures`, `list`, `put`: the calls; `expression`: metric math
+//! - `span`: the periods that a call asks for; `data`, `figures`, `list`, `put`: the calls
+//! - `queries`, `expression`: metrics and metric math by query; `alarms`: what is held against a threshold
 //!
 //! Values live as long as the daemon. Those of the stack take 8 MB at most, those that were put 16 MB: then the oldest go first.
 
+mod alarms;
 mod data;
 mod expression;
 mod figures;
 mod list;
 mod put;
+mod queries;
 mod series;
 mod sources;
 mod span;
@@ -25,15 +29,27 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Handler, Operations};
+pub(super) use alarms::{Found, Watch, found, state_of};
 pub use sources::Sights;
 pub(super) use store::Datum;
 use store::{Metric, Store, Told};
 
 pub(super) const OPERATIONS: Operations = &[
+    ("DeleteAlarms", Handler::Change(alarms::delete)),
+    ("DescribeAlarmHistory", Handler::Read(alarms::history)),
+    ("DescribeAlarms", Handler::Read(alarms::describe)),
+    ("DescribeAlarmsForMetric", Handler::Read(alarms::for_metric)),
+    ("DisableAlarmActions", Handler::Change(alarms::disable)),
+    ("EnableAlarmActions", Handler::Change(alarms::enable)),
     ("GetMetricData", Handler::Read(data::get)),
     ("GetMetricStatistics", Handler::Read(figures::get)),
     ("ListMetrics", Handler::Read(list::list)),
+    ("ListTagsForResource", Handler::Read(alarms::list_tags)),
+    ("PutMetricAlarm", Handler::Change(alarms::put)),
     ("PutMetricData", Handler::Measure(put::put)),
+    ("SetAlarmState", Handler::Change(alarms::set_state)),
+    ("TagResource", Handler::Change(alarms::tag)),
+    ("UntagResource", Handler::Change(alarms::untag)),
 ];
 
 /// What metrics of the stack may take.

@@ -7,7 +7,7 @@
 //! ```
 //! - `catalogue`: the actions and the types of resources that are built; `meaning`: what an action with its parameters asks for
 //! - `check`: whether a template holds together; `templates`, `tagging`: what is kept of it
-//! - `targets`: which resources a target is; `experiments`: started, shown, stopped
+//! - `targets`: which resources a target is; `conditions`: alarms that stop; `experiments`: started, shown, stopped
 //! - `machine`: what comes next in an experiment; `effects`: how an action begins and ends; `refusals`: calls that actions refuse
 //!
 //! Everything here is pure. An action that is not built is refused when its template is made, by its name. Durations are as they are
@@ -15,6 +15,7 @@
 
 mod catalogue;
 mod check;
+mod conditions;
 mod duration;
 mod effects;
 mod experiments;
@@ -29,6 +30,7 @@ use serde_json::Value;
 use wire::Fault;
 
 use super::{Handler, Operations, View};
+pub(super) use conditions::halted;
 pub(crate) use effects::abandoned;
 pub(super) use effects::{Begun, begin, end};
 pub(super) use machine::{Next, next};

@@ -1,5 +1,6 @@
 //! The AWS API over HTTP, of a stack of which only the handle is real.
 
+mod alarms;
 mod cloudwatch;
 
 use std::fmt::Write as _;

@@ -216,10 +216,7 @@ with refused("InvalidParameterCombination"):
         Namespace="Shop", MetricName="basket", StartTime=minute, EndTime=now(), Period=60, Statistics=["Sum"], ExtendedStatistics=["p1"]
     )
 with refused("NotImplemented"):
-    cloudwatch.put_metric_alarm(
-        AlarmName="later", ComparisonOperator="GreaterThanThreshold", EvaluationPeriods=1, MetricName="basket", Namespace="Shop", Period=60,
-        Statistic="Sum", Threshold=1,
-    )
+    cloudwatch.put_composite_alarm(AlarmName="both", AlarmRule="ALARM(one) AND ALARM(other)")
 
 # High resolution: a second is a second.
 second = now().replace(microsecond=0) - datetime.timedelta(seconds=30)

@@ -36,8 +36,8 @@ class Experiment:
         return ended[0]
 
 
-def begin(word, zone):
-    """Cuts a zone off for a minute, or stops its instance for hours."""
+def begin(word, zone, alarm=None):
+    """Cuts a zone off for a minute, or stops its instance for hours; an alarm may stop it before."""
     arn = f"arn:aws:ec2:{region}:{account}:instance/{instances[zones[zone]]}"
     kind, action, target, resource, parameters = {
         "cut": ("subnet", "aws:network:disrupt-connectivity", "Subnets", subnets[zone]["SubnetArn"], {"duration": "PT1M", "scope": "all"}),
@@ -46,7 +46,7 @@ def begin(word, zone):
     template = fis.create_experiment_template(
         description=word,
         roleArn=f"arn:aws:iam::{account}:role/chaos",
-        stopConditions=[{"source": "none"}],
+        stopConditions=[{"source": "aws:cloudwatch:alarm", "value": alarm} if alarm else {"source": "none"}],
         targets={"it": {"resourceType": f"aws:ec2:{kind}", "resourceArns": [resource], "selectionMode": "ALL"}},
         actions={"harm": {"actionId": action, "parameters": parameters, "targets": {target: "it"}}},
     )["experimentTemplate"]

@@ -94,6 +94,7 @@ impl EventKind {
             | Self::ZonalShiftEnded { load_balancer, .. } => load_balancer.to_string(),
             Self::NetworkAclChanged { acl, .. } => acl.to_string(),
             Self::NetworkAclAssociated { zone, .. } => zone.to_string(),
+            Self::AlarmStateChanged { alarm, .. } => alarm.to_string(),
             Self::ActionFailed { .. } => "control".to_owned(),
             Self::DrillStarted { drill } | Self::DrillEnded { drill, .. } => drill.clone(),
         }
@@ -302,6 +303,9 @@ impl fmt::Display for EventKind {
             }
             Self::NetworkAclAssociated { acl, .. } => {
                 write!(f, "the subnet has network ACL {acl}")
+            }
+            Self::AlarmStateChanged { finding, .. } => {
+                write!(f, "alarm {}: {}", finding.state, finding.reason)
             }
             Self::ActionFailed {
                 action,

@@ -41,7 +41,7 @@ pub(super) fn get(view: &View<'_>, _: &Call<'_>, input: &Value) -> Result<Record
         );
         return Err(view.fault("InvalidParameterCombinationException", text));
     }
-    let metric = span::metric(view, input);
+    let metric = span::metric(view.region, input);
     let metrics = &view.facts.metrics;
     let told = metrics.told(&metric, text(input, "Unit"), (span.from, span.to), length);
     let points = told.iter().flat_map(|(unit, periods)| {

@@ -66,7 +66,7 @@ struct Member<'a> {
 impl Member<'_> {
     fn read(&self, namespace: &str) -> Result<Datum, Fault> {
         let datum = self.datum;
-        let mut metric = span::metric(self.view, datum);
+        let mut metric = span::metric(self.view.region, datum);
         metric.namespace = Cow::Owned(namespace.to_owned());
         let unit = text(datum, "Unit").unwrap_or("None");
         let fine = match datum["StorageResolution"].as_i64() {

@@ -6,7 +6,6 @@ use serde_json::Value;
 use wire::Fault;
 
 use super::store::Metric;
-use crate::aws::View;
 use crate::aws::input::text;
 
 /// Periods of less than a minute ("Period", GetMetricStatistics): those of AWS's alarms with them.
@@ -79,8 +78,8 @@ pub(super) fn invalid(text: impl Into<String>) -> Fault {
     Fault::sender("ValidationError", text)
 }
 
-/// The metric that an input names: `Namespace`, `MetricName` and `Dimensions`.
-pub(super) fn metric(view: &View<'_>, input: &Value) -> Metric {
+/// The metric of a region that an input names: `Namespace`, `MetricName` and `Dimensions`.
+pub(super) fn metric(region: &str, input: &Value) -> Metric {
     let word = |name: &str| Cow::Owned(text(input, name).unwrap_or_default().to_owned());
     let dimensions = input["Dimensions"].as_array().into_iter().flatten();
     let dimensions = dimensions.map(|dimension| {
@@ -90,7 +89,7 @@ pub(super) fn metric(view: &View<'_>, input: &Value) -> Metric {
     let mut dimensions: Vec<_> = dimensions.collect();
     dimensions.sort();
     Metric {
-        region: view.region.to_owned(),
+        region: region.to_owned(),
         namespace: word("Namespace"),
         name: word("MetricName"),
         dimensions,

@@ -6,6 +6,7 @@ use serde_json::Value;
 use topologies::experiment::ActionBlueprint;
 
 use super::catalogue::{self, ResourceType};
+use super::conditions::ALARM;
 use super::meaning::meaning;
 use super::targets::{Selection, filters};
 use super::words;
@@ -51,21 +52,25 @@ pub(super) fn role<'a>(arn: &'a str, account: &str) -> Result<&'a str, String> {
 }
 
 fn stop_conditions(conditions: &Value) -> Result<(), String> {
-    let all = conditions.as_array().into_iter().flatten();
-    let sources: Vec<&str> = all.filter_map(|it| text(it, "source")).collect();
+    let all = conditions.as_array().map_or(&[][..], Vec::as_slice);
+    let sources: Vec<&str> = all.iter().filter_map(|it| text(it, "source")).collect();
     if sources.is_empty() || sources.len() > STOP_CONDITIONS_MAX {
         return Err(format!(
             "A template needs 1 to {STOP_CONDITIONS_MAX} stop conditions; the source none is one."
         ));
     }
-    match sources.iter().find(|it| **it != "none") {
-        None if sources.len() == 1 => Ok(()),
-        None => Err("The stop condition none can not stand beside others.".to_owned()),
-        Some(&"aws:cloudwatch:alarm") => Err(
-            "The stop condition aws:cloudwatch:alarm is not built here: there are no alarms."
-                .to_owned(),
-        ),
-        Some(other) => Err(format!("Unknown source of a stop condition: {other}.")),
+    if let Some(other) = sources.iter().find(|it| !["none", ALARM].contains(it)) {
+        return Err(format!("Unknown source of a stop condition: {other}."));
+    }
+    if sources.contains(&"none") && sources.len() > 1 {
+        return Err("The stop condition none can not stand beside others.".to_owned());
+    }
+    let valueless = |it: &&Value| text(it, "source") == Some(ALARM) && text(it, "value").is_none();
+    match all.iter().find(valueless) {
+        None => Ok(()),
+        Some(_) => Err(format!(
+            "The stop condition {ALARM} needs the ARN of an alarm as its value."
+        )),
     }
 }
 
@@ -282,14 +287,26 @@ mod tests {
 
     #[test]
     fn s9_1_role_and_stop_conditions_are_checked() {
-        let alarm = json!([{"source": "aws:cloudwatch:alarm", "value": "arn:aws:cloudwatch:x"}]);
+        let alarm = json!({"source": "aws:cloudwatch:alarm", "value": "arn:aws:cloudwatch:x"});
+        let none = json!({"source": "none"});
+        let valueless = json!([{"source": "aws:cloudwatch:alarm"}]);
+        let all = |count| Value::Array(vec![alarm.clone(); count]);
+        assert!(check(&but("/stopConditions", all(5)), "123456789012").is_ok());
         let other = json!("arn:aws:iam::210987654321:role/chaos");
         let user = json!("arn:aws:iam::123456789012:user/chaos");
         check_refused(vec![
             (but("/roleArn", other), "not the ARN of a role"),
             (but("/roleArn", user), "not the ARN of a role"),
             (but("/stopConditions", json!([])), "1 to 5 stop conditions"),
-            (but("/stopConditions", alarm), "there are no alarms"),
+            (but("/stopConditions", all(6)), "1 to 5 stop conditions"),
+            (
+                but("/stopConditions", valueless),
+                "needs the ARN of an alarm",
+            ),
+            (
+                but("/stopConditions", json!([alarm, none])),
+                "beside others",
+            ),
             (
                 but("/stopConditions/0/source", json!("weather")),
                 "Unknown source",

@@ -10,7 +10,7 @@ use topologies::id::{ExperimentId, RegionId};
 use topologies::time::Time;
 use wire::{Call, Fault, Record, page};
 
-use super::{check, invalid, not_found, tagging, targets, templates};
+use super::{check, conditions, invalid, not_found, tagging, targets, templates};
 use crate::aws::input::{only, text};
 use crate::aws::{Change, Decision, View};
 
@@ -45,6 +45,7 @@ pub(super) fn start(view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
         let text = format!("{LIVE_MAX} experiments are active already.");
         return Err(view.fault("ServiceQuotaExceededException", text));
     }
+    conditions::known(view, &content["stopConditions"])?;
     let blueprint = Blueprint {
         region: RegionId::from(view.region),
         template: template.to_owned(),
@@ -68,11 +69,17 @@ pub(super) fn start(view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
         .time("creationTime", view.now)
         .set("tags", tagging::shown(&tags));
     let tagged = tagging::put(view, &arn(view, id.as_str()), tags);
+    // One whose alarm has gone off ends before it has begun with anything.
+    let met = conditions::is_met(view, &blueprint.stop_conditions);
+    let halted = met.then(|| Change::Note(conditions::halt(&id)));
     let started = Change::Note(EventKind::ExperimentStarted {
         experiment: id,
         blueprint: Box::new(blueprint),
     });
-    let changes = std::iter::once(started).chain(tagged).collect();
+    let changes = std::iter::once(started)
+        .chain(halted)
+        .chain(tagged)
+        .collect();
     Ok((Record::new().set("experiment", output), changes))
 }
 

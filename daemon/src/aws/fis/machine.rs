@@ -52,7 +52,8 @@ pub(in crate::aws) fn next(
         },
         ExperimentStatus::Stopping => {
             wind_down(id, experiment, busy, &mut next);
-            next.over(id, experiment, (ExperimentStatus::Stopped, None));
+            let why = experiment.progress.reason.clone();
+            next.over(id, experiment, (ExperimentStatus::Stopped, why));
         }
         ExperimentStatus::Completed | ExperimentStatus::Stopped | ExperimentStatus::Failed => {}
     }

@@ -5,7 +5,7 @@ use topologies::event::EventKind;
 use topologies::id::RegionId;
 use wire::{Call, Fault, Record, page};
 
-use super::{check, invalid, not_found, tagging};
+use super::{check, conditions, invalid, not_found, tagging};
 use crate::aws::input::{not_implemented, only, text};
 use crate::aws::{Change, Decision, View};
 
@@ -56,6 +56,7 @@ pub(super) fn create(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
         return Err(view.fault("ServiceQuotaExceededException", text));
     }
     check::check(&template, view.account).map_err(|why| invalid(view, why))?;
+    conditions::known(view, &template["stopConditions"])?;
     let id = format!("EXT{}", view.draw("experiment-template", 14));
     let output = shown(view, &id, &template).set("tags", tagging::shown(&tags));
     let tagged = tagging::put(view, &arn(view, &id), tags);
@@ -79,6 +80,7 @@ pub(super) fn update(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
         template["emptyTargetResolutionMode"] = mode.into();
     }
     check::check(&template, view.account).map_err(|why| invalid(view, why))?;
+    conditions::known(view, &template["stopConditions"])?;
     template["lastUpdateTime"] = view.now.into();
     let output = one(view, id, &template);
     Ok((output, vec![recorded(view, id, template)]))

@@ -120,6 +120,10 @@ fn call(arn: &str, tags: &[Value], keys: &[&str]) -> Option<(&'static str, &'sta
             let input = json!({ "ResourceName": arn, "Tags": tags, "TagKeys": keys });
             ("elasticache", either(add, remove), input)
         }
+        "cloudwatch" => {
+            let input = json!({ "ResourceARN": arn, "Tags": tags, "TagKeys": keys });
+            ("cloudwatch", either("TagResource", "UntagResource"), input)
+        }
         "elasticloadbalancing" => {
             let input = json!({ "ResourceArns": [arn], "Tags": tags, "TagKeys": keys });
             ("elbv2", either("AddTags", "RemoveTags"), input)

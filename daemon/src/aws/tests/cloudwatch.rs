@@ -135,6 +135,43 @@ async fn datapoints_come_in_pages() {
     assert_eq!(refused.unwrap_err(), "InvalidNextToken");
 }
 
+/// A page is made of what it shows and what that refers to; what would take more than a call may is refused.
+#[tokio::test]
+async fn a_call_holds_no_more_than_it_needs() {
+    let fixture = fixture_of(SMALL);
+    put(&fixture, json!([{ "MetricName": "orders", "Value": 1 }]))
+        .await
+        .unwrap();
+    let ids: Vec<String> = (0..24).map(|number| format!("e{number}")).collect();
+    let mut hidden = query("m1", "orders", "Sum");
+    hidden["ReturnData"] = json!(false);
+    let filled = |shown: bool| {
+        let filled = ids
+            .iter()
+            .map(move |id| json!({ "Id": id, "Expression": "FILL(m1, 0)", "ReturnData": shown }));
+        std::iter::once(hidden.clone()).chain(filled)
+    };
+    let days = |queries: Vec<Value>| {
+        let mut input = asked(json!(queries));
+        input["StartTime"] = json!(now() - 60 * 86_400);
+        input
+    };
+    let answer = call(&fixture, "GetMetricData", days(filled(true).collect())).await;
+    let answer = answer.unwrap();
+    let results = answer["MetricDataResults"].as_array().unwrap();
+    let counts: Vec<usize> = results
+        .iter()
+        .map(|it| it["Values"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(counts.iter().sum::<usize>(), 100_800);
+    assert_eq!(counts.len(), 2);
+    assert!(answer["NextToken"].is_string());
+    let sum = json!({ "Id": "all", "Expression": format!("SUM([{}])", ids.join(", ")) });
+    let all = filled(false).chain([sum]).collect();
+    let refused = call(&fixture, "GetMetricData", days(all)).await;
+    assert_eq!(refused.unwrap_err(), "ValidationError");
+}
+
 #[tokio::test]
 async fn metrics_are_listed_by_what_is_asked_of_them() {
     let fixture = fixture_of(SMALL);
@@ -342,7 +379,7 @@ async fn s7_3_what_can_not_be_asked_is_refused() {
         let refused = call(&fixture, "GetMetricStatistics", input.clone()).await;
         assert_eq!(refused.unwrap_err(), code, "{input}");
     }
-    let refused = call(&fixture, "DescribeAlarms", json!({})).await;
+    let refused = call(&fixture, "DescribeAnomalyDetectors", json!({})).await;
     assert_eq!(refused.unwrap_err(), "NotImplemented");
 }
 

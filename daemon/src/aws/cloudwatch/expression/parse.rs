@@ -129,6 +129,17 @@ impl Term {
             }
         }
     }
+
+    /// Whether it stands for something of all metrics of its call.
+    pub(in crate::aws::cloudwatch) fn asks_for_metrics(&self) -> bool {
+        match self {
+            Self::Number(_) | Self::Text(_) | Self::Name(_) => false,
+            Self::Call(Function::Metrics, _) => true,
+            Self::Negative(term) => term.asks_for_metrics(),
+            Self::Both(one, _, other) => one.asks_for_metrics() || other.asks_for_metrics(),
+            Self::List(terms) | Self::Call(_, terms) => terms.iter().any(Self::asks_for_metrics),
+        }
+    }
 }
 
 /// Words that stand for a way, not for a query: ids begin in lower case.

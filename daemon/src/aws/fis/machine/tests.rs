@@ -230,6 +230,16 @@ fn s9_1_a_stop_ends_what_runs_and_begins_nothing() {
 }
 
 #[test]
+fn s9_1_what_halts_an_experiment_is_why_it_is_stopped() {
+    let mut stage = Stage::of(blueprint(&[("a", 60, &[], "")], &[]));
+    stage.record(super::super::conditions::halt(&ID.into()));
+    // It had not begun with anything.
+    assert_eq!(stage.settle(), "");
+    assert_eq!(stage.shown(), "stopped: a cancelled");
+    assert_eq!(stage.reason(), "Experiment halted by stop condition.");
+}
+
+#[test]
 fn s9_1_a_failed_action_fails_the_experiment_and_ends_the_others() {
     use ActionStatus::{Failed, Running, Stopped};
     let mut stage = Stage::of(blueprint(
