@@ -1,7 +1,7 @@
 //! Has CloudWatch's alarms evaluated when it is time, and what is found recorded.
 //!
 //! One task. Without alarms it waits for one; with alarms it wakes once a minute, or once a second for periods of seconds, and when one
-//! is put. A state that stays as it is is nobody's business but its own. It ends with the driver.
+//! is put. While states stay as they are nothing is recorded. It ends with the driver.
 
 use std::time::Duration;
 
