@@ -358,6 +358,25 @@ fn watched_by(name: &str) -> Blueprint {
     }
 }
 
+#[tokio::test]
+async fn s9_1_a_state_that_is_set_halts_experiments_as_one_that_is_found() {
+    let mut stage = Stage::new();
+    stage.done("PutMetricAlarm", alarm("sick", json!({}))).await;
+    stage.record(EventKind::ExperimentStarted {
+        experiment: "EXP1".into(),
+        blueprint: Box::new(watched_by("sick")),
+    });
+    for (state, status) in [
+        ("OK", ExperimentStatus::Pending),
+        ("ALARM", ExperimentStatus::Stopping),
+    ] {
+        let set = json!({ "AlarmName": "sick", "StateValue": state, "StateReason": "a test" });
+        stage.done("SetAlarmState", set).await;
+        let experiment = stage.world.account.experiments.get("EXP1");
+        assert_eq!(experiment.map(Experiment::status), Some(status), "{state}");
+    }
+}
+
 /// Values that clients put make an alarm go off, and that halts the experiment whose stop condition it is, and no other.
 #[tokio::test]
 async fn s9_1_an_alarm_that_goes_off_halts_the_experiments_that_it_is_a_stop_condition_of() {
