@@ -215,13 +215,17 @@ impl Home {
         for entry in entries {
             let entry = entry.map_err(StateError::file("read directory", &directory))?;
             let stack = StackDirectory { path: entry.path() };
-            // A directory without a record is one that is being made or removed.
-            if let Some(record) = stack.record()? {
-                stacks.push(KnownStack {
-                    running: stack.held()?,
-                    record,
-                });
-            }
+            let record = match stack.record() {
+                Ok(Some(record)) => record,
+                // A directory without a record is one that is being made or removed. One whose record can not be read is told to
+                // whoever names it, and is in nobody else's way.
+                Ok(None) | Err(StateError::Record { .. }) => continue,
+                Err(other) => return Err(other),
+            };
+            stacks.push(KnownStack {
+                running: stack.held()?,
+                record,
+            });
         }
         stacks.sort_by(|a, b| a.record.name.cmp(&b.record.name));
         Ok(stacks)

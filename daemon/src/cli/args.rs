@@ -191,7 +191,7 @@ impl TimingProfile {
 
 /// Take a stack down: end its instances, free its addresses
 ///
-/// Its data stays for the next `up` of the same name unless --purge is given. Works too when the daemon is gone.
+/// What its databases hold stays for the next `up` of the same name unless --purge is given; caches are empty then. Works too when the daemon is gone.
 #[derive(Debug, Args)]
 pub(super) struct Down {
     #[command(flatten)]

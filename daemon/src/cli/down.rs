@@ -24,7 +24,8 @@ pub(super) fn run(arguments: Down, stack: Option<StackId>) -> Result<Exit, Failu
     let home = Home::current()?;
     let stacks = home.stacks()?;
     let name = match (arguments.name, stack) {
-        (Some(name), Some(other)) if name != other => {
+        // What is written here goes before what the environment says of all commands.
+        (Some(name), Some(other)) if name != other && !everywhere(&other) => {
             return Err(Failure::wrong(format!(
                 "two stacks are named, `{name}` and `{other}`"
             )));
@@ -55,10 +56,15 @@ pub(super) fn run(arguments: Down, stack: Option<StackId>) -> Result<Exit, Failu
         format!("{name} is down and removed")
     } else {
         format!(
-            "{name} is down; its data stays for the next `up`, `localaws down {name} --purge` removes it"
+            "{name} is down; what its databases hold stays for the next `up`, `localaws down {name} --purge` removes it"
         )
     });
     Ok(Exit::Done)
+}
+
+/// Whether it is the environment that names this stack.
+fn everywhere(name: &StackId) -> bool {
+    std::env::var("LOCALAWS_STACK").is_ok_and(|it| it == name.as_str())
 }
 
 fn only(stacks: &[KnownStack]) -> Result<StackId, Failure> {

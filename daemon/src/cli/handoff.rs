@@ -64,6 +64,9 @@ pub(super) fn start(home: &Home, launch: &Launch, display: &Display) -> Result<(
         // For whoever looks at the list of processes.
         .arg(launch.name.as_str())
         .envs(FRUGAL)
+        // They may be relative to this directory, in which it does not stay.
+        .env("LOCALAWS_HOME", home.state())
+        .env("LOCALAWS_CACHE", home.cache())
         .current_dir("/")
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
         .stdout(Stdio::null())

@@ -18,7 +18,11 @@ pub(super) fn find(name: Option<StackId>) -> Result<Target, Failure> {
     let home = Home::current()?;
     let stacks = home.stacks()?;
     let stack = match name {
-        Some(name) => named(&stacks, &name)?,
+        Some(name) => {
+            // One that can not be read is none of them, and says why.
+            home.stack(&name).record()?;
+            named(&stacks, &name)?
+        }
         None => only(&stacks)?,
     };
     Ok(Target {

@@ -225,7 +225,13 @@ fn a_record_that_is_damaged_says_so() {
     drop(home.claim(wanted("one")).unwrap());
     let path = home.stack(&"one".into()).path().join("stack.json");
     fs::write(&path, "{").unwrap();
-    assert!(matches!(home.stacks(), Err(StateError::Record { .. })));
+    let own = home.stack(&"one".into()).record();
+    assert!(matches!(own, Err(StateError::Record { .. })));
+    // Others are none the worse.
+    drop(home.claim(wanted("two")).unwrap());
+    let known = home.stacks().unwrap();
+    let names: Vec<&str> = known.iter().map(|it| it.record.name.as_str()).collect();
+    assert_eq!(names, ["two"]);
 }
 
 #[test]

@@ -466,7 +466,7 @@ fn down_keeps_the_data_of_a_stack_in_the_foreground() {
         let (more, said): (&[&str], _) = if purge {
             (&["--purge"], "is down and removed")
         } else {
-            (&[], "its data stays")
+            (&[], "what its databases hold stays")
         };
         stack.down(more).ends(0).says(said);
         up.ends(0);
@@ -494,4 +494,21 @@ fn a_program_that_ends_again_and_again_ends_the_bring_up() {
             .ends(2)
             .says("there is no stack");
     }
+}
+
+/// A daemon does not stay in the directory that a relative place is relative to.
+#[test]
+fn a_relative_home_is_the_same_for_the_daemon() {
+    let place = Place::new();
+    let stack = Stack::new(&place, "relative");
+    let file = &stack.file;
+    let mut up = place.command(&["up", file, "--runtime", "process", "-d"]);
+    up.env("LOCALAWS_HOME", "home").current_dir(place.path());
+    Answer::of(up.output().unwrap()).ends(0);
+    assert_eq!(stack.pids().len(), 2);
+    // The environment names the stack that commands act on, unless they name another.
+    let mut down = place.command(&["down", "relative", "--purge"]);
+    down.env("LOCALAWS_STACK", "another");
+    Answer::of(down.output().unwrap()).ends(0);
+    assert!(!stack.directory().exists());
 }
