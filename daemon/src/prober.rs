@@ -30,7 +30,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use topologies::address::{ZoneNumber, knocker};
+use topologies::address::ZoneNumber;
 use topologies::defaults::paced;
 use topologies::id::{LoadBalancerId, TargetGroupId};
 use topologies::network::Network;
@@ -235,8 +235,7 @@ impl Prober {
                 continue;
             }
             let (sent, begun) = (self.clock.now(), Instant::now());
-            let from = knocker(self.estate.borrow().plan.slot);
-            let outcome = probe::knock(from, address, NODE_TIMEOUT).await;
+            let outcome = probe::knock(self.outside(), address, NODE_TIMEOUT).await;
             if matches!(outcome, ProbeOutcome::Timeout) && held_up(begun, NODE_TIMEOUT) {
                 continue;
             }

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
-use topologies::address::{ZoneNumber, is_knocker};
+use topologies::address::ZoneNumber;
 use topologies::id::{LoadBalancerId, TargetGroupId, ZoneId};
 use topologies::network::Network;
 
@@ -334,8 +334,8 @@ impl Core {
         let post = self.posts.borrow().get(&local).cloned();
         let post = post.or_else(|| self.permanent.borrow().get(&local).cloned());
         let Some(post) = post else { return };
-        if is_knocker(*peer.ip()) {
-            // It has seen what it wanted to see; its own reset may be on its way still.
+        if matches!(post.entrance.service, Service::NodeManagement(_)) {
+            // The control plane has seen what it wanted to see; its reset may be on its way still.
             return;
         }
         post.counters.add(self.number, Count::Connections);

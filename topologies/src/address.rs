@@ -156,21 +156,6 @@ pub fn api(slot: Slot, from: ZoneNumber) -> Ipv4Addr {
     .seen_from(from)
 }
 
-/// From where the control plane knocks at load balancers' nodes, `.3`, and nobody else dials: what it means is only to be seen.
-pub fn knocker(slot: Slot) -> Ipv4Addr {
-    HostAddress {
-        slot,
-        zone: ZoneNumber::OUTSIDE,
-        host: 3,
-    }
-    .seen_from(ZoneNumber::OUTSIDE)
-}
-
-/// Whether it is some stack's [`knocker`].
-pub fn is_knocker(address: Ipv4Addr) -> bool {
-    HostAddress::parse(address).is_some_and(|(_, host)| knocker(host.slot) == address)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,10 +188,5 @@ mod tests {
         assert!(vpc(host.slot).contains(subnet(host.slot, zone(2))));
         assert!(!vpc(host.slot).contains(Cidr::host(ABROAD)));
         assert_eq!(resolver(host.slot, zone(1)), Ipv4Addr::new(127, 64, 16, 2));
-        assert_eq!(knocker(host.slot), Ipv4Addr::new(127, 64, 0, 3));
-        assert!(is_knocker(knocker(host.slot)));
-        assert!(
-            !is_knocker(Ipv4Addr::LOCALHOST) && !is_knocker(api(host.slot, ZoneNumber::OUTSIDE))
-        );
     }
 }

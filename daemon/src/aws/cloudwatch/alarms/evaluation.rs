@@ -106,16 +106,8 @@ impl Counts {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::rule::tests::errors_above_five as rule;
     use super::*;
-
-    fn rule(to_alarm: usize, periods: usize, missing: &str) -> Rule {
-        Rule::read(&json!({
-            "Namespace": "Shop", "MetricName": "errors", "Statistic": "Sum", "Period": 60,
-            "EvaluationPeriods": periods, "DatapointsToAlarm": to_alarm,
-            "Threshold": 5, "ComparisonOperator": "GreaterThanThreshold", "TreatMissingData": missing,
-        }))
-        .unwrap()
-    }
 
     /// `0` is within the threshold, `X` breaches, `-` is missing; as CloudWatch's tables have them, the newest last.
     fn periods(drawn: &str) -> Vec<Option<Datapoint>> {

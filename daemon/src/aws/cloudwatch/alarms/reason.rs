@@ -166,19 +166,11 @@ mod tests {
     use serde_json::json;
 
     use super::super::evaluation::evaluate;
+    use super::super::rule::tests::errors_above_five as rule;
     use super::*;
 
     /// 2026-01-31 12:00:00.
     const NOON: i64 = 1_769_860_800;
-
-    fn rule(to_alarm: usize, periods: usize, missing: &str) -> Rule {
-        Rule::read(&json!({
-            "Namespace": "Shop", "MetricName": "errors", "Statistic": "Sum", "Period": 60,
-            "EvaluationPeriods": periods, "DatapointsToAlarm": to_alarm,
-            "Threshold": 5, "ComparisonOperator": "GreaterThanThreshold", "TreatMissingData": missing,
-        }))
-        .unwrap()
-    }
 
     /// The values of minutes before noon, the newest last.
     fn minutes(values: &[Option<f64>]) -> Vec<Option<Datapoint>> {

@@ -298,4 +298,4 @@ fn samples_min(alarm: &Value, percentile: Option<f64>) -> Result<f64, Fault> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -12,6 +12,14 @@ fn alarm(otherwise: Value) -> Value {
     alarm
 }
 
+/// An alarm for `to_alarm` of `periods` minutes with more than five errors, which treats missing data so.
+pub(in super::super) fn errors_above_five(to_alarm: usize, periods: usize, missing: &str) -> Rule {
+    let otherwise = json!({
+        "EvaluationPeriods": periods, "DatapointsToAlarm": to_alarm, "TreatMissingData": missing,
+    });
+    Rule::read(&alarm(otherwise)).unwrap()
+}
+
 fn math(metrics: Value) -> Value {
     json!({
         "Metrics": metrics, "EvaluationPeriods": 3, "Threshold": 5,

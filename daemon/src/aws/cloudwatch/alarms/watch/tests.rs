@@ -84,6 +84,11 @@ impl Stage {
         due.map(|at| at - NOON * SECOND)
     }
 
+    fn finding(&self) -> &Finding {
+        let alarms = &self.world.account.alarms;
+        &alarms.get("eu-west-1", "sick").unwrap().finding
+    }
+
     /// Evaluates at a moment, or when it is time next; what is found is recorded.
     fn next(&mut self, now: i64) -> Option<&'static str> {
         let due = self.due(now)?.max(now);
@@ -153,13 +158,7 @@ fn s7_3_an_alarm_goes_off_and_is_ok_again_by_the_values_of_whole_periods() {
     stage.errors(79, 4.0);
     assert_eq!(stage.next(79_400), None, "the period is not over");
     assert_eq!(stage.next(80_500), Some("ALARM"));
-    let finding = &stage
-        .world
-        .account
-        .alarms
-        .get("eu-west-1", "sick")
-        .unwrap()
-        .finding;
+    let finding = stage.finding();
     assert!(
         finding.reason.contains("[8.0 (31/01/26 12:01:10)]"),
         "{}",
@@ -178,13 +177,7 @@ fn periods_of_minutes_end_with_any_minute() {
     stage.alarm(1, json!({ "Period": 300 }));
     stage.errors(130, 9.0);
     assert_eq!(stage.next(400_000), Some("ALARM"));
-    let finding = &stage
-        .world
-        .account
-        .alarms
-        .get("eu-west-1", "sick")
-        .unwrap()
-        .finding;
+    let finding = stage.finding();
     assert!(
         finding.reason.contains("(31/01/26 12:01:00)"),
         "{}",
