@@ -255,7 +255,7 @@ fn a_daemon_killed_in_the_middle_of_a_fault_leaves_a_sound_one_to_the_next() {
 fn a_stack_is_not_taken_over_as_another() {
     let place = Place::new();
     let stack = Stack::new(&place, "same");
-    stack.up().ends(0);
+    stack.up().ends(0).says("runtime process: asked for");
     stack.down(&[]).ends(0);
     let grown = place.file("grown.yaml", TOPOLOGY.replace("count: 2", "count: 3"));
     let arguments = ["up", &grown, "--name", "same", "--runtime", "process", "-d"];
@@ -266,8 +266,11 @@ fn a_stack_is_not_taken_over_as_another() {
         .says("--purge");
     let arguments = ["up", &stack.file, "--runtime", "docker", "-d"];
     place.run(&arguments).ends(2).says("`--runtime process`");
-    // Whoever does not say which has the one that it was up on.
-    place.run(&["up", &stack.file, "-d"]).ends(0);
+    // Whoever does not say which has the one that it was up on, and is told so.
+    place
+        .run(&["up", &stack.file, "-d"])
+        .ends(0)
+        .says("runtime process: the stack was up on it before");
     place.run(&["status"]).ends(0).prints("process");
 }
 
