@@ -23,15 +23,9 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(super) fn run(arguments: Down, stack: Option<StackId>) -> Result<Exit, Failure> {
     let home = Home::current()?;
     let stacks = home.stacks()?;
-    let name = match (arguments.name, stack) {
-        // What is written here goes before what the environment says of all commands.
-        (Some(name), Some(other)) if name != other && !everywhere(&other) => {
-            return Err(Failure::wrong(format!(
-                "two stacks are named, `{name}` and `{other}`"
-            )));
-        }
-        (Some(name), _) | (None, Some(name)) => name,
-        (None, None) => only(&stacks)?,
+    let name = match stack {
+        Some(name) => name,
+        None => only(&stacks)?,
     };
     let known = stacks.iter().find(|stack| stack.record.name == name);
     if known.is_none() && !home.stack(&name).path().exists() {
@@ -60,11 +54,6 @@ pub(super) fn run(arguments: Down, stack: Option<StackId>) -> Result<Exit, Failu
         )
     });
     Ok(Exit::Done)
-}
-
-/// Whether it is the environment that names this stack.
-fn everywhere(name: &StackId) -> bool {
-    std::env::var("LOCALAWS_STACK").is_ok_and(|it| it == name.as_str())
 }
 
 fn only(stacks: &[KnownStack]) -> Result<StackId, Failure> {

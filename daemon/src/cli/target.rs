@@ -13,6 +13,26 @@ pub(super) struct Target {
     pub(super) client: Client,
 }
 
+/// The stack that is meant by a word of its own, by `--stack` or by the environment.
+pub(super) fn chosen(
+    name: Option<&StackId>,
+    asked: Option<StackId>,
+) -> Result<Option<StackId>, Failure> {
+    match (name, asked) {
+        // What is written here goes before what the environment says of all commands.
+        (Some(name), Some(other)) if *name != other && !everywhere(&other) => Err(Failure::wrong(
+            format!("two stacks are named, `{name}` and `{other}`"),
+        )),
+        (Some(name), _) => Ok(Some(name.clone())),
+        (None, asked) => Ok(asked),
+    }
+}
+
+/// Whether it is the environment that names this stack.
+fn everywhere(name: &StackId) -> bool {
+    std::env::var("LOCALAWS_STACK").is_ok_and(|it| it == name.as_str())
+}
+
 /// Finds the stack called `name`, or the only one that runs.
 pub(super) fn find(name: Option<StackId>) -> Result<Target, Failure> {
     let home = Home::current()?;

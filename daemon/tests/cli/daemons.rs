@@ -324,6 +324,11 @@ fn two_stacks_stand_side_by_side() {
         .ends(2)
         .says("several stacks are running")
         .says("one, two");
+    place.run(&["status", "two"]).ends(0).prints("two");
+    place
+        .run(&["endpoints", "one", "--stack", "two"])
+        .ends(2)
+        .says("two stacks are named");
     assert!(one.pids().iter().all(|pid| !two.pids().contains(pid)));
     one.down(&["--purge"]).ends(0);
     assert_eq!(two.pids().len(), 2);
