@@ -10,6 +10,7 @@ mod clear;
 mod doctor;
 mod down;
 mod drill;
+mod drill_end;
 mod drill_file;
 mod events;
 mod exec;

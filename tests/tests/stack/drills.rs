@@ -150,6 +150,10 @@ fn synchronous_replication_switched_off_behind_its_back_is_noticed() {
     rig.done(&["down", "--purge"]);
 }
 
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 fn refused(rig: &Rig, arguments: &[&str], code: i32, parts: &[&str]) {
     let mut answer = rig.run(arguments);
     for part in parts {
@@ -194,7 +198,12 @@ fn a_drill_that_can_not_be_judged_leaves_nothing_broken() {
     refused(&rig, &["drill", "run", long], 2, &parts);
     rig.done(&["chaos", "heal"]);
 
-    let first = rig.start(&["drill", "run", long]);
+    let reports = rig.home().join("interrupted");
+    let (directory, junit) = (reports.display().to_string(), rig.home().join("ci.xml"));
+    let suite = junit.display().to_string();
+    let first = rig.start(&[
+        "drill", "run", long, "--report", &directory, "--junit", &suite,
+    ]);
     wait_for(&rig, "injected", |events| events.contains("fault kill-az"));
     refused(
         &rig,
@@ -210,10 +219,21 @@ fn a_drill_that_can_not_be_judged_leaves_nothing_broken() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(4), "{said}");
     assert!(said.contains("what the drill broke is healed"), "{said}");
+    let report = read(&reports.join("report.json"));
+    let report: Value = serde_json::from_str(&report).expect("the report is JSON");
+    assert_eq!(report["verdict"], "unknown", "{report:#}");
+    assert_eq!(report["cut-short"], "it was interrupted", "{report:#}");
+    assert!(report["faults"][0]["to-ms"].is_number(), "{report:#}");
+    assert!(endpoint(&report, "orders")["operations"]["acknowledged"].as_u64() > Some(0));
+    let text = read(&reports.join("report.txt"));
+    assert!(text.contains("it was interrupted"), "{text}");
+    let suite = read(&junit);
+    assert!(suite.contains("<error type=\"unknown\""), "{suite}");
+    assert!(suite.contains("failures=\"0\""), "{suite}");
     let status: Value = serde_json::from_str(&rig.done(&["status", "--json"])).expect("it is JSON");
     assert_eq!(status["faults"], serde_json::json!([]), "a fault is left");
 
-    let second = rig.start(&["drill", "run", long]);
+    let second = rig.start(&["drill", "run", long, "--report", &directory]);
     wait_for(&rig, "begun again", |events| {
         events.matches("fault kill-az").count() > 1
     });
@@ -221,5 +241,12 @@ fn a_drill_that_can_not_be_judged_leaves_nothing_broken() {
     let output = second.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(4), "{said}");
-    assert!(!said.is_empty(), "it does not say why");
+    assert!(
+        said.contains("was taken down while the drill ran"),
+        "{said}"
+    );
+    assert!(!said.contains("in force"), "nothing is left of it: {said}");
+    let text = read(&reports.join("report.txt"));
+    let verdict = "the stack was taken down while the drill ran";
+    assert!(text.trim_end().ends_with(verdict), "{text}");
 }
