@@ -3,6 +3,7 @@
 use topologies::id::StackId;
 
 use super::exit::{Exit, Failure};
+use super::occupied;
 use crate::api::client::{Client, ClientError};
 use crate::state::{Home, KnownStack, Phase};
 
@@ -108,6 +109,11 @@ impl Target {
     pub(super) fn explain(&self, error: ClientError) -> Failure {
         if matches!(error, ClientError::Gone { .. }) {
             let name = &self.name;
+            let record = self.home.stack(name).record().ok().flatten();
+            let removed = record.and_then(|record| occupied::unreachable(&self.home, &record));
+            if let Some(failure) = removed {
+                return failure;
+            }
             return Failure::new(
                 Exit::Broken,
                 format!("stack `{name}` does not answer: its daemon is starting or ending"),
