@@ -198,15 +198,21 @@ fn a_drill_that_can_not_be_judged_leaves_nothing_broken() {
     refused(&rig, &["drill", "run", long], 2, &parts);
     rig.done(&["chaos", "heal"]);
 
-    let reports = rig.home().join("interrupted");
+    let reports = rig.home().join("reports");
+    interrupted(&rig, long, &reports);
+    taken_down(&rig, long, &reports);
+}
+
+/// A drill that is interrupted heals what it broke, and reports what it has. Meanwhile no other is begun.
+fn interrupted(rig: &Rig, long: &str, reports: &Path) {
     let (directory, junit) = (reports.display().to_string(), rig.home().join("ci.xml"));
     let suite = junit.display().to_string();
     let first = rig.start(&[
         "drill", "run", long, "--report", &directory, "--junit", &suite,
     ]);
-    wait_for(&rig, "injected", |events| events.contains("fault kill-az"));
+    wait_for(rig, "injected", |events| events.contains("fault kill-az"));
     refused(
-        &rig,
+        rig,
         &["drill", "run", long],
         2,
         &["another drill runs on stack"],
@@ -232,9 +238,13 @@ fn a_drill_that_can_not_be_judged_leaves_nothing_broken() {
     assert!(suite.contains("failures=\"0\""), "{suite}");
     let status: Value = serde_json::from_str(&rig.done(&["status", "--json"])).expect("it is JSON");
     assert_eq!(status["faults"], serde_json::json!([]), "a fault is left");
+}
 
+/// A drill whose stack is taken down says so.
+fn taken_down(rig: &Rig, long: &str, reports: &Path) {
+    let directory = reports.display().to_string();
     let second = rig.start(&["drill", "run", long, "--report", &directory]);
-    wait_for(&rig, "begun again", |events| {
+    wait_for(rig, "begun again", |events| {
         events.matches("fault kill-az").count() > 1
     });
     rig.done(&["down", "--purge"]);
