@@ -23,13 +23,13 @@ impl Ended {
     /// The way out, after `lines` of its log were shown.
     pub(super) fn hint(&self, lines: usize, log: Option<&Path>) -> String {
         let Self { instance, how } = self;
-        let wrote = match lines {
-            0 => "it wrote nothing to its log".to_owned(),
-            _ => "the last lines of its log stand above".to_owned(),
-        };
-        let place = match log {
-            Some(log) => format!(", all of it is `{}`", log.display()),
-            None => String::new(),
+        let wrote = match (lines, log) {
+            (0, _) => format!("{instance} wrote nothing to its log"),
+            (_, Some(log)) => format!(
+                "the last lines of its log stand above, all of it is `{}`",
+                log.display()
+            ),
+            (_, None) => "the last lines of its log stand above; the rest is not kept".to_owned(),
         };
         // What forks and returns has done its work, it thinks.
         let foreground = match how.as_str() {
@@ -38,7 +38,7 @@ impl Ended {
             }
             _ => "",
         };
-        format!("the program of {instance} ended with {how}: {wrote}{place}{foreground}")
+        format!("{wrote}{foreground}")
     }
 }
 
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_way_out_tells_how_it_ended_and_where_its_log_is() {
+    fn the_way_out_tells_what_it_wrote_and_where_its_log_is() {
         let ended = |how: &str| Ended {
             instance: "web-1".into(),
             how: how.to_owned(),
@@ -55,7 +55,7 @@ mod tests {
         let log = Path::new("/stacks/shop/instances/web-1/log");
         assert_eq!(
             ended("exit code 7").hint(3, Some(log)),
-            "the program of web-1 ended with exit code 7: the last lines of its log stand above, all of it is `/stacks/shop/instances/web-1/log`"
+            "the last lines of its log stand above, all of it is `/stacks/shop/instances/web-1/log`"
         );
         let silent = ended("exit code 0").hint(0, None);
         assert!(silent.contains("wrote nothing"), "{silent}");
