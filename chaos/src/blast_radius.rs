@@ -3,6 +3,7 @@
 //! It tells first effects only. What the control plane makes of them is what a drill is for.
 
 mod text;
+mod unheard;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -111,6 +112,15 @@ pub enum Consequence {
         /// The follower's role.
         role: Role,
     },
+    /// The control plane, which stands outside of the zones, no longer hears of a primary that runs, and takes it for lost.
+    PrimaryUnheard {
+        /// The DB instance or replication group.
+        resource: String,
+        /// The primary.
+        primary: InstanceId,
+        /// Who may take over; nobody where the primary stays.
+        successors: Vec<InstanceId>,
+    },
     /// Packets between places vanish.
     LinkCut {
         /// The link, `a <-> b`.
@@ -173,6 +183,7 @@ pub fn blast_radius(fault: &Fault, plan: &Plan, presence: &Presence) -> Vec<Cons
             let link = fault.target();
             let mut consequences = vec![Consequence::LinkCut { link }];
             consequences.extend(replication_between(from, to, plan, presence));
+            consequences.extend(unheard::primaries(from, to, plan, presence));
             consequences
         }
         Fault::Slow {
@@ -180,7 +191,7 @@ pub fn blast_radius(fault: &Fault, plan: &Plan, presence: &Presence) -> Vec<Cons
             to,
             latency,
             jitter,
-            ..
+            direction,
         } => {
             let mut consequences = vec![Consequence::LinkSlow {
                 link: fault.target(),
@@ -188,6 +199,9 @@ pub fn blast_radius(fault: &Fault, plan: &Plan, presence: &Presence) -> Vec<Cons
                 jitter: *jitter,
             }];
             consequences.extend(replication_between(from, to, plan, presence));
+            if unheard::too_late(*latency, *direction, plan) {
+                consequences.extend(unheard::primaries(from, to, plan, presence));
+            }
             consequences
         }
         Fault::ThrottleApi { calls, rate } => calls_suffer(calls, ApiHarm::Throttled(*rate)),

@@ -4,7 +4,7 @@
 //! ```yaml
 //! name: az-power
 //! workload:
-//!   - sql-writes: {endpoint: orders, clients: 4, rate: 50}
+//!   - sql-writes: {endpoint: orders, clients: 4, rate: 50/s}
 //!   - sql-writes: {endpoint: orders, as: careless, timeout: none, dns-cache: forever}
 //! steps:
 //!   - at: 3s

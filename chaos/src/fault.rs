@@ -15,6 +15,7 @@ use topologies::id::{InstanceId, ZoneId};
 use topologies::network::{Link, Network};
 use topologies::plan::Plan;
 use topologies::runtime::Affliction;
+use topologies::yaml::rate::{self, Rate};
 use topologies::yaml::values::Period;
 
 use crate::presence::Presence;
@@ -99,6 +100,8 @@ pub enum Fault {
         #[schemars(with = "String")]
         calls: ApiCalls,
         /// Calls a second that get through, and so many at once; 0 refuses all.
+        #[serde(deserialize_with = "rate::number")]
+        #[schemars(with = "Rate")]
         rate: u32,
     },
     /// Calls of the AWS API are answered late; what runs is not touched.

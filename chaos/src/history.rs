@@ -5,6 +5,7 @@ use topologies::id::FaultId;
 use topologies::time::Time;
 
 use crate::blast_radius::Consequence;
+use crate::budget::Window;
 use crate::drill::Traffic;
 use crate::fault::Fault;
 use crate::ledger::{Key, Ledger};
@@ -22,6 +23,10 @@ pub struct History {
     pub endpoints: Vec<EndpointHistory>,
     /// Every time that a resource lost or regained its redundancy, in order.
     pub redundancy: Vec<Redundancy>,
+    /// Stretches in which the emulator itself was gone, from the last that was told to the moment at which its control plane went on.
+    pub restarts: Vec<Window>,
+    /// Why it ended before its time, if it did; nothing is judged then.
+    pub cut_short: Option<String>,
 }
 
 /// A fault from its injection to its heal.
@@ -160,6 +165,8 @@ mod tests {
             faults: vec![span("f1", stop, 1, 5), span("f2", kill, 2, 2)],
             endpoints: Vec::new(),
             redundancy: Vec::new(),
+            restarts: Vec::new(),
+            cut_short: None,
         };
         let order: Vec<_> = history
             .disturbances()

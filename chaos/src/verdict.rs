@@ -1,6 +1,7 @@
 //! Whether the promises of a drill held. Judged from the history alone; too little evidence is no verdict.
 
 mod court;
+mod opinion;
 
 use std::fmt;
 use std::time::Duration;
@@ -66,6 +67,18 @@ pub struct Finding {
     pub because: String,
     /// What shows it; never empty when broken.
     pub evidence: Vec<Evidence>,
+}
+
+impl Finding {
+    /// Nothing is found: the drill did not come to its end.
+    fn none(expectation: &Expectation, why: &str) -> Self {
+        Self {
+            expectation: expectation.clone(),
+            verdict: Verdict::Unknown,
+            because: why.to_owned(),
+            evidence: Vec::new(),
+        }
+    }
 }
 
 /// Where to look for the proof of a finding.
@@ -147,11 +160,11 @@ pub fn judge(drill: &Drill, history: &History, plan: &Plan) -> Judgement {
         measures: &measures,
         exceeded: &exceeded,
     };
-    let findings: Vec<Finding> = drill
-        .expect
-        .iter()
-        .map(|expectation| court.find(expectation))
-        .collect();
+    let find = |expectation| match &history.cut_short {
+        Some(why) => Finding::none(expectation, why),
+        None => court.find(expectation),
+    };
+    let findings: Vec<Finding> = drill.expect.iter().map(find).collect();
     let worst = findings.iter().map(|finding| finding.verdict).max();
     Judgement {
         verdict: worst.unwrap_or(Verdict::Unknown),

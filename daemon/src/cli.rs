@@ -10,14 +10,17 @@ mod clear;
 mod doctor;
 mod down;
 mod drill;
+mod drill_end;
 mod drill_file;
 mod events;
 mod exec;
 mod exit;
+mod forsaken;
 mod handoff;
 mod images;
 mod keep;
 mod memory;
+mod occupied;
 mod output;
 mod programs;
 mod progress;
@@ -71,7 +74,10 @@ fn usage(error: &clap::Error) -> Exit {
 
 fn dispatch(arguments: Arguments) -> Result<Exit, Failure> {
     let stack = match arguments.command.which() {
-        Some(which) => which.stack.clone().or(arguments.stack),
+        Some(which) => {
+            let asked = which.stack.clone().or(arguments.stack);
+            target::chosen(arguments.command.name(), asked)?
+        }
         None if arguments.stack.is_some() => {
             return Err(Failure::wrong("`--stack` has no meaning for this command")
                 .hint("it acts on no running stack; leave `--stack` out"));
@@ -145,11 +151,18 @@ mod tests {
             "chaos list --stack x",
             "--stack x chaos kill web-1",
             "drill run a.yaml --stack x",
+            "status x",
+            "endpoints --env x",
+            "events -f x",
+            "export x",
+            "reset x",
+            "down x --purge",
         ] {
             let words = std::iter::once("localaws").chain(line.split(' '));
             let parsed = Arguments::try_parse_from(words).unwrap();
             let own = parsed.command.which().unwrap().stack.clone();
-            let named = own.or(parsed.stack);
+            let asked = own.or(parsed.stack);
+            let named = target::chosen(parsed.command.name(), asked).unwrap();
             assert_eq!(named.unwrap().as_str(), "x", "{line}");
         }
         for line in [

@@ -6,6 +6,7 @@
 //! ```
 //! Whatever fails on the way up, what was started is ended again.
 
+mod ended;
 mod ground;
 mod missing;
 mod ready;

@@ -109,6 +109,13 @@ pub(crate) fn outlook(cache: &Path, options: ProcessOptions, engine: Engine) -> 
     library.outlook(engine)
 }
 
+/// Whether anything runs that carries the mark of the stack in this directory. Blocking.
+pub(crate) fn anything_runs_of(stack: &Path) -> std::io::Result<bool> {
+    let snapshot = processes::Snapshot::take()?;
+    let marked = stack.to_str().map(|stack| snapshot.marked(stack));
+    Ok(marked.is_some_and(|marked| !marked.is_empty()))
+}
+
 /// The process runtime of one stack. When it is dropped its instances run on.
 pub struct ProcessRuntime {
     host: Arc<Host>,

@@ -10,6 +10,7 @@
 //! removes them. Nothing here starts or stops anything.
 
 mod claim;
+mod holders;
 mod record;
 mod resume;
 mod socket;

@@ -20,8 +20,10 @@ pub struct UpOptions {
     pub directory: PathBuf,
     /// What is costly to make and can be made again.
     pub cache: PathBuf,
-    /// The runtime asked for.
+    /// The runtime wished for; exactly that of before where a stack is taken over.
     pub runtime: RuntimeWish,
+    /// The runtime that the command asks for.
+    pub asked: RuntimeWish,
     /// The seed of everything that is drawn.
     pub seed: u64,
     /// The topology file, absolute: relative programs are looked up beside it.

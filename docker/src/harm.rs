@@ -6,7 +6,7 @@ use std::time::Duration;
 use bollard::query_parameters::KillContainerOptionsBuilder;
 use futures_util::future::join_all;
 use rustix::process::{Signal, pidfd_send_signal};
-use topologies::runtime::RuntimeError;
+use topologies::runtime::{Affliction, RuntimeError};
 
 use crate::board::{Board, Process};
 use crate::engine::{Engine, absent, conflict, failed};
@@ -47,13 +47,17 @@ pub(crate) async fn kill(
     Ok(())
 }
 
-/// Asks a process to end and kills it after `grace`.
+/// Asks a process to end and kills it after `grace`; one that is frozen, which can not follow, at once.
 pub(crate) async fn stop(
     engine: &Engine,
     board: &Board,
     process: &Process,
     grace: Duration,
 ) -> Result<(), RuntimeError> {
+    let freeze = Affliction::Freeze(process.instance.clone());
+    if board.afflictions(|afflictions| afflictions.contains(&freeze)) {
+        return kill(engine, board, std::slice::from_ref(process)).await;
+    }
     let signal = match process.stop_signal.as_str() {
         "SIGINT" => Signal::INT,
         _ => Signal::TERM,

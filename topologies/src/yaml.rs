@@ -4,6 +4,7 @@
 //! a file is held against before it is decoded. What the fields mean is not known here.
 
 mod decode;
+pub mod rate;
 mod shape;
 mod tree;
 pub mod values;

@@ -1,3 +1,5 @@
+use topologies::topology::ReplicationGroup;
+
 use super::*;
 use crate::fault::Direction;
 use crate::sample::{plan, zone};
@@ -113,6 +115,62 @@ fn a_link_parts_primaries_from_their_followers() {
     orders: replication from orders-1 to orders-replica-1 passes this link
     sessions: replication from sessions-001 to sessions-003 passes this link
     ");
+}
+
+/// The control plane asks from outside: whom it does not hear there, it replaces.
+#[test]
+fn a_link_to_the_outside_hides_primaries_from_the_control_plane() {
+    let mut plan = plan();
+    let mut group = ReplicationGroup {
+        id: "sessions".into(),
+        region: "ap-northeast-2".into(),
+        engine_version: None,
+        nodes: Vec::new(),
+        automatic_failover: true,
+        port: 6379,
+        auth_token: None,
+    };
+    plan.topology.replication_groups = vec![group.clone()];
+    let told = |fault: &Fault, plan: &Plan, presence: &Presence| {
+        let lines = blast_radius(fault, plan, presence);
+        lines
+            .iter()
+            .map(|line| format!("{line}\n"))
+            .collect::<String>()
+    };
+    let outside = || ZoneId::from(crate::fault::OUTSIDE);
+    let cut = |from, to| Fault::Partition {
+        from,
+        to,
+        direction: Direction::OneWay,
+    };
+    let sound = Presence::initial(&plan);
+    insta::assert_snapshot!(told(&cut(outside(), zone("a")), &plan, &sound), @"
+    packets outside -> ap-northeast-2a vanish
+    orders: the control plane hears nothing of primary orders-1 and takes it for lost; orders-2 takes over
+    sessions: the control plane hears nothing of primary sessions-001 and takes it for lost; one of sessions-002, sessions-003 takes over
+    ");
+    insta::assert_snapshot!(told(&cut(zone("b"), outside()), &plan, &sound), @"packets ap-northeast-2b -> outside vanish");
+    let mut alone = sound.clone();
+    alone.out_of_sync = ["orders-2".into()].into();
+    group.automatic_failover = false;
+    let mut manual = plan.clone();
+    manual.topology.replication_groups = vec![group];
+    insta::assert_snapshot!(told(&cut(zone("a"), outside()), &manual, &alone), @"
+    packets ap-northeast-2a -> outside vanish
+    orders: the control plane hears nothing of primary orders-1 and takes it for lost; nobody can take over
+    sessions: the control plane hears nothing of primary sessions-001 and takes it for lost; nobody can take over
+    ");
+    let slow = |latency| Fault::Slow {
+        from: outside(),
+        to: zone("a"),
+        latency,
+        jitter: Duration::ZERO,
+        direction: Direction::BothWays,
+    };
+    let timeout = plan.topology.timing.probe_timeout;
+    let hidden = |latency| told(&slow(latency), &plan, &sound).contains("takes it for lost");
+    assert!(hidden(timeout / 2) && !hidden(timeout / 4));
 }
 
 #[test]

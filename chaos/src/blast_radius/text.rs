@@ -130,7 +130,32 @@ impl fmt::Display for Consequence {
                     Role::Primary | Role::Replica | Role::Target | Role::Node => Ok(()),
                 }
             }
+            Self::PrimaryUnheard {
+                resource,
+                primary,
+                successors,
+            } => {
+                write!(
+                    f,
+                    "{resource}: the control plane hears nothing of primary {primary} and takes it for lost; "
+                )?;
+                match successors.as_slice() {
+                    [] => f.write_str("nobody can take over"),
+                    [one] => write!(f, "{one} takes over"),
+                    several => {
+                        let several: Vec<&str> = several.iter().map(InstanceId::as_str).collect();
+                        write!(f, "one of {} takes over", several.join(", "))
+                    }
+                }
+            }
             Self::LinkCut { link } => write!(f, "packets {link} vanish"),
+            Self::LinkSlow {
+                link,
+                latency,
+                jitter,
+            } if jitter.is_zero() => {
+                write!(f, "packets {link} come {} late", duration::format(*latency))
+            }
             Self::LinkSlow {
                 link,
                 latency,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use topologies::duration;
 use topologies::nearest::nearest;
 use topologies::notes::{Note, Span};
+use topologies::yaml::rate::Rate;
 use topologies::yaml::values::{Limit, Period};
 use topologies::yaml::{At, Read};
 
@@ -168,7 +169,13 @@ impl Check {
 
     fn clients(&mut self, spec: ClientsSpec, traffic: Traffic) -> Workload {
         let clients = spec.clients.unwrap_or(CLIENTS);
-        let rate = spec.rate.map_or(RATE, |rate| rate.value);
+        let rate = spec.rate.map_or(RATE, |rate| rate.value.0);
+        // A bare zero is out of range by its shape.
+        let untold = |span| self.notes.iter().all(|note| note.span != span);
+        let zero = spec.rate.filter(|given| given.value == Rate(0));
+        if let Some(given) = zero.filter(|given| untold(given.span)) {
+            self.error(given.span, "clients that begin nothing see nothing");
+        }
         if let Some(given) = spec
             .rate
             .filter(|_| u64::from(clients) * u64::from(rate) > RATE_MAX)

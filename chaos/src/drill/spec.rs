@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use topologies::yaml::rate::Rate;
 use topologies::yaml::values::{Limit, Period};
 use topologies::yaml::{self, At, Language, Read};
 
@@ -72,7 +73,7 @@ pub(super) struct ClientsSpec {
     pub(super) clients: Option<u16>,
     /// How many operations each begins a second; 50 if absent.
     #[schemars(range(min = 1))]
-    pub(super) rate: Option<At<u32>>,
+    pub(super) rate: Option<At<Rate>>,
     /// After this long without an answer a client gives up; `none` waits for ever; 1s if absent.
     pub(super) timeout: Option<At<Limit>>,
     /// How long a client goes on with a name's address; `none` if absent.
@@ -95,7 +96,7 @@ pub(super) struct HttpSpec {
     pub(super) clients: Option<u16>,
     /// How many requests each begins a second; 50 if absent.
     #[schemars(range(min = 1))]
-    pub(super) rate: Option<At<u32>>,
+    pub(super) rate: Option<At<Rate>>,
     /// After this long without an answer a client gives up; `none` waits for ever; 1s if absent.
     pub(super) timeout: Option<At<Limit>>,
     /// How long a client goes on with a name's address; `none` if absent.

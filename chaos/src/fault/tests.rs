@@ -148,6 +148,10 @@ fn faults_are_written_like_this() {
         "AWS API, rds: throttled to 5 calls a second",
     );
     check(
+        "throttle-api: {rate: 5/s}",
+        "AWS API, all: throttled to 5 calls a second",
+    );
+    check(
         "throttle-api: {rate: 0}",
         "AWS API, all: throttled to 0 calls a second",
     );
@@ -158,6 +162,7 @@ fn faults_are_written_like_this() {
     check("fail-api: {}", "AWS API, all: unavailable");
     for refused in [
         "throttle-api: {calls: rds}",
+        "throttle-api: {rate: 5/min}",
         "slow-api: {calls: rds}",
         "fail-api: {calls: \"rds:\"}",
         "fail-api: {calls: \"a:b:c\"}",

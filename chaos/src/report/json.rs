@@ -34,6 +34,8 @@ struct ReportView<'a> {
     verdict: Verdict,
     exit_code: u8,
     duration_ms: f64,
+    cut_short: Option<&'a str>,
+    restarts: Vec<WindowView>,
     faults: Vec<FaultView<'a>>,
     beyond_budget: Vec<WindowView>,
     expectations: Vec<FindingView<'a>>,
@@ -188,6 +190,8 @@ fn view<'a>(report: &Report<'a>) -> ReportView<'a> {
         verdict: judgement.verdict,
         exit_code: judgement.verdict.exit_code(),
         duration_ms: millis(report.length()),
+        cut_short: history.cut_short.as_deref(),
+        restarts: history.restarts.iter().map(window).collect(),
         faults: history
             .faults
             .iter()

@@ -45,6 +45,9 @@ fn properties(out: &mut String, report: &Report<'_>) -> fmt::Result {
     };
     property("stack", report.stack)?;
     property("verdict", &report.judgement.verdict.to_string())?;
+    if let Some(why) = &report.history.cut_short {
+        property("cut-short", why)?;
+    }
     for measures in &report.judgement.measures {
         if let Some(rto) = measures.rto() {
             let name = format!("rto-ms.{}", measures.endpoint);

@@ -72,6 +72,28 @@ fn text_for_the_terminal() {
 }
 
 #[test]
+fn a_drill_that_was_cut_short_says_so_in_every_form() {
+    let cut = Story {
+        cut_short: Some("it was interrupted"),
+        ..story()
+    };
+    let text = check(&cut, text::render);
+    assert!(
+        text.ends_with("verdict: unknown, after 20s: it was interrupted\n"),
+        "{text}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&check(&cut, json::render)).unwrap();
+    assert_eq!(json["cut-short"], "it was interrupted");
+    assert_eq!(
+        (&json["verdict"], &json["exit-code"]),
+        (&"unknown".into(), &4.into())
+    );
+    let junit = check(&cut, junit::render);
+    assert!(junit.contains("failures=\"0\" errors=\"3\""), "{junit}");
+    assert_eq!(junit.matches("message=\"it was interrupted\"").count(), 3);
+}
+
+#[test]
 fn json_for_programs() {
     insta::assert_snapshot!(check(&lossy(), json::render));
 }

@@ -40,6 +40,10 @@ fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
     for window in &report.judgement.exceeded {
         writeln!(out, "  beyond the budget {}", stretch(report, *window))?;
     }
+    for restart in &report.history.restarts {
+        let when = stretch(report, *restart);
+        writeln!(out, "  the emulator itself was gone {when}")?;
+    }
     for measures in &report.judgement.measures {
         writeln!(out)?;
         endpoint(out, report, measures)?;
@@ -49,11 +53,12 @@ fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
         finding(out, report, found)?;
     }
     let verdict = report.judgement.verdict;
-    writeln!(
-        out,
-        "\nverdict: {verdict}, after {}",
-        rounded(report.length())
-    )
+    let after = rounded(report.length());
+    write!(out, "\nverdict: {verdict}, after {after}")?;
+    if let Some(why) = &report.history.cut_short {
+        write!(out, ": {why}")?;
+    }
+    writeln!(out)
 }
 
 fn endpoint(out: &mut String, report: &Report<'_>, measures: &Measures) -> fmt::Result {

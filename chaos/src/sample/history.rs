@@ -4,6 +4,7 @@ use topologies::time::Time;
 
 use super::{plan, zone};
 use crate::blast_radius::blast_radius;
+use crate::budget::Window;
 use crate::drill::Traffic;
 use crate::fault::{Fault, ZoneLoss};
 use crate::history::{EndpointHistory, FaultSpan, History, Redundancy, Survivors};
@@ -33,6 +34,10 @@ pub(crate) struct Story {
     pub(crate) redundant_after: Option<u64>,
     /// The budget's zones.
     pub(crate) budget: usize,
+    /// When the emulator itself was gone.
+    pub(crate) restart: Option<Window>,
+    /// Why the drill ended before its time.
+    pub(crate) cut_short: Option<&'static str>,
 }
 
 /// All goes well: 400 ms without writes, nothing lost.
@@ -48,6 +53,8 @@ pub(crate) fn story() -> Story {
         limit: Ledger::LIMIT,
         redundant_after: Some(2_000),
         budget: 1,
+        restart: None,
+        cut_short: None,
     }
 }
 
@@ -88,6 +95,8 @@ impl Story {
                 .into_iter()
                 .chain(again)
                 .collect(),
+            restarts: self.restart.into_iter().collect(),
+            cut_short: self.cut_short.map(str::to_owned),
         }
     }
 

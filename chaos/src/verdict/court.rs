@@ -7,6 +7,7 @@ use std::time::Duration;
 use topologies::duration::rounded;
 use topologies::time::Time;
 
+use super::opinion::Opinion;
 use super::{Evidence, Finding, KEYS_MAX, Measures, OPERATIONS_MIN, Verdict, count_outside};
 use crate::budget::{Window, owed_since};
 use crate::drill::{Expectation, Outside};
@@ -16,38 +17,8 @@ use crate::verify::reconcile::Reconciliation;
 use crate::verify::recovery::{Recovery, Seen};
 
 const LEDGER_FULL: &str = "the ledger was full before the drill's end";
-
-/// A verdict in the making.
-struct Opinion {
-    verdict: Verdict,
-    because: String,
-    evidence: Vec<Evidence>,
-}
-
-impl Opinion {
-    fn held(because: impl Into<String>) -> Self {
-        Self {
-            verdict: Verdict::Held,
-            because: because.into(),
-            evidence: Vec::new(),
-        }
-    }
-
-    fn unknown(because: impl Into<String>) -> Self {
-        Self {
-            verdict: Verdict::Unknown,
-            ..Self::held(because)
-        }
-    }
-
-    fn broken(because: impl Into<String>, evidence: Vec<Evidence>) -> Self {
-        Self {
-            verdict: Verdict::Broken,
-            because: because.into(),
-            evidence,
-        }
-    }
-}
+const RESTARTED: &str =
+    "the emulator itself was restarted meanwhile: its outage is not the stack's";
 
 /// Judges promises by a history and what was measured in it.
 pub(super) struct Court<'a> {
@@ -79,6 +50,7 @@ impl Court<'_> {
             }),
             Expectation::RedundancyRestored { of, within } => self.redundant_again(of, *within),
         };
+        let opinion = self.unless_restarted(expectation, opinion);
         let mut evidence = opinion.evidence;
         let located = |one: &Evidence| matches!(one, Evidence::Timeline { .. });
         if opinion.verdict == Verdict::Broken && !evidence.iter().any(located) {
@@ -90,6 +62,34 @@ impl Court<'_> {
             because: opinion.because,
             evidence,
         }
+    }
+
+    /// A promise that was broken while the emulator itself was gone is nobody's: that outage was its own. What is stored has to be
+    /// there all the same.
+    fn unless_restarted(&self, expectation: &Expectation, opinion: Opinion) -> Opinion {
+        let durable = match expectation {
+            Expectation::NoAcknowledgedWriteLost { .. }
+            | Expectation::AcknowledgedWritesLostAtMost { .. }
+            | Expectation::NoPhantomWrite { .. } => true,
+            Expectation::WritesAcceptedAgain { .. }
+            | Expectation::RequestsAnsweredAgain { .. }
+            | Expectation::ErrorRateBelow { .. }
+            | Expectation::RedundancyRestored { .. } => false,
+        };
+        let shown = opinion.evidence.iter().find_map(|one| match one {
+            Evidence::Times(window) => Some(*window),
+            Evidence::Keys { .. } | Evidence::Timeline { .. } | Evidence::Operations(_) => None,
+        });
+        let broken = opinion.verdict == Verdict::Broken && !durable;
+        match shown.filter(|window| broken && self.restarted(*window)) {
+            Some(_) => Opinion::unknown(format!("{}, but {RESTARTED}", opinion.because)),
+            None => opinion,
+        }
+    }
+
+    fn restarted(&self, meanwhile: Window) -> bool {
+        let mut restarts = self.history.restarts.iter();
+        restarts.any(|restart| restart.overlaps(meanwhile))
     }
 
     fn of(&self, endpoint: &str, judge: impl FnOnce(&Measures) -> Opinion) -> Opinion {
@@ -124,6 +124,11 @@ impl Court<'_> {
                     } else {
                         format!("not served again in the {waited} after {what} that clients tried")
                     };
+                    // Another outage may be the stack's own.
+                    if self.restarted(wait.outage.window) {
+                        doubt = doubt.or(Some(format!("{because}, but {RESTARTED}")));
+                        continue;
+                    }
                     let mut evidence = vec![Evidence::Times(wait.outage.window)];
                     evidence.extend(self.timeline(recovery));
                     return Opinion::broken(because, evidence);

@@ -1,3 +1,5 @@
+use topologies::time::Time;
+
 use super::*;
 use crate::drill::parse;
 use crate::sample::history::{Story, story};
@@ -278,6 +280,60 @@ fn redundancy_has_to_return() {
         Unknown,
         "nothing is known of carts",
     );
+}
+
+#[test]
+fn an_outage_of_the_emulator_itself_is_not_the_stacks() {
+    let gone = |from, to| {
+        Some(Window {
+            from: Time::from_millis(from),
+            to: Time::from_millis(to),
+        })
+    };
+    let late = Story {
+        down_for: 1_400,
+        restart: gone(3_300, 4_000),
+        ..story()
+    };
+    check(
+        &late,
+        AGAIN,
+        Unknown,
+        "served again 1.4s after f1 (zone ap-northeast-2a loses power), but the emulator itself was restarted meanwhile: its outage is not the stack's",
+    );
+    let elsewhere = Story {
+        restart: gone(9_000, 9_500),
+        ..late
+    };
+    let first = |story: &Story, expect: &str| verdicts(story, &format!("- {expect}\n"))[0].0;
+    assert_eq!(first(&elsewhere, AGAIN), Broken, "it was there by then");
+    let in_time = Story {
+        down_for: 400,
+        ..late
+    };
+    assert_eq!(first(&in_time, AGAIN), Held, "in time all the same");
+    let errors = "error-rate-below: {endpoint: orders, percent: 1, outside: nothing}";
+    assert_eq!(first(&late, errors), Unknown);
+    let bare = Story {
+        redundant_after: Some(6_000),
+        restart: gone(9_000, 9_500),
+        ..story()
+    };
+    assert_eq!(first(&bare, REDUNDANT), Unknown);
+    let lossy = Story { lost: 3, ..late };
+    assert_eq!(first(&lossy, NOT_LOST), Broken, "durability is owed always");
+}
+
+#[test]
+fn a_drill_that_was_cut_short_judges_nothing() {
+    let cut = Story {
+        lost: 3,
+        cut_short: Some("it was interrupted"),
+        ..story()
+    };
+    for promise in [AGAIN, NOT_LOST, REDUNDANT] {
+        check(&cut, promise, Unknown, "it was interrupted");
+    }
 }
 
 #[test]

@@ -86,6 +86,16 @@ pub(super) struct Which {
     pub(super) stack: Option<StackId>,
 }
 
+/// Which stack a command acts on that has no other word of its own.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Named {
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// The stack, as with --stack
+    #[arg(value_parser = stack)]
+    pub(super) name: Option<StackId>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Up(Up),
@@ -115,13 +125,13 @@ impl Command {
     /// Which stack it acts on; none for a command that acts on none.
     pub(super) fn which(&self) -> Option<&Which> {
         match self {
+            Self::Down(Down { named, .. })
+            | Self::Status(Status { named, .. })
+            | Self::Export(Export { named })
+            | Self::Reset(Reset { named })
+            | Self::Endpoints(Endpoints { named, .. })
+            | Self::Events(Events { named, .. }) => Some(&named.which),
             Self::Up(Up { which, .. })
-            | Self::Down(Down { which, .. })
-            | Self::Status(Status { which, .. })
-            | Self::Export(Export { which })
-            | Self::Reset(Reset { which })
-            | Self::Endpoints(Endpoints { which, .. })
-            | Self::Events(Events { which, .. })
             | Self::Logs(Logs { which, .. })
             | Self::Exec(Exec { which, .. })
             | Self::Chaos(Chaos { which, .. })
@@ -135,6 +145,32 @@ impl Command {
             | Self::Plan(_)
             | Self::Explain(_)
             | Self::Schema
+            | Self::Rehearse(_)
+            | Self::Doctor(_)
+            | Self::Api(_)
+            | Self::Images(_)
+            | Self::Completions(_) => None,
+        }
+    }
+
+    /// The stack that is named by a word of its own.
+    pub(super) fn name(&self) -> Option<&StackId> {
+        match self {
+            Self::Down(Down { named, .. })
+            | Self::Status(Status { named, .. })
+            | Self::Export(Export { named })
+            | Self::Reset(Reset { named })
+            | Self::Endpoints(Endpoints { named, .. })
+            | Self::Events(Events { named, .. }) => named.name.as_ref(),
+            Self::Up(_)
+            | Self::Logs(_)
+            | Self::Exec(_)
+            | Self::Check(_)
+            | Self::Plan(_)
+            | Self::Explain(_)
+            | Self::Schema
+            | Self::Chaos(_)
+            | Self::Drill(_)
             | Self::Rehearse(_)
             | Self::Doctor(_)
             | Self::Api(_)
@@ -195,10 +231,7 @@ impl TimingProfile {
 #[derive(Debug, Args)]
 pub(super) struct Down {
     #[command(flatten)]
-    pub(super) which: Which,
-    /// The stack
-    #[arg(value_parser = stack)]
-    pub(super) name: Option<StackId>,
+    pub(super) named: Named,
     /// Remove its data too
     #[arg(long)]
     pub(super) purge: bool,
@@ -208,7 +241,7 @@ pub(super) struct Down {
 #[derive(Debug, Args)]
 pub(super) struct Status {
     #[command(flatten)]
-    pub(super) which: Which,
+    pub(super) named: Named,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -220,7 +253,7 @@ pub(super) struct Status {
 #[derive(Debug, Args)]
 pub(super) struct Export {
     #[command(flatten)]
-    pub(super) which: Which,
+    pub(super) named: Named,
 }
 
 /// Take a stack back to what its topology file says
@@ -229,14 +262,14 @@ pub(super) struct Export {
 #[derive(Debug, Args)]
 pub(super) struct Reset {
     #[command(flatten)]
-    pub(super) which: Which,
+    pub(super) named: Named,
 }
 
 /// Show what to connect to
 #[derive(Debug, Args)]
 pub(super) struct Endpoints {
     #[command(flatten)]
-    pub(super) which: Which,
+    pub(super) named: Named,
     /// Print JSON, with passwords
     #[arg(long, conflicts_with = "env")]
     pub(super) json: bool,
@@ -249,7 +282,7 @@ pub(super) struct Endpoints {
 #[derive(Debug, Args)]
 pub(super) struct Events {
     #[command(flatten)]
-    pub(super) which: Which,
+    pub(super) named: Named,
     /// Go on with what happens
     #[arg(short, long)]
     pub(super) follow: bool,

@@ -8,7 +8,7 @@ use super::args::Down;
 use super::clear::clear;
 use super::exit::{Exit, Failure};
 use super::progress::Display;
-use super::{block_on, output, target};
+use super::{block_on, forsaken, occupied, output, target};
 use crate::api::client::{Client, ClientError};
 use crate::state::{Home, KnownStack, Phase, remove_socket};
 use crate::up::Progress;
@@ -23,18 +23,14 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(super) fn run(arguments: Down, stack: Option<StackId>) -> Result<Exit, Failure> {
     let home = Home::current()?;
     let stacks = home.stacks()?;
-    let name = match (arguments.name, stack) {
-        // What is written here goes before what the environment says of all commands.
-        (Some(name), Some(other)) if name != other && !everywhere(&other) => {
-            return Err(Failure::wrong(format!(
-                "two stacks are named, `{name}` and `{other}`"
-            )));
-        }
-        (Some(name), _) | (None, Some(name)) => name,
-        (None, None) => only(&stacks)?,
+    let name = match stack {
+        Some(name) => name,
+        None => only(&stacks)?,
     };
     let known = stacks.iter().find(|stack| stack.record.name == name);
-    if known.is_none() && !home.stack(&name).path().exists() {
+    // One whose record can not be read says why.
+    home.stack(&name).record()?;
+    if known.is_none() && !forsaken::is_there(&home, &name) {
         return Err(target::no_such(&stacks, &name));
     }
     let display = Display::new();
@@ -48,7 +44,8 @@ pub(super) fn run(arguments: Down, stack: Option<StackId>) -> Result<Exit, Failu
                 remove(&home, &name, arguments.purge)?;
             }
         }
-        Some(_) | None => remove(&home, &name, arguments.purge)?,
+        Some(_) => remove(&home, &name, arguments.purge)?,
+        None => forsaken::end(&home, &name)?,
     }
     drop(display);
     // Seen, not supposed: a stack that never came up goes with its data whatever was asked for.
@@ -60,11 +57,6 @@ pub(super) fn run(arguments: Down, stack: Option<StackId>) -> Result<Exit, Failu
         )
     });
     Ok(Exit::Done)
-}
-
-/// Whether it is the environment that names this stack.
-fn everywhere(name: &StackId) -> bool {
-    std::env::var("LOCALAWS_STACK").is_ok_and(|it| it == name.as_str())
 }
 
 fn only(stacks: &[KnownStack]) -> Result<StackId, Failure> {
@@ -102,6 +94,9 @@ async fn ask(home: &Home, stack: &KnownStack, purge: bool) -> Result<Asked, Fail
             if gone(home, name, DYING).await? {
                 return Ok(Asked::Dead);
             }
+            if let Some(failure) = occupied::unreachable(home, &stack.record) {
+                return Err(failure);
+            }
             return Err(Failure::new(
                 Exit::Broken,
                 format!("stack `{name}` is coming up or going down and takes no orders"),
@@ -137,7 +132,7 @@ fn remove(home: &Home, name: &StackId, purge: bool) -> Result<(), Failure> {
         return Ok(());
     };
     let Some(mut record) = seized.record.clone() else {
-        // The daemon died before it wrote its record, so it had started nothing.
+        // Somebody else has removed it meanwhile.
         return Ok(seized.purge()?);
     };
     if record.phase != Phase::Stopped {

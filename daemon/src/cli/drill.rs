@@ -19,6 +19,7 @@ use topologies::id::{FaultId, StackId};
 use topologies::plan::{Endpoint, plan};
 
 use super::args::{DrillCommand, DrillRun, Rehearse};
+use super::drill_end::{self, Ended};
 use super::drill_file::{self, DrillFile};
 use super::exit::{Exit, Failure};
 use super::keep::overrides;
@@ -33,7 +34,7 @@ use crate::secrets::Secrets;
 use crate::simulator;
 use crate::stack::Injected;
 use crate::up::Progress;
-use crate::workload::{self, DrillError, Own, Place, Rig};
+use crate::workload::{self, DrillError, Own, Place, Ran, Rig};
 
 /// The file in a stack's directory that a drill locks.
 const LOCK: &str = "drill.lock";
@@ -53,7 +54,10 @@ pub(super) fn run(arguments: super::args::Drill, stack: Option<StackId>) -> Resu
     let _alone = alone(&target)?;
     let outcome = conduct(&target, &file)?;
     deliver(&arguments, &outcome)?;
-    Ok(Exit::from_number(outcome.verdict.exit_code()))
+    match outcome.cut_short {
+        Some(failure) => Err(failure),
+        None => Ok(Exit::from_number(outcome.verdict.exit_code())),
+    }
 }
 
 pub(super) fn rehearse(arguments: &Rehearse) -> Result<Exit, Failure> {
@@ -100,6 +104,8 @@ struct Outcome {
     text: String,
     json: String,
     junit: String,
+    /// What ended it before its time.
+    cut_short: Option<Failure>,
 }
 
 /// Two drills at once would judge each other's faults: only one at a time has a stack. The lock goes with the process.
@@ -147,33 +153,28 @@ fn conduct(target: &Target, file: &DrillFile) -> Result<Outcome, Failure> {
         let place = place(target).await?;
         let remote = Remote(target);
         let rig = Own::new(&remote);
-        let history = tokio::select! {
-            history = workload::run(drill, &place, &rig, &tell) => history,
-            () = interrupted() => {
-                return Err(match rig.undo(&place.first).await {
-                    Ok(()) => Failure::new(Exit::Unknown, "interrupted; what the drill broke is healed"),
-                    Err(why) => Failure::new(Exit::Unknown, format!("interrupted; failed to heal: {why}")),
-                });
-            }
+        let ran = workload::run(drill, &place, &rig, &tell, interrupted()).await;
+        let Ran {
+            mut history,
+            cut_short,
+        } = ran.map_err(|error| not_begun(error, target, file))?;
+        let cut_short = match cut_short {
+            Some(cut) => Some(drill_end::explain(target, cut).await),
+            None => None,
         };
-        let history = history.map_err(|error| match error {
-            DrillError::Unfit(notes) => file.unfit(&notes, &format!("stack `{}`", target.name)),
-            DrillError::Broken(_) => Failure::wrong(error.to_string())
-                .hint("the drill was not begun; `localaws chaos list` tells them, `localaws chaos heal` ends them"),
-            DrillError::Experimented(_) => Failure::wrong(error.to_string())
-                .hint("the drill was not begun; `aws fis stop-experiment` ends one"),
-            DrillError::Disturbed(_) => Failure::new(Exit::Unknown, error.to_string()),
-            DrillError::Stack(_) => Failure::new(Exit::Unknown, error.to_string())
-                .hint("if its daemon is gone, faults are still in force: `localaws up` resumes the stack, `localaws chaos heal` ends them"),
-        })?;
+        if let Some(Ended { why, .. }) = &cut_short {
+            history.cut_short = Some(why.clone());
+        }
         let judgement = judge(drill, &history, &place.plan);
         let verdict = judgement.verdict;
-        let ended = EventKind::DrillEnded {
-            drill: drill.name.clone(),
-            verdict: format!("{verdict:?}").to_lowercase(),
-        };
-        // The verdict stands whether or not the timeline tells of it.
-        let _noted = rig.note(ended).await;
+        if cut_short.is_none() {
+            let ended = EventKind::DrillEnded {
+                drill: drill.name.clone(),
+                verdict: format!("{verdict:?}").to_lowercase(),
+            };
+            // The verdict stands whether or not the timeline tells of it.
+            let _noted = rig.note(ended).await;
+        }
         let report = Report {
             stack: target.name.as_str(),
             drill,
@@ -185,8 +186,24 @@ fn conduct(target: &Target, file: &DrillFile) -> Result<Outcome, Failure> {
             text: report::text::render(&report),
             json: report::json::render(&report),
             junit: report::junit::render(&report),
+            cut_short: cut_short.map(|ended| ended.failure),
         })
     })
+}
+
+/// Why a drill was not begun, and the way out.
+fn not_begun(error: DrillError, target: &Target, file: &DrillFile) -> Failure {
+    let message = error.to_string();
+    match error {
+        DrillError::Unfit(notes) => file.unfit(&notes, &format!("stack `{}`", target.name)),
+        DrillError::Broken(_) => Failure::wrong(message)
+            .hint("the drill was not begun; `localaws chaos list` tells them, `localaws chaos heal` ends them"),
+        DrillError::Experimented(_) => Failure::wrong(message)
+            .hint("the drill was not begun; `aws fis stop-experiment` ends one"),
+        DrillError::Disturbed(_) | DrillError::Interrupted | DrillError::Stack(_) => {
+            Failure::new(Exit::Unknown, message)
+        }
+    }
 }
 
 /// The stack as the drill's clients need it: what was planned, from its record; its clock; its passwords.

@@ -182,6 +182,7 @@ async fn live(
         directory: claim.directory.path().to_owned(),
         cache: home.cache().to_owned(),
         runtime: claim.record.wish,
+        asked: claim.asked,
         seed: claim.record.seed,
         topology_path: claim.record.topology_path.clone(),
         resume: claim.resume,

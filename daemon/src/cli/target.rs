@@ -3,6 +3,7 @@
 use topologies::id::StackId;
 
 use super::exit::{Exit, Failure};
+use super::occupied;
 use crate::api::client::{Client, ClientError};
 use crate::state::{Home, KnownStack, Phase};
 
@@ -11,6 +12,26 @@ pub(super) struct Target {
     pub(super) name: StackId,
     pub(super) home: Home,
     pub(super) client: Client,
+}
+
+/// The stack that is meant by a word of its own, by `--stack` or by the environment.
+pub(super) fn chosen(
+    name: Option<&StackId>,
+    asked: Option<StackId>,
+) -> Result<Option<StackId>, Failure> {
+    match (name, asked) {
+        // What is written here goes before what the environment says of all commands.
+        (Some(name), Some(other)) if *name != other && !everywhere(&other) => Err(Failure::wrong(
+            format!("two stacks are named, `{name}` and `{other}`"),
+        )),
+        (Some(name), _) => Ok(Some(name.clone())),
+        (None, asked) => Ok(asked),
+    }
+}
+
+/// Whether it is the environment that names this stack.
+fn everywhere(name: &StackId) -> bool {
+    std::env::var("LOCALAWS_STACK").is_ok_and(|it| it == name.as_str())
 }
 
 /// Finds the stack called `name`, or the only one that runs.
@@ -88,6 +109,11 @@ impl Target {
     pub(super) fn explain(&self, error: ClientError) -> Failure {
         if matches!(error, ClientError::Gone { .. }) {
             let name = &self.name;
+            let record = self.home.stack(name).record().ok().flatten();
+            let removed = record.and_then(|record| occupied::unreachable(&self.home, &record));
+            if let Some(failure) = removed {
+                return failure;
+            }
             return Failure::new(
                 Exit::Broken,
                 format!("stack `{name}` does not answer: its daemon is starting or ending"),

@@ -14,7 +14,7 @@ use super::keep::{Launch, Stops, Told, keep, overrides};
 use super::memory::frugal;
 use super::progress::Display;
 use super::topology_file::TopologyFile;
-use super::{block_on, handoff, output, programs, status, tables, target};
+use super::{block_on, handoff, occupied, output, programs, status, tables, target};
 use crate::api::views;
 use crate::state::Home;
 
@@ -38,7 +38,9 @@ pub(super) fn run(arguments: Up, stack: Option<StackId>) -> Result<Exit, Failure
     programs::present(&topology, &file.path, arguments.runtime)?;
     let home = Home::current()?;
     if !block_on(gone(&home, &name, DYING))? {
-        return Err(crate::state::StateError::Running(name).into());
+        return Err(block_on(async {
+            Ok(occupied::explain(&home, &name).await)
+        })?);
     }
     let launch = Launch {
         name,

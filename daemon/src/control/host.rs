@@ -6,11 +6,12 @@ use topologies::event::EventKind;
 use topologies::id::InstanceId;
 use topologies::runtime::InstanceStatus;
 use topologies::time::Time;
+use topologies::world::StackPhase;
 
 use super::action::{Action, Means};
 use super::desk::{Desk, Order};
 use super::hung::Hung;
-use super::liveness::{Life, Liveness, Sign};
+use super::liveness::{Life, Liveness, Loss, Sign};
 use super::probe::{DbProbe, PgStatus};
 
 /// What is known of a host.
@@ -142,18 +143,18 @@ impl DbHost {
 
 /// Records that a host was found or lost.
 pub(super) fn announce(desk: &mut Desk<'_>, instance: &InstanceId, change: Option<Life>) {
-    let known = desk
-        .world()
-        .instances
-        .get(instance)
-        .and_then(|state| state.reachable);
+    let world = desk.world();
+    let state = world.instances.get(instance);
+    let known = state.and_then(|state| state.reachable);
+    // Who ran for the last control plane and was never heard by this one is not on its way.
+    let unheard = known.is_none() && world.phase == StackPhase::Resuming;
     match change {
         Some(Life::Alive) if known != Some(true) => {
             desk.emit(EventKind::HostReachable {
                 instance: instance.clone(),
             });
         }
-        Some(Life::Lost(loss)) if known == Some(true) => {
+        Some(Life::Lost(loss)) if known == Some(true) || unheard && loss != Loss::Exited => {
             let why = loss.as_str().to_owned();
             desk.emit(EventKind::HostUnreachable {
                 instance: instance.clone(),

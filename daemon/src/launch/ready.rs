@@ -13,6 +13,7 @@ use topologies::id::InstanceId;
 use topologies::plan::Plan;
 use topologies::world::{StackPhase, World};
 
+use super::ended::Ended;
 use super::missing::{self, Struck};
 use crate::control::desk::REPEATED;
 use crate::log;
@@ -24,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// How long it is waited for while faults are in force, or network ACLs filter.
 const LIMIT_WITH_FAULTS: Duration = Duration::from_secs(20);
 /// Lines of a program's log that are shown when it is given up.
-const LOG_LINES: usize = 5;
+const LOG_LINES: usize = 10;
 /// Of how many instances, when several are not healthy.
 const LOGS_MAX: usize = 3;
 /// How long these lines may take to be read.
@@ -47,13 +48,17 @@ pub(super) async fn wait(stack: &Stack, since: u64, tell: Tell<'_>) -> Result<()
             tell(Progress::Line(line));
             Ok(())
         }
-        Ok(End::Hopeless(Hopeless { why, log_of })) => {
-            tell_logs(stack, log_of.as_slice(), tell).await;
+        Ok(End::Hopeless(Hopeless { why, ended })) => {
+            let hint = match ended {
+                Some(ended) => {
+                    let lines = tell_logs(stack, std::slice::from_ref(&ended.instance), tell).await;
+                    ended.hint(lines, ended.log(&stack.directory, since).as_deref())
+                }
+                None => "`localaws check FILE` looks for what can be seen beforehand".to_owned(),
+            };
             Err(UpError::Topology {
                 message: why,
-                hint: Some(
-                    "`localaws check FILE` looks for what can be seen beforehand".to_owned(),
-                ),
+                hint: Some(hint),
             })
         }
         Err(_) => {
@@ -202,8 +207,8 @@ struct Watch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Hopeless {
     why: String,
-    /// Whose log may say more.
-    log_of: Option<InstanceId>,
+    /// The program that ends, whose log may say more.
+    ended: Option<Ended>,
 }
 
 impl Watch {
@@ -234,23 +239,27 @@ impl Watch {
         self.last = Some(line.clone());
         if exits >= REPEATED {
             let why = format!("{instance} ended {exits} times in a row, the last time: {how}");
-            self.give_up(why, Some(instance.clone()));
+            let (instance, how) = (instance.clone(), how.clone());
+            self.give_up(why, Some(Ended { instance, how }));
         }
         first.then_some(line)
     }
 
-    fn give_up(&mut self, why: String, log_of: Option<InstanceId>) {
-        self.hopeless = Some(Hopeless { why, log_of });
+    fn give_up(&mut self, why: String, ended: Option<Ended>) {
+        self.hopeless = Some(Hopeless { why, ended });
     }
 }
 
-/// Tells the end of instances' logs. They go with the stack, so it is told here.
-async fn tell_logs(stack: &Stack, instances: &[InstanceId], tell: Tell<'_>) {
+/// Tells the end of instances' logs, and counts its lines. They go with a stack that is new, so it is told here.
+async fn tell_logs(stack: &Stack, instances: &[InstanceId], tell: Tell<'_>) -> usize {
+    let mut told = 0;
     for instance in instances {
         for line in last_lines(stack, instance).await {
             tell(Progress::Line(line));
+            told += 1;
         }
     }
+    told
 }
 
 async fn last_lines(stack: &Stack, instance: &InstanceId) -> Vec<String> {
@@ -351,7 +360,8 @@ mod tests {
         }
         let hopeless = watch.hopeless.unwrap();
         assert!(hopeless.why.contains("exit code 1"), "{hopeless:?}");
-        assert_eq!(hopeless.log_of, Some("web-1".into()));
+        let ended = hopeless.ended.unwrap();
+        assert_eq!(ended.instance, "web-1".into());
     }
 
     #[test]

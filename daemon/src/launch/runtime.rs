@@ -18,13 +18,21 @@ pub(super) async fn choose(
     tell(Progress::Step("looking for a runtime".to_owned()));
     let chosen = match options.runtime {
         RuntimeWish::Docker => docker(stack, options).await,
-        RuntimeWish::Process => process(options, "asked for".to_owned()).await,
+        RuntimeWish::Process => process(options, why_processes(options.asked).to_owned()).await,
         RuntimeWish::Auto => match docker(stack, options).await {
             Ok(chosen) => Ok(chosen),
             Err(cause) => process(options, format!("no Docker engine: {cause}")).await,
         },
     };
     chosen.map_err(|cause| machine(&cause))
+}
+
+/// Why processes are not a matter of choice any more. A stack that is taken over stays where it was, whether or not that was asked for.
+fn why_processes(asked: RuntimeWish) -> &'static str {
+    match asked {
+        RuntimeWish::Process => "asked for",
+        RuntimeWish::Auto | RuntimeWish::Docker => "the stack was up on it before",
+    }
 }
 
 async fn docker(
@@ -91,5 +99,17 @@ pub(super) fn machine(cause: &RuntimeError) -> UpError {
             message: cause.to_string(),
             hint: None,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_asked_for_is_called_so() {
+        assert_eq!(why_processes(RuntimeWish::Process), "asked for");
+        let taken_over = why_processes(RuntimeWish::Auto);
+        assert_eq!(taken_over, "the stack was up on it before");
     }
 }

@@ -94,7 +94,12 @@ impl Host {
         mode: StopMode,
     ) -> Result<(), RuntimeError> {
         let action = format!("stop instance {}", plan.id);
-        if let StopMode::Graceful(limit) = mode {
+        // One that is frozen can not follow. It is not woken to: a primary that was replaced meanwhile would acknowledge what is lost.
+        let freeze = Affliction::Freeze(plan.id.clone());
+        let frozen = self.state().afflictions().contains(&freeze);
+        if let StopMode::Graceful(limit) = mode
+            && !frozen
+        {
             let (signal, whom) = match plan.software {
                 // Fast shutdown: the server disconnects its clients and writes a checkpoint.
                 Software::Postgres { .. } => (Signal::INT, Whom::Leader),

@@ -45,6 +45,8 @@ pub struct Claim {
     pub directory: StackDirectory,
     /// Its record, already written.
     pub record: Record,
+    /// The runtime that the command asks for; the record has the one that it gets.
+    pub asked: RuntimeWish,
     /// Whether it has data worth keeping, and perhaps instances, from before.
     pub resume: bool,
     /// Whether it was taken down before: nothing of it runs.
@@ -113,6 +115,7 @@ impl Home {
         Ok(Claim {
             directory,
             record,
+            asked: wanted.wish,
             resume,
             stopped,
             leftovers,

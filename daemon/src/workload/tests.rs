@@ -1,7 +1,14 @@
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use chaos::history::FaultSpan;
 use topologies::address::Slot;
 use topologies::event::ReplicationGroupStatus;
 use topologies::experiment::{ActionsMode, Blueprint, ExperimentStatus, OnEmptyTarget};
 
+use topologies::time::Time;
+
+use super::told::redundancy;
 use super::*;
 
 fn tier() -> Plan {
@@ -143,24 +150,37 @@ fn started(experiment: &str) -> EventKind {
     }
 }
 
-/// Why the drill of `az-power.yaml` is not begun on a stack of this past.
-async fn refused(past: Vec<EventKind>) -> DrillError {
+fn place() -> Place {
     let directory = tempfile::tempdir().expect("there is room");
     let plan = Arc::new(tier());
-    let place = Place {
+    Place {
         first: Arc::clone(&plan),
         secrets: Arc::new(Secrets::open(directory.path(), &plan.topology).expect("there is room")),
         plan,
         clock: Clock::starting_at(Time::ZERO),
         resolver: SocketAddr::from(([127, 0, 0, 1], 9)),
         ports: Ports { offset: 0 },
-    };
+    }
+}
+
+/// That of `az-power.yaml`; nothing ever becomes whole here.
+fn drill() -> Drill {
     let text = include_str!("../../../chaos/drills/az-power.yaml");
     let mut drill = chaos::drill::parse(text).expect("it is sound");
-    // Nothing ever becomes whole here.
     drill.settle = Duration::from_millis(1);
-    let outcome = run(&drill, &place, &Own::new(&Past(timeline(past))), &|_| {}).await;
-    outcome.expect_err("it is refused")
+    drill
+}
+
+/// Why the drill of `az-power.yaml` is not begun on a stack of this past.
+async fn refused(past: Vec<EventKind>) -> DrillError {
+    let (drill, place) = (drill(), place());
+    let past = Past(timeline(past));
+    let never = std::future::pending();
+    let outcome = run(&drill, &place, &Own::new(&past), &|_| {}, never).await;
+    match outcome {
+        Err(why) => why,
+        Ok(ran) => ran.cut_short.expect("it does not come to its end").why,
+    }
 }
 
 #[tokio::test]
@@ -180,6 +200,42 @@ async fn a_drill_does_not_begin_while_an_experiment_is_under_way() {
     };
     let why = refused(vec![started("EXP1"), over]).await;
     assert!(!matches!(&why, DrillError::Experimented(_)), "{why:?}");
+}
+
+#[tokio::test]
+async fn a_drill_that_is_interrupted_tells_what_it_has() {
+    let stack = Willing::default();
+    let (mut drill, place) = (drill(), place());
+    drill.settle = Duration::from_secs(600);
+    let ran = run(
+        &drill,
+        &place,
+        &Own::new(&stack),
+        &|_| {},
+        std::future::ready(()),
+    )
+    .await;
+    let ran = ran.expect("it was under way");
+    let why = ran.cut_short.expect("it did not come to its end");
+    assert!(matches!(why.why, DrillError::Interrupted), "{why:?}");
+    assert_eq!(why.unhealed, None);
+    assert_eq!(ran.history.cut_short.as_deref(), Some("it was interrupted"));
+    let judged = chaos::verdict::judge(&drill, &ran.history, &place.plan);
+    assert_eq!(judged.verdict, chaos::verdict::Verdict::Unknown);
+}
+
+#[test]
+fn the_emulator_itself_was_gone_from_its_last_word_to_its_next() {
+    let events = timeline(vec![
+        EventKind::ControlResumed,
+        EventKind::StackAvailable,
+        injected("f1"),
+        EventKind::ControlResumed,
+    ]);
+    let restarts = told::restarts(&events, Time::from_millis(2));
+    let lengths: Vec<_> = restarts.iter().map(|one| (one.from, one.to)).collect();
+    let (from, to) = (Time::from_millis(3), Time::from_millis(4));
+    assert_eq!(lengths, [(from, to)], "what was before it is nothing to it");
 }
 
 fn span(id: &str) -> FaultSpan {

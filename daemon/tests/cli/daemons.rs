@@ -20,19 +20,19 @@ instances:
 ";
 
 /// A stack that is taken down whatever becomes of the test.
-struct Stack<'a> {
+pub(super) struct Stack<'a> {
     place: &'a Place,
     name: &'static str,
-    file: String,
+    pub(super) file: String,
 }
 
 impl<'a> Stack<'a> {
-    fn new(place: &'a Place, name: &'static str) -> Self {
+    pub(super) fn new(place: &'a Place, name: &'static str) -> Self {
         let file = place.file(&format!("{name}.yaml"), TOPOLOGY);
         Self { place, name, file }
     }
 
-    fn up(&self) -> Answer {
+    pub(super) fn up(&self) -> Answer {
         let arguments = ["up", &self.file, "--runtime", "process", "-d"];
         self.place.run(&arguments)
     }
@@ -49,13 +49,13 @@ impl<'a> Stack<'a> {
         Foreground { child, lines }
     }
 
-    fn down(&self, more: &[&str]) -> Answer {
+    pub(super) fn down(&self, more: &[&str]) -> Answer {
         let mut arguments = vec!["down", self.name];
         arguments.extend(more);
         self.place.run(&arguments)
     }
 
-    fn pids(&self) -> Vec<u64> {
+    pub(super) fn pids(&self) -> Vec<u64> {
         let instances = self.instances();
         instances.iter().filter_map(|i| i["pid"].as_u64()).collect()
     }
@@ -78,11 +78,11 @@ impl<'a> Stack<'a> {
         events.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    fn directory(&self) -> PathBuf {
+    pub(super) fn directory(&self) -> PathBuf {
         self.place.path().join("home/stacks").join(self.name)
     }
 
-    fn traces(&self) -> Traces {
+    pub(super) fn traces(&self) -> Traces {
         Traces::of(&self.directory()).unwrap()
     }
 
@@ -139,7 +139,7 @@ impl Foreground {
     }
 }
 
-fn kill(pid: u32, signal: &str) {
+pub(super) fn kill(pid: u32, signal: &str) {
     let status = std::process::Command::new("kill")
         .args([signal, &pid.to_string()])
         .status()
@@ -255,7 +255,7 @@ fn a_daemon_killed_in_the_middle_of_a_fault_leaves_a_sound_one_to_the_next() {
 fn a_stack_is_not_taken_over_as_another() {
     let place = Place::new();
     let stack = Stack::new(&place, "same");
-    stack.up().ends(0);
+    stack.up().ends(0).says("runtime process: asked for");
     stack.down(&[]).ends(0);
     let grown = place.file("grown.yaml", TOPOLOGY.replace("count: 2", "count: 3"));
     let arguments = ["up", &grown, "--name", "same", "--runtime", "process", "-d"];
@@ -266,8 +266,11 @@ fn a_stack_is_not_taken_over_as_another() {
         .says("--purge");
     let arguments = ["up", &stack.file, "--runtime", "docker", "-d"];
     place.run(&arguments).ends(2).says("`--runtime process`");
-    // Whoever does not say which has the one that it was up on.
-    place.run(&["up", &stack.file, "-d"]).ends(0);
+    // Whoever does not say which has the one that it was up on, and is told so.
+    place
+        .run(&["up", &stack.file, "-d"])
+        .ends(0)
+        .says("runtime process: the stack was up on it before");
     place.run(&["status"]).ends(0).prints("process");
 }
 
@@ -321,6 +324,11 @@ fn two_stacks_stand_side_by_side() {
         .ends(2)
         .says("several stacks are running")
         .says("one, two");
+    place.run(&["status", "two"]).ends(0).prints("two");
+    place
+        .run(&["endpoints", "one", "--stack", "two"])
+        .ends(2)
+        .says("two stacks are named");
     assert!(one.pids().iter().all(|pid| !two.pids().contains(pid)));
     one.down(&["--purge"]).ends(0);
     assert_eq!(two.pids().len(), 2);
@@ -351,7 +359,7 @@ fn kill_daemon(stack: &Stack) {
 }
 
 /// The process of the stack's daemon, the only one of its place.
-fn daemon(stack: &Stack) -> u32 {
+pub(super) fn daemon(stack: &Stack) -> u32 {
     let mark = stack.place.path().to_str().unwrap();
     let daemon = std::fs::read_dir("/proc").unwrap().flatten().find(|entry| {
         let read = |file: &str| std::fs::read(entry.path().join(file)).unwrap_or_default();
@@ -488,7 +496,10 @@ fn a_program_that_ends_again_and_again_ends_the_bring_up() {
         let mut arguments = vec!["up", &file, "--runtime", "process"];
         arguments.extend(more);
         let answer = place.run(&arguments).ends(2);
-        answer.says("times in a row").says("7").says("no such luck");
+        answer
+            .says("times in a row, the last time: exit code 7")
+            .says(": no such luck")
+            .says("the last lines of its log stand above");
         place
             .run(&["status", "--stack", name])
             .ends(2)

@@ -7,6 +7,7 @@ mod files;
 #[expect(unreachable_pub, reason = "a library's module elsewhere")]
 #[path = "../../../tests/src/left.rs"]
 mod left;
+mod lost;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -142,11 +142,20 @@ async fn a_frozen_instance_stands_still_until_relief_or_death() {
     assert!(!family.iter().any(stopped));
 
     bench.runtime.afflict(&freeze).await.unwrap();
-    // It cannot follow a polite request.
-    let mode = StopMode::Graceful(Duration::from_millis(50));
+    // It can not follow a polite request, so nobody waits for it to.
+    let mode = StopMode::Graceful(Duration::from_secs(600));
     bench.runtime.stop(&plan.id, mode).await.unwrap();
     assert!(!family.into_iter().any(runs));
     let again = bench.start(&plan).await;
     assert_ne!(state_of(again), Some('T'));
+    bench.runtime.afflict(&freeze).await.unwrap();
+    let asked = std::time::Instant::now();
+    let stop = Affliction::Stop(plan.id.clone());
+    bench.runtime.afflict(&stop).await.unwrap();
+    assert!(!runs(again));
+    assert!(
+        asked.elapsed() < Duration::from_secs(8),
+        "it was waited for"
+    );
     bench.runtime.clear().await.unwrap();
 }

@@ -160,3 +160,16 @@ fn the_loss_of_the_primary_alone_is_told_as_shutdown_and_restart() {
     bench.database("orders-1", primary());
     assert_eq!(bench.rds_events(), [6]);
 }
+
+/// One that ran for the last control plane, and of which this one hears nothing, is not being created.
+#[test]
+fn who_is_never_heard_by_the_next_control_plane_is_unreachable() {
+    let mut bench = Bench::resumed(tier_10k::plan());
+    bench.database("orders-1", primary());
+    let reachable = |bench: &Bench| bench.control.world().instances[&id("orders-2")].reachable;
+    assert_eq!(reachable(&bench), None);
+    bench.silent("orders-2");
+    assert_eq!(reachable(&bench), Some(false));
+    bench.database("orders-2", standby());
+    assert_eq!(reachable(&bench), Some(true));
+}

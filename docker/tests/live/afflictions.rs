@@ -202,6 +202,15 @@ async fn a_frozen_instance_hangs_thaws_and_can_be_killed() {
         stack.runtime.ensure(&plan).await.unwrap();
         assert!(answers(&plan).await);
         assert!(pings(&plan).await, "a new process is not the frozen one");
+
+        stack.runtime.afflict(&freeze).await.unwrap();
+        let begun = Instant::now();
+        let stop = Affliction::Stop(plan.id.clone());
+        stack.runtime.afflict(&stop).await.unwrap();
+        assert!(
+            begun.elapsed() < Duration::from_secs(8),
+            "it was waited for"
+        );
     })
     .await;
 }

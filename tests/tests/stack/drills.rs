@@ -150,6 +150,10 @@ fn synchronous_replication_switched_off_behind_its_back_is_noticed() {
     rig.done(&["down", "--purge"]);
 }
 
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 fn refused(rig: &Rig, arguments: &[&str], code: i32, parts: &[&str]) {
     let mut answer = rig.run(arguments);
     for part in parts {
@@ -194,10 +198,21 @@ fn a_drill_that_can_not_be_judged_leaves_nothing_broken() {
     refused(&rig, &["drill", "run", long], 2, &parts);
     rig.done(&["chaos", "heal"]);
 
-    let first = rig.start(&["drill", "run", long]);
-    wait_for(&rig, "injected", |events| events.contains("fault kill-az"));
+    let reports = rig.home().join("reports");
+    interrupted(&rig, long, &reports);
+    taken_down(&rig, long, &reports);
+}
+
+/// A drill that is interrupted heals what it broke, and reports what it has. Meanwhile no other is begun.
+fn interrupted(rig: &Rig, long: &str, reports: &Path) {
+    let (directory, junit) = (reports.display().to_string(), rig.home().join("ci.xml"));
+    let suite = junit.display().to_string();
+    let first = rig.start(&[
+        "drill", "run", long, "--report", &directory, "--junit", &suite,
+    ]);
+    wait_for(rig, "injected", |events| events.contains("fault kill-az"));
     refused(
-        &rig,
+        rig,
         &["drill", "run", long],
         2,
         &["another drill runs on stack"],
@@ -210,16 +225,38 @@ fn a_drill_that_can_not_be_judged_leaves_nothing_broken() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(4), "{said}");
     assert!(said.contains("what the drill broke is healed"), "{said}");
+    let report = read(&reports.join("report.json"));
+    let report: Value = serde_json::from_str(&report).expect("the report is JSON");
+    assert_eq!(report["verdict"], "unknown", "{report:#}");
+    assert_eq!(report["cut-short"], "it was interrupted", "{report:#}");
+    assert!(report["faults"][0]["to-ms"].is_number(), "{report:#}");
+    assert!(endpoint(&report, "orders")["operations"]["acknowledged"].as_u64() > Some(0));
+    let text = read(&reports.join("report.txt"));
+    assert!(text.contains("it was interrupted"), "{text}");
+    let suite = read(&junit);
+    assert!(suite.contains("<error type=\"unknown\""), "{suite}");
+    assert!(suite.contains("failures=\"0\""), "{suite}");
     let status: Value = serde_json::from_str(&rig.done(&["status", "--json"])).expect("it is JSON");
     assert_eq!(status["faults"], serde_json::json!([]), "a fault is left");
+}
 
-    let second = rig.start(&["drill", "run", long]);
-    wait_for(&rig, "begun again", |events| {
+/// A drill whose stack is taken down says so.
+fn taken_down(rig: &Rig, long: &str, reports: &Path) {
+    let directory = reports.display().to_string();
+    let second = rig.start(&["drill", "run", long, "--report", &directory]);
+    wait_for(rig, "begun again", |events| {
         events.matches("fault kill-az").count() > 1
     });
     rig.done(&["down", "--purge"]);
     let output = second.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(4), "{said}");
-    assert!(!said.is_empty(), "it does not say why");
+    assert!(
+        said.contains("was taken down while the drill ran"),
+        "{said}"
+    );
+    assert!(!said.contains("in force"), "nothing is left of it: {said}");
+    let text = read(&reports.join("report.txt"));
+    let verdict = "the stack was taken down while the drill ran";
+    assert!(text.trim_end().ends_with(verdict), "{text}");
 }

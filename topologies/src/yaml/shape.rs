@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use super::rate;
 use super::tree::{Node, Value};
 use super::values;
 use super::vocabulary::{self, Word};
@@ -347,7 +348,7 @@ fn fits(number: i128, format: &str) -> bool {
     match format {
         "uint8" => u8::try_from(number).is_ok(),
         "uint16" => u16::try_from(number).is_ok(),
-        "uint32" => u32::try_from(number).is_ok(),
+        "uint32" | rate::FORMAT => u32::try_from(number).is_ok(),
         _ => u64::try_from(number).is_ok(),
     }
 }

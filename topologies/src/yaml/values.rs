@@ -12,6 +12,7 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::decode::At;
+use super::rate::{self, Rate};
 use crate::duration;
 
 /// A duration as `500ms`, `30s`, `5m` or `1h`.
@@ -75,6 +76,10 @@ pub(super) fn problem(format: &str, text: &str) -> Option<&'static str> {
             Some("write status codes as \"200\", \"200-299\" or \"200,301-302\"")
         }
         VERSION if parse_version(text).is_none() => Some("write a version as 16 or \"16.10\""),
+        // A bare number out of range is told as one.
+        rate::FORMAT if Rate::parse(text).is_none() && text.parse::<i128>().is_err() => {
+            Some(rate::PROBLEM)
+        }
         _ => None,
     }
 }

@@ -67,6 +67,23 @@ fn defaults_are_filled() {
 }
 
 #[test]
+fn a_rate_is_written_as_the_command_line_writes_it() {
+    let clients = "sql-writes: {endpoint: orders";
+    let drill = |rate: &str| DRILL.replace(clients, &format!("{clients}, rate: {rate}"));
+    for written in ["5/s", "5"] {
+        assert_eq!(parse(&drill(written)).unwrap().workload[0].rate, 5);
+    }
+    let told = ["5/min", "0/s", "0", "-1", "5000000000"].map(|rate| check(&drill(rate)));
+    insta::assert_snapshot!(told.concat(), @"
+    3:42: can not read `5/min` (hint: write a rate as 5/s, in whole ones a second)
+    3:42: clients that begin nothing see nothing
+    3:42: 0 is out of range: allowed is 1 to 4294967295
+    3:42: -1 is out of range: allowed is 1 to 4294967295
+    3:42: 5000000000 is out of range: allowed is 1 to 4294967295
+    ");
+}
+
+#[test]
 fn every_mistake_of_meaning_is_told_at_once() {
     let text = "\
 name: a b

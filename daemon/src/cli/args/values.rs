@@ -8,6 +8,7 @@ use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use topologies::duration;
 use topologies::id::StackId;
+use topologies::yaml::rate::Rate;
 
 use crate::up::RuntimeWish;
 
@@ -57,8 +58,7 @@ pub(super) fn delay(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn rate(text: &str) -> Result<u32, String> {
-    let number = text.strip_suffix("/s").unwrap_or(text);
-    number
-        .parse()
-        .map_err(|_| "write a rate as `5/s`, in whole calls a second".to_owned())
+    Rate::parse(text)
+        .map(|rate| rate.0)
+        .ok_or_else(|| "write a rate as `5/s`, in whole calls a second".to_owned())
 }
