@@ -3,7 +3,7 @@
 //! The driver makes a [`Stack`] and serves its requests; everything else holds clones of it.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chaos::active::ActiveFault;
@@ -105,13 +105,18 @@ impl Stack {
 
     /// The stack's timeline file: one event per line.
     pub fn timeline(&self) -> PathBuf {
-        self.directory.join("timeline.jsonl")
+        timeline(&self.directory)
     }
 
     /// The roles of the moment, and who is down.
     pub fn presence(&self, world: &World) -> Presence {
         presence(&world.plan, world, &self.network.borrow().closed)
     }
+}
+
+/// The timeline file of the stack with this directory.
+pub fn timeline(directory: &Path) -> PathBuf {
+    directory.join("timeline.jsonl")
 }
 
 /// The roles that the world tells; down is whose port is `closed`: what really is so, also where no host reports it.

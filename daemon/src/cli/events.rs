@@ -1,4 +1,8 @@
-//! `events` and `logs` of a running stack.
+//! `events` and `logs` of a stack. What happened to one that was taken down is read from its timeline.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader};
+use std::path::Path;
 
 use topologies::event::Event;
 use topologies::id::StackId;
@@ -14,20 +18,37 @@ pub(super) fn events(arguments: &Events, stack: Option<StackId>) -> Result<Exit,
         since,
         ..
     } = arguments;
+    let render = |line: &str| match serde_json::from_str::<Event>(line) {
+        Ok(event) if !json => output::printable(&event.to_string()),
+        Ok(_) => line.to_owned(),
+        // An event of a later version: shown as it came.
+        Err(_) => output::printable(line),
+    };
+    // Nothing more happens to it, so there is nothing to follow.
+    if let Some(past) = target::past(stack.as_ref())?.filter(|_| !follow) {
+        return told(&past, *since, render);
+    }
     stream(
         stack,
         &format!("/events?since={since}&follow={follow}"),
-        |line| {
-            if *json {
-                return line.to_owned();
-            }
-            match serde_json::from_str::<Event>(line) {
-                Ok(event) => output::printable(&event.to_string()),
-                // An event of a later version: shown as it came.
-                Err(_) => output::printable(line),
-            }
-        },
+        render,
     )
+}
+
+/// Shows a timeline after the event of this number.
+fn told(timeline: &Path, since: u64, render: impl Fn(&str) -> String) -> Result<Exit, Failure> {
+    let failed = |error: io::Error| {
+        Failure::machine(format!("failed to read `{}`: {error}", timeline.display()))
+    };
+    let file = File::open(timeline).map_err(failed)?;
+    for line in BufReader::new(file).lines() {
+        let line = line.map_err(failed)?;
+        let event = serde_json::from_str::<Event>(&line);
+        if event.map_or(since == 0, |event| event.seq > since) {
+            output::println(&render(&line))?;
+        }
+    }
+    Ok(Exit::Done)
 }
 
 pub(super) fn logs(arguments: &Logs, stack: Option<StackId>) -> Result<Exit, Failure> {

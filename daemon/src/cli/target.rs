@@ -1,10 +1,13 @@
 //! Which running stack a command means, and a client of it.
 
+use std::path::PathBuf;
+
 use topologies::id::StackId;
 
 use super::exit::{Exit, Failure};
 use super::occupied;
 use crate::api::client::{Client, ClientError};
+use crate::stack::timeline;
 use crate::state::{Home, KnownStack, Phase};
 
 /// A running stack.
@@ -51,6 +54,19 @@ pub(super) fn find(name: Option<StackId>) -> Result<Target, Failure> {
         client: Client::new(&stack.record.socket),
         home,
     })
+}
+
+/// The timeline of the stack called `name`, or of the only one there is, if that does not run.
+pub(super) fn past(name: Option<&StackId>) -> Result<Option<PathBuf>, Failure> {
+    let home = Home::current()?;
+    let stacks = home.stacks()?;
+    let meant = match name {
+        Some(name) => stacks.iter().find(|stack| stack.record.name == *name),
+        None => (stacks.len() == 1).then(|| stacks.first()).flatten(),
+    };
+    let left = meant.filter(|stack| !stack.running);
+    let timeline = left.map(|stack| timeline(home.stack(&stack.record.name).path()));
+    Ok(timeline.filter(|timeline| timeline.exists()))
 }
 
 fn named<'a>(stacks: &'a [KnownStack], name: &StackId) -> Result<&'a KnownStack, Failure> {

@@ -17,6 +17,7 @@ use crate::faults::FaultFile;
 use crate::log::{self, TimelineWriter};
 use crate::ports;
 use crate::runtime::namespaces;
+use crate::stack::timeline;
 use crate::up::{Progress, UpError, UpOptions};
 
 /// What a stack's parts stand on; nothing of it runs.
@@ -54,7 +55,7 @@ pub async fn lay(options: &UpOptions, tell: Tell<'_>) -> Result<Ground, UpError>
     let plan = topologies::plan::plan(&options.topology, options.plan_slot);
     let (runtime, choice) = runtime::choose(options, &plan.topology.name, tell).await?;
     let directory = &options.directory;
-    let timeline = directory.join("timeline.jsonl");
+    let timeline = timeline(directory);
     let past = if options.resume {
         log::past(&timeline).map_err(|cause| unresumable(&plan, &cause))?
     } else {

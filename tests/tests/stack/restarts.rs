@@ -38,6 +38,8 @@ fn a_stack_taken_down_comes_up_whole_and_with_its_data(runtime: &'static str) {
     rig.done(&["chaos", "kill-az", "b"]);
     rig.done(&["down", rig.name()]);
     assert_eq!(traces.running(), Vec::<String>::new());
+    let past = rig.done(&["events"]);
+    assert!(past.contains("stopping"), "{past}");
 
     let text = include_str!("small.yaml");
     let grown = rig.file("grown.yaml", &text.replace("count: 2", "count: 3"));
