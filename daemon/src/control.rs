@@ -13,6 +13,7 @@ pub mod cache;
 pub mod database;
 pub mod desk;
 mod host;
+mod hung;
 pub mod liveness;
 pub mod probe;
 pub(crate) mod rds_event;

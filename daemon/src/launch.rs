@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  plan ─► runtime, software ─► secrets ─► data plane ─► control (new, or the fold of the timeline) ─► driver, probes
-//!  end: no more orders ─► probes ─► driver ─► instances ─► data plane
+//!  end: no more orders ─► probes ─► driver ─► what caches hold is kept ─► instances ─► data plane
 //! ```
 //! Whatever fails on the way up, what was started is ended again.
 
@@ -17,6 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use futures_util::future::join_all;
 use proxies::plane::{Config, DataPlane};
 use sha2::{Digest, Sha256};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -33,9 +34,11 @@ use topologies::world::{StackPhase, World};
 
 use crate::apps::Apps;
 use crate::aws::{Evaluator, Experimenter, Metrics, abandoned};
+use crate::causes::chain;
 use crate::control::{Control, Stimulus};
 use crate::driver::{Clock, Driver};
 use crate::effects::Effects;
+use crate::engines::EngineHost;
 use crate::harm::Harm;
 use crate::hosts;
 use crate::prober::{Figures, Prober};
@@ -240,6 +243,7 @@ impl RunningStack {
         }
         tasks.close();
         tasks.wait().await;
+        keep_caches(&stack).await;
         let cleared = stack.runtime.clear().await;
         drop(stack);
         if let Some(data_plane) = Arc::into_inner(data_plane) {
@@ -247,6 +251,25 @@ impl RunningStack {
         }
         cleared
     }
+}
+
+/// Has every cache that has a primary keep what that holds. What can not be kept is told of and lost: a stack has to end.
+async fn keep_caches(stack: &Stack) {
+    let estate = Arc::clone(&stack.estate.borrow());
+    let world = Arc::clone(&stack.world.borrow());
+    let kept = estate.redis.iter().filter_map(|(group, engine)| {
+        let primary = &world.caches.get(group)?.primary;
+        // Who does not answer can not be asked.
+        (world.instances.get(primary)?.reachable == Some(true)).then_some(())?;
+        let host = EngineHost::of(estate.plan.instance(primary)?);
+        Some(async move {
+            if let Err(error) = engine.keep(&host).await {
+                let error = chain(&error);
+                tracing::warn!(%group, %error, "what the cache held is not kept");
+            }
+        })
+    });
+    join_all(kept).await;
 }
 
 /// Control on the world that the past made, and a clock that goes on where the past ended.

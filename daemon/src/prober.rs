@@ -382,7 +382,7 @@ fn answered(probe: &Probe) -> bool {
         },
         Probe::Cache(_, probe) => match probe {
             CacheProbe::Answered(_) | CacheProbe::Loading | CacheProbe::Refused => true,
-            CacheProbe::TimedOut | CacheProbe::Failed(_) => false,
+            CacheProbe::TimedOut | CacheProbe::NoAnswer | CacheProbe::Failed(_) => false,
         },
         Probe::Target { check, .. } | Probe::Node { check, .. } | Probe::HealthCheck(_, check) => {
             matches!(check, Check::Passed(_))

@@ -24,6 +24,7 @@ use super::action::{Action, Outcome, Ticket};
 use super::bugs::Bug;
 use super::desk::{Desk, Order};
 use super::host::announce;
+use super::hung::Hung;
 use super::liveness::{Liveness, Sign};
 use super::probe::{CacheProbe, RedisRole, RedisStatus};
 use election::Election;
@@ -49,6 +50,7 @@ struct Node {
     status: Option<(Time, RedisStatus)>,
     order: Order,
     started: bool,
+    hung: Hung,
     /// Accounts that were asked for before this tell of a role that it no longer has.
     accounts_from: Time,
 }
@@ -60,6 +62,7 @@ impl Node {
             status: None,
             order: Order::default(),
             started: false,
+            hung: Hung::default(),
             accounts_from: Time::ZERO,
         }
     }
@@ -134,8 +137,16 @@ impl CacheMachine {
         let sign = match probe {
             CacheProbe::Answered(_) | CacheProbe::Loading => Sign::Answered,
             CacheProbe::Refused => Sign::Refused,
-            CacheProbe::TimedOut | CacheProbe::Failed(_) => Sign::Silent,
+            CacheProbe::TimedOut => Sign::Silent,
+            CacheProbe::NoAnswer | CacheProbe::Failed(_) => Sign::Mute,
         };
+        match probe {
+            CacheProbe::NoAnswer => node.hung.mute(sent),
+            CacheProbe::TimedOut | CacheProbe::Refused => node.hung.unreached(),
+            CacheProbe::Answered(_) | CacheProbe::Loading | CacheProbe::Failed(_) => {
+                node.hung.spoke();
+            }
+        }
         let change = node.liveness.take(sign, sent);
         if let CacheProbe::Answered(status) = probe
             && node.liveness.well()
@@ -182,6 +193,9 @@ impl CacheMachine {
             }
             node.started = true;
             node.status = None;
+            if let Action::RejoinCache { .. } = action {
+                node.hung.tried();
+            }
             if matches!(
                 action,
                 Action::StartCache { .. } | Action::RejoinCache { .. }
@@ -221,7 +235,7 @@ impl CacheMachine {
             return self.elect(desk, &cache);
         }
         self.reboot_nodes(desk, &cache);
-        if self.should_fail_over(&cache) {
+        if self.should_fail_over(desk, &cache) {
             return self.start_failover(desk, &cache);
         }
         self.keep_primary(desk, &cache);
@@ -286,13 +300,14 @@ impl CacheMachine {
 
     /// Whether the primary is lost and may be started where it stood. Those that follow it wait for that, or for its start to fail:
     /// they would ask it in vain, and again only after a second.
-    fn primary_comes_first(&self, cache: &Cache) -> bool {
+    fn primary_comes_first(&self, desk: &Desk<'_>, cache: &Cache) -> bool {
         let node = self.nodes.get(&cache.primary);
-        node.is_some_and(|node| node.liveness.lost().is_some() && !node.order.failed())
+        let lost = node.is_some_and(|node| node.liveness.lost().is_some() && !node.order.failed());
+        lost || self.primary_comes_up(desk, cache)
     }
 
     fn keep_replicas(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
-        let primary_first = self.primary_comes_first(cache);
+        let primary_first = self.primary_comes_first(desk, cache);
         for instance in cache.replicas.keys().filter(|it| !cache.is_due(it)) {
             let expected = desk.replication_address(instance, &cache.primary);
             let Some(node) = self.nodes.get_mut(instance) else {
@@ -307,12 +322,12 @@ impl CacheMachine {
                 instance: instance.clone(),
                 source: Some(source.clone()),
             };
-            if fenced {
-                if !desk.planted(Bug::ForgetOldCachePrimary) {
-                    let instance = instance.clone();
-                    node.order
-                        .issue(desk, Action::RejoinCache { instance, source });
-                }
+            if fenced && desk.planted(Bug::ForgetOldCachePrimary) {
+                continue;
+            } else if fenced || node.hung.due(desk.now) {
+                let instance = instance.clone();
+                node.order
+                    .issue(desk, Action::RejoinCache { instance, source });
             } else if node.to_start(cache) {
                 if !primary_first {
                     node.order.issue(desk, start);

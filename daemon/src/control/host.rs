@@ -10,6 +10,7 @@ use topologies::world::StackPhase;
 
 use super::action::{Action, Means};
 use super::desk::{Desk, Order};
+use super::hung::Hung;
 use super::liveness::{Life, Liveness, Loss, Sign};
 use super::probe::{DbProbe, PgStatus};
 
@@ -27,6 +28,7 @@ pub(super) struct DbHost {
     starting: Option<Time>,
     /// Whether it was rejoined and has not streamed since.
     rejoined: bool,
+    hung: Hung,
 }
 
 /// A follower that is there and accepts no sessions for this long waits for log that its source no longer has, or can not apply what
@@ -42,6 +44,7 @@ impl DbHost {
             started: false,
             starting: None,
             rejoined: false,
+            hung: Hung::default(),
         }
     }
 
@@ -54,6 +57,7 @@ impl DbHost {
         if let Action::Rejoin { .. } = action {
             self.starting = None;
             self.rejoined = true;
+            self.hung.tried();
         }
     }
 
@@ -76,6 +80,11 @@ impl DbHost {
     pub(super) fn stuck(&self, now: Time) -> bool {
         self.starting
             .is_some_and(|since| now - since > NEVER_CONSISTENT)
+    }
+
+    /// Whether it, a follower, is to be made anew where it stands: it never will have started, or hangs.
+    pub(super) fn lame(&self, now: Time) -> bool {
+        self.stuck(now) || self.hung.due(now)
     }
 
     pub(super) fn observe(
@@ -111,6 +120,11 @@ impl DbHost {
             // It may still be starting.
             DbProbe::TimedOut | DbProbe::NoAnswer => {}
             DbProbe::Answered(_) | DbProbe::Refused | DbProbe::Failed(_) => self.starting = None,
+        }
+        match probe {
+            DbProbe::NoAnswer => self.hung.mute(sent),
+            DbProbe::TimedOut | DbProbe::Refused => self.hung.unreached(),
+            DbProbe::Answered(_) | DbProbe::Starting | DbProbe::Failed(_) => self.hung.spoke(),
         }
         let change = self.liveness.take(sign, sent);
         if let DbProbe::Answered(status) = probe

@@ -120,8 +120,10 @@ pub enum CacheProbe {
     Loading,
     /// The host refused the connection or reset it.
     Refused,
-    /// No answer in time.
+    /// No connection in time.
     TimedOut,
+    /// It took the connection, and did not answer in time.
+    NoAnswer,
     /// It answered with an error.
     Failed(String),
 }

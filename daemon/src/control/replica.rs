@@ -247,7 +247,7 @@ impl ReplicaMachine {
     /// Starts it, from what its data are or, where they serve no more, anew.
     fn start(&mut self, desk: &mut Desk<'_>, source: InstanceId) {
         let instance = self.instance.clone();
-        let spoilt = self.spoilt || self.host.stuck(desk.now);
+        let spoilt = self.spoilt || self.host.lame(desk.now);
         let action = if spoilt && self.source_answers(desk, &source) {
             let by = self.host.means(desk.now);
             Action::Rejoin {

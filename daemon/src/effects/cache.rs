@@ -71,6 +71,7 @@ impl Performer {
             redis::CacheProbe::Loading
             | redis::CacheProbe::Refused
             | redis::CacheProbe::TimedOut
+            | redis::CacheProbe::NoAnswer
             | redis::CacheProbe::Failed(_) => 0,
         };
         Ok(Outcome::Promoted {

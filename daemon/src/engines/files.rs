@@ -126,6 +126,17 @@ pub fn remove_file(path: &Path) -> Result<(), EngineError> {
     remove_if_there(path).map_err(|cause| EngineError::file("remove", path, cause))
 }
 
+/// Gives a file a second name; one that is not there gets none.
+pub fn link(path: &Path, name: &Path) -> Result<(), EngineError> {
+    accept_absence(fs::hard_link(path, name))
+        .map_err(|cause| EngineError::file("link", path, cause))
+}
+
+/// Gives a file another name, in place of what has it.
+pub fn rename(path: &Path, name: &Path) -> Result<(), EngineError> {
+    fs::rename(path, name).map_err(|cause| EngineError::file("rename", path, cause))
+}
+
 /// Removes a directory tree; one that is not there is as good.
 pub fn remove_tree(path: &Path) -> Result<(), EngineError> {
     accept_absence(fs::remove_dir_all(path))

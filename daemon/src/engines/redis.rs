@@ -1,5 +1,6 @@
 //! Redis (or Valkey) as the nodes of an ElastiCache replication group run it: one primary, asynchronous replicas, no
-//! persistence. A node that restarts is empty, as on AWS (ElastiCache, AutoFailover: "reboot the primary").
+//! persistence. A node that restarts is empty, as on AWS (ElastiCache, AutoFailover: "reboot the primary"). Only a stack that is taken
+//! down in order keeps what primaries hold, for which AWS has no counterpart: users expect of `down` and `up` to lose nothing.
 //!
 //! - `config`: the configuration file; `session`: connections; `probe`: how is it?
 
@@ -8,6 +9,7 @@ mod probe;
 mod session;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +25,8 @@ use super::kept::Kept;
 use super::secrets::Secret;
 use super::{Directories, EngineError, EngineHost, Upstream};
 
+/// How long a primary may take to save what it holds.
+const KEEP_LIMIT: Duration = Duration::from_secs(10);
 /// How long a command may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(5);
 
@@ -106,26 +110,72 @@ impl Redis {
         }
     }
 
-    /// Starts a node, empty, in a role, and waits a little until it listens. One that runs goes on running in the role and with the data that it has:
+    /// Starts a node in a role, empty or, as primary of a stack that was taken down, with what was [kept](Self::keep), and waits a little until it listens. One that runs goes on running in the role and with the data that it has:
     /// [`Redis::promote`] and [`Redis::follow`] change the role. A replica whose source does not listen yet tries again only
     /// after a second, so the source is better started before.
     pub async fn start(&self, host: &EngineHost, role: &CacheRole) -> Result<(), EngineError> {
+        let directory = self.directories.instance(&host.instance);
         if !super::runs(&*self.runtime, &host.instance).await? {
-            let directory = self.directories.instance(&host.instance);
             let text = config::configuration(host, role, &directory, &self.settings);
-            let owner = self.owner;
+            let (owner, primary) = (self.owner, *role == CacheRole::Primary);
+            let directory = directory.clone();
             self.directories
                 .work
                 .run(move || {
                     owner.make_directory(&directory)?;
                     owner.write(&directory.join(config::FILE), &text)?;
+                    let (dump, kept) = (directory.join(config::DUMP), directory.join(config::KEPT));
                     // A replica killed in the middle of a synchronization leaves one, which it would load.
-                    files::remove_file(&directory.join(config::DUMP))
+                    files::remove_file(&dump)?;
+                    if primary {
+                        files::link(&kept, &dump)
+                    } else {
+                        files::remove_file(&kept)
+                    }
                 })
                 .await?;
         }
         self.runtime.ensure(&self.plan(host)).await?;
-        super::listening(&*self.runtime, host).await
+        super::listening(&*self.runtime, host).await?;
+        // Once: whoever is started again later is empty.
+        if super::runs(&*self.runtime, &host.instance).await? {
+            let kept = directory.join(config::KEPT);
+            self.directories
+                .work
+                .run(move || files::remove_file(&kept))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Has a primary save what it holds, for the next start, and end. It takes no writes meanwhile.
+    ///
+    /// # Errors
+    /// When it does not run or answer, or can not save.
+    pub async fn keep(&self, host: &EngineHost) -> Result<(), EngineError> {
+        self.probers.forget(&host.instance);
+        let save = async {
+            let address = SocketAddr::from(host.listen());
+            let mut session = Session::open(address, self.settings.auth_token.as_ref()).await?;
+            let mut hurry = cmd("CONFIG");
+            hurry.arg("SET").arg("shutdown-timeout").arg(0);
+            // It would wait for replicas that lag. Redis 6 does not, and does not know it.
+            let _ = session.query::<()>(&hurry).await;
+            let mut shutdown = cmd("SHUTDOWN");
+            shutdown.arg("SAVE");
+            match session.query::<()>(&shutdown).await {
+                // Its end is its answer.
+                Err(SessionError::Redis(error)) if error.is_io_error() => Ok(()),
+                other => other,
+            }
+        };
+        self.within(host, "save its data", KEEP_LIMIT, save).await?;
+        let directory = self.directories.instance(&host.instance);
+        let keep = move || {
+            let (dump, kept) = (directory.join(config::DUMP), directory.join(config::KEPT));
+            files::rename(&dump, &kept)
+        };
+        self.directories.work.run(keep).await
     }
 
     /// Ends a node's server. Returns once its process is gone.
@@ -161,8 +211,19 @@ impl Redis {
             let mut session = Session::open(host.dial, self.settings.auth_token.as_ref()).await?;
             session.query::<()>(command).await
         };
+        self.within(host, action, COMMAND_LIMIT, work).await
+    }
+
+    /// Bounds what is done in a session.
+    async fn within(
+        &self,
+        host: &EngineHost,
+        action: &'static str,
+        limit: Duration,
+        work: impl Future<Output = Result<(), SessionError>>,
+    ) -> Result<(), EngineError> {
         let instance = host.instance.clone();
-        match tokio::time::timeout(COMMAND_LIMIT, work).await {
+        match tokio::time::timeout(limit, work).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(SessionError::Io(cause))) => Err(EngineError::Unreachable { instance, cause }),
             Ok(Err(SessionError::Redis(cause))) => Err(EngineError::Command {
@@ -173,7 +234,7 @@ impl Redis {
             Err(_elapsed) => Err(EngineError::Unconfirmed {
                 instance,
                 action,
-                limit: COMMAND_LIMIT,
+                limit,
             }),
         }
     }

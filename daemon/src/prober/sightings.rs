@@ -59,6 +59,7 @@ pub(super) fn cache(probe: redis::CacheProbe) -> CacheProbe {
         redis::CacheProbe::Loading => return CacheProbe::Loading,
         redis::CacheProbe::Refused => return CacheProbe::Refused,
         redis::CacheProbe::TimedOut => return CacheProbe::TimedOut,
+        redis::CacheProbe::NoAnswer => return CacheProbe::NoAnswer,
         redis::CacheProbe::Failed(why) => return CacheProbe::Failed(why),
     };
     let role = match status.role {

@@ -3,9 +3,11 @@
 //! A PostgreSQL that is killed leaves one. Each names the process that created it, which is how ours are found; one that somebody is still
 //! attached to is left alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -42,11 +44,48 @@ pub(super) fn remove_left_by<'a>(ended: impl IntoIterator<Item = &'a Identity>) 
         }
         thread::sleep(LOOK);
     };
-    let left: Vec<u64> = left.map(|it| it.id).collect();
+    remove_all(left.map(|it| it.id).collect());
+}
+
+/// Removes what servers have left that ran on data in these directories, or in directories in them, for a moment in the course of a tool:
+/// nobody knows what process they were. PostgreSQL makes a key of the number of its data's inode. Blocking.
+pub(super) fn remove_left_in(directories: &[PathBuf]) {
+    let list = fs::read_to_string(LIST).unwrap_or_default();
+    let mut left = segments(&list).filter(|it| it.attached == 0).peekable();
+    if left.peek().is_none() {
+        return;
+    }
+    let inside = |directory: &PathBuf| {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let all = directories.iter().flat_map(inside);
+    let all = all.chain(directories.iter().cloned());
+    let inodes = all.filter_map(|path| Some(fs::metadata(path).ok()?.ino()));
+    // The key is as wide as an `int`; so much of the number is in it.
+    let low = |inode: u64| u32::try_from(inode & u64::from(u32::MAX)).ok();
+    let keys: BTreeSet<u32> = inodes.filter_map(low).collect();
+    remove_all(
+        left.filter(|it| keys.contains(&it.key))
+            .map(|it| it.id)
+            .collect(),
+    );
+}
+
+/// Removes them, and tells of those that are there all the same: the kernel removes one by itself when its last process is gone.
+fn remove_all(left: Vec<u64>) {
     if left.is_empty() {
         return;
     }
-    if let Err(error) = remove(&left) {
+    let Err(error) = remove(&left) else {
+        return;
+    };
+    let list = fs::read_to_string(LIST).unwrap_or_default();
+    let left: Vec<u64> = segments(&list)
+        .map(|it| it.id)
+        .filter(|id| left.contains(id))
+        .collect();
+    if !left.is_empty() {
         tracing::warn!(?left, %error, "shared memory of ended processes remains");
     }
 }
@@ -80,6 +119,7 @@ fn remove(segments: &[u64]) -> io::Result<()> {
 #[derive(Debug, PartialEq, Eq)]
 struct Segment {
     id: u64,
+    key: u32,
     creator: i32,
     attached: u64,
     /// In seconds since the epoch.
@@ -110,6 +150,8 @@ fn segments(list: &str) -> impl Iterator<Item = Segment> {
         };
         Some(Segment {
             id: field("shmid")?.parse().ok()?,
+            // A signed number in the list.
+            key: field("key")?.parse::<i32>().ok()?.cast_unsigned(),
             creator: field("cpid")?.parse().ok()?,
             attached: field("nattch")?.parse().ok()?,
             created: field("ctime")?.parse().ok()?,
@@ -138,6 +180,7 @@ mod tests {
         let found: Vec<Segment> = segments(list).collect();
         let expected = Segment {
             id: 163_840,
+            key: 10_054_108,
             creator: 18_330,
             attached: 1,
             created: 1_795_653_797,
@@ -150,6 +193,7 @@ mod tests {
     fn a_segment_is_its_creators_even_if_the_clock_was_set_meanwhile() {
         let segment = Segment {
             id: 1,
+            key: 1,
             creator: 7,
             attached: 0,
             created: 10_000,

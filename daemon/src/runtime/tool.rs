@@ -20,7 +20,7 @@ use topologies::runtime::{Resolution, RuntimeError, ToolOutput, ToolPlan};
 use super::launch::{Launcher, environment};
 use super::record::{Kind, Record};
 use super::state::Life;
-use super::{Host, failed, processes, signals};
+use super::{Host, failed, processes, segments, signals};
 use crate::shim::Launch;
 
 /// How much of a tool's output is kept, in bytes.
@@ -186,10 +186,13 @@ impl Host {
             () = unwanted.cancelled() => Wait::Unwanted,
         };
         let (body, tried) = (life.body.clone(), action.clone());
+        let directories = tool.directories.clone();
         let status = self
             .blocking(&action, move |_| {
                 signals::kill(&[body]).map_err(failed(&tried))?;
-                child.wait().map_err(failed(&tried))
+                let status = child.wait().map_err(failed(&tried));
+                segments::remove_left_in(&directories);
+                status
             })
             .await?;
         match wait {

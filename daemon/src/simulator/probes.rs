@@ -226,11 +226,12 @@ impl Ground {
         let (after, result) = result.unwrap_or_else(|| {
             let unanswered = match (back, aim) {
                 // The kernel of a host whose process hangs takes connections for it.
-                (Some(_), Aim::Host(host, instance))
-                    if self.hosts[*host].server.engine == Engine::Postgres =>
-                {
-                    Probe::Database(instance.clone(), DbProbe::NoAnswer)
-                }
+                (Some(_), Aim::Host(host, instance)) => match self.hosts[*host].server.engine {
+                    Engine::Redis => Probe::Cache(instance.clone(), CacheProbe::NoAnswer),
+                    Engine::Postgres | Engine::App => {
+                        Probe::Database(instance.clone(), DbProbe::NoAnswer)
+                    }
+                },
                 _ => self.unanswered(plan, aim),
             };
             (timeout.saturating_sub(gone), unanswered)

@@ -73,6 +73,7 @@ impl Group {
             CacheProbe::Loading
             | CacheProbe::Refused
             | CacheProbe::TimedOut
+            | CacheProbe::NoAnswer
             | CacheProbe::Failed(_) => None,
         }
     }
@@ -241,7 +242,7 @@ async fn a_frozen_node_is_noticed_and_a_restarted_one_is_empty() {
         let begin = Instant::now();
         assert_eq!(
             group.engine.probe(primary, deadline).await,
-            CacheProbe::TimedOut
+            CacheProbe::NoAnswer
         );
         assert!(
             begin.elapsed() < deadline * 40,
@@ -263,4 +264,46 @@ async fn a_frozen_node_is_noticed_and_a_restarted_one_is_empty() {
     })
     .await;
     assert_eq!(get(&mut group.client(primary, "").await, "a").await, None);
+}
+
+#[tokio::test]
+async fn what_a_primary_kept_is_there_at_its_next_start_and_at_no_other() {
+    let token = "tok:en-0123456789";
+    let Some(group) = Group::on_slot(99, Some(token)) else {
+        return;
+    };
+    let [primary, replica, _] = &group.nodes;
+    let restart = async |node, role: &CacheRole| {
+        group.engine.start(node, role).await.unwrap();
+        eventually("the node answers", SOON, async || group.answer(node).await).await;
+        get(&mut group.client(node, token).await, "a").await
+    };
+    assert_eq!(restart(primary, &CacheRole::Primary).await, None);
+    set(&mut group.client(primary, token).await, "a", 1)
+        .await
+        .unwrap();
+    group.engine.keep(primary).await.unwrap();
+    assert_eq!(
+        group.engine.probe(primary, PROBE).await,
+        CacheProbe::Refused
+    );
+    assert_eq!(restart(primary, &CacheRole::Primary).await, Some(1));
+    group.processes.kill("sessions-001");
+    assert_eq!(restart(primary, &CacheRole::Primary).await, None);
+
+    // Whoever comes up as a replica has nothing of its own.
+    assert_eq!(restart(replica, &CacheRole::Primary).await, None);
+    set(&mut group.client(replica, token).await, "a", 2)
+        .await
+        .unwrap();
+    group.engine.keep(replica).await.unwrap();
+    let role = CacheRole::Replica {
+        of: direct(primary),
+    };
+    restart(replica, &role).await;
+    group.processes.kill("sessions-002");
+    assert_eq!(restart(replica, &CacheRole::Primary).await, None);
+
+    let silent = group.engine.keep(&group.nodes[2]).await;
+    assert!(silent.is_err(), "nobody is there to keep anything");
 }

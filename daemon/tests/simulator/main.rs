@@ -226,10 +226,13 @@ fn whatever_breaks_the_promises_hold() {
 /// Where to begin looking; it saves time and nothing else.
 fn first_seed(bug: Bug) -> u64 {
     let seldom = [
+        (Bug::PromoteOutOfSync, 65),
         (Bug::TrustWithoutCatchUp, 130),
+        (Bug::BelieveOldAccounts, 220),
         (Bug::RestartTornData, 190),
         (Bug::PromoteLowestOffset, 18),
         (Bug::BelieveStarts, 50),
+        (Bug::TrustFailedOrders, 970),
     ];
     let known = seldom.iter().find(|(seldom, _)| *seldom == bug);
     known.map_or(0, |(_, seed)| *seed)

@@ -216,7 +216,7 @@ fn ask(address: Ipv4Addr, port: u16, question: &str) -> std::io::Result<String> 
     Ok(String::from_utf8_lossy(&answer[..read]).into_owned())
 }
 
-fn redis(address: Ipv4Addr, command: &str) -> std::io::Result<String> {
+pub(super) fn redis(address: Ipv4Addr, command: &str) -> std::io::Result<String> {
     Ok(ask(address, 6379, &format!("{command}\r\n"))?
         .trim_end()
         .to_owned())
@@ -346,6 +346,24 @@ fn frozen(stack: &Stack<'_>) {
     );
 }
 
+/// The followers, which nobody waits for: the standby, the read replica and the cache's replica.
+fn hung(stack: &Stack<'_>) {
+    let followers = ["orders-2", "orders-replica-1", "sessions-001"];
+    for instance in followers {
+        stack.chaos(&format!("freeze {instance}"));
+    }
+    stack.writes();
+    stack.sets();
+    // Each is started anew where it stands, and its freeze ends with the process that it hit.
+    stack.wait(|| match stack.rig.done(&["chaos", "list"]) {
+        list if list.is_empty() => Ok(()),
+        list => Err(list),
+    });
+    stack.until_whole();
+    let roles = followers.map(|id| stack.role(id));
+    assert_eq!(roles, ["standby", "replica", "replica"]);
+}
+
 /// Zone a has the number 1, zone b the number 2; both web instances know the link.
 fn links(stack: &Stack<'_>) {
     let web = stack.address("web-1");
@@ -465,6 +483,7 @@ pub(super) fn every_fault_does_what_it_says(runtime: &'static str) {
     killed(&stack);
     stopped(&stack);
     frozen(&stack);
+    hung(&stack);
     links(&stack);
     cut_off(&stack);
     abandoned(&stack);

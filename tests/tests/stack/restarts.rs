@@ -2,6 +2,7 @@
 
 use tests::rig::{Rig, until};
 
+use super::faults::redis;
 use super::in_containers;
 
 const FILE: &str = "tests/tests/stack/small.yaml";
@@ -10,6 +11,13 @@ const FILE: &str = "tests/tests/stack/small.yaml";
 fn order(rig: &Rig, key: &str) {
     let body = format!(r#"{{"key":"{key}","item":"umbrella","quantity":1}}"#);
     rig.ask("POST", "/orders", &body, &[200, 201]);
+}
+
+/// The answer of the cache's first node.
+fn cache(rig: &Rig, command: &str) -> String {
+    let address = rig.instance("sessions-001", "address");
+    let address = address.parse().expect("it is one");
+    redis(address, command).expect("the cache answers")
 }
 
 #[track_caller]
@@ -25,6 +33,8 @@ fn a_stack_taken_down_comes_up_whole_and_with_its_data(runtime: &'static str) {
     rig.up(FILE).ends(0, "");
     let traces = rig.traces();
     order(&rig, "before-down");
+    assert_eq!(rig.instance("sessions-001", "role"), "primary");
+    assert_eq!(cache(&rig, "SET before down"), "+OK");
     rig.done(&["chaos", "kill-az", "b"]);
     rig.done(&["down", rig.name()]);
     assert_eq!(traces.running(), Vec::<String>::new());
@@ -52,9 +62,14 @@ fn a_stack_taken_down_comes_up_whole_and_with_its_data(runtime: &'static str) {
         "primary",
         "nothing failed over"
     );
+    assert_eq!(rig.instance("sessions-001", "role"), "primary");
+    assert_eq!(cache(&rig, "GET before"), "$4\r\ndown");
     assert_ordered(&rig, &["before-down"]);
     order(&rig, "after-down");
     let events = rig.done(&["events"]);
+    let failovers = |line: &&str| line.contains("ailing over") || line.contains("ailover");
+    let told: Vec<_> = events.lines().filter(failovers).collect();
+    assert_eq!(told, Vec::<&str>::new());
     let words: Vec<&str> = events.split_whitespace().collect();
     assert!(words.contains(&"healed"), "{events}");
     rig.run(&["chaos", "heal"]).ends(2, "no fault is in force");

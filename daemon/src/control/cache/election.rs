@@ -4,7 +4,7 @@ use topologies::event::{EventKind, ReplicationGroupStatus};
 use topologies::id::InstanceId;
 use topologies::time::Time;
 use topologies::topology::Timing;
-use topologies::world::Cache;
+use topologies::world::{Cache, StackPhase};
 
 use super::{CacheMachine, Node};
 use crate::control::action::Action;
@@ -54,7 +54,7 @@ impl CacheMachine {
         })
     }
 
-    pub(super) fn should_fail_over(&self, cache: &Cache) -> bool {
+    pub(super) fn should_fail_over(&self, desk: &Desk<'_>, cache: &Cache) -> bool {
         let lost_at = match self.primary_lost_at(cache) {
             Some(lost_at) => lost_at,
             // It lives; accounts of any age say whom it has.
@@ -65,6 +65,7 @@ impl CacheMachine {
         !cache.rebooting.contains(&cache.primary)
             && self.automatic_failover
             && cache.status != ReplicationGroupStatus::Creating
+            && !self.primary_comes_up(desk, cache)
             && self
                 .best(cache, |node| node.heard_since(lost_at), false)
                 .is_some()
@@ -107,7 +108,20 @@ impl CacheMachine {
         !self.automatic_failover
             || cache.status == ReplicationGroupStatus::Creating
             || !self.one_is_unheard(cache)
+            || self.primary_comes_up(desk, cache)
             || desk.planted(Bug::RestartCacheUnasked)
+    }
+
+    /// Whether the stack comes up after it was taken down, and the primary's turn has not been: it has what the group had then, and
+    /// the replica that is quicker is not to take over from it.
+    pub(super) fn primary_comes_up(&self, desk: &Desk<'_>, cache: &Cache) -> bool {
+        let refused = self.nodes.get(&cache.primary);
+        let refused = refused.is_some_and(|node| node.order.failed());
+        let has_data = |node: &Node| node.standing(None).1 > 0;
+        desk.world().phase == StackPhase::Creating
+            && self.history.is_none()
+            && !refused
+            && !self.candidates(cache).any(|(_, node)| has_data(node))
     }
 
     pub(super) fn elect(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
@@ -177,7 +191,7 @@ impl CacheMachine {
     fn revive(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
         if self.primary_lost_at(cache).is_some() && self.given_up(desk, cache) {
             self.start_primary(desk, cache);
-            if self.primary_comes_first(cache) {
+            if self.primary_comes_first(desk, cache) {
                 return;
             }
         }

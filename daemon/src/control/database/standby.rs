@@ -58,7 +58,7 @@ impl DatabaseMachine {
                 }
                 self.start(desk, rejoin(desk));
             }
-        } else if (self.spoilt || host.stuck(desk.now)) && primary_answers && !standby.in_sync {
+        } else if (self.spoilt || host.lame(desk.now)) && primary_answers && !standby.in_sync {
             host.start(desk, rejoin(desk));
         } else if host.liveness.lost().is_some() {
             let role = DbRole::Standby {

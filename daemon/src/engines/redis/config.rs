@@ -10,8 +10,10 @@ use crate::engines::EngineHost;
 
 /// The configuration's file name in the node's directory.
 pub(super) const FILE: &str = "redis.conf";
-/// The file name of a snapshot that is received. There are no others.
+/// The file name of a snapshot that is received or saved. Redis loads it when it starts.
 pub(super) const DUMP: &str = "dump.rdb";
+/// The file name of what a primary had when its stack was taken down, until it has started with that.
+pub(super) const KEPT: &str = "kept.rdb";
 
 /// What every node is set to.
 const SETTINGS: &[(&str, &str)] = &[
@@ -20,7 +22,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("tcp-backlog", "511"),
     ("daemonize", "no"),
     ("logfile", "\"\""),
-    // Nothing is kept on disk: a node that restarts is empty.
+    // Nothing is kept on disk while it runs: a node that restarts is empty.
     ("save", "\"\""),
     ("appendonly", "no"),
     ("rdb-del-sync-files", "yes"),

@@ -21,8 +21,10 @@ pub enum CacheProbe {
     Loading,
     /// Nothing listens.
     Refused,
-    /// No answer within the deadline.
+    /// No connection within the deadline.
     TimedOut,
+    /// It took the connection, and did not answer within the deadline.
+    NoAnswer,
     /// Something else, in words.
     Failed(String),
 }
@@ -101,7 +103,8 @@ impl Redis {
                 None => CacheProbe::Failed(format!("its view of replication is {info:?}")),
             },
             Err(Missed::Failed(error)) => outcome(&error),
-            Err(Missed::NoConnection | Missed::NoAnswer) => CacheProbe::TimedOut,
+            Err(Missed::NoConnection) => CacheProbe::TimedOut,
+            Err(Missed::NoAnswer) => CacheProbe::NoAnswer,
         }
     }
 }
