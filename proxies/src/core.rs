@@ -26,7 +26,7 @@ use topologies::network::Network;
 use crate::alb::pool::Pool;
 use crate::buffers::Buffers;
 use crate::door::{Door, bind};
-use crate::entrance::{Entrance, Ports, Service, Stake, door_state, stricken, weather};
+use crate::entrance::{Caller, Entrance, Ports, Service, Stake, door_state, stricken, weather};
 use crate::flow::Flow;
 use crate::plane::BindError;
 use crate::pulse::Pulse;
@@ -125,8 +125,7 @@ pub(crate) struct Core {
 struct Registered {
     flow: Arc<Flow>,
     post: Arc<Post>,
-    /// The client's port.
-    port: u16,
+    caller: Caller,
     stake: Stake,
 }
 
@@ -310,7 +309,7 @@ impl Core {
         for registered in self.flows.borrow_mut().values_mut() {
             let entrance = &registered.post.entrance;
             let (routes, network) = (&snapshot.routes, &snapshot.network);
-            let weather = weather(entrance, registered.port, routes, network);
+            let weather = weather(entrance, registered.caller, routes, network);
             if registered.stake.lost(&snapshot.routes, &snapshot.network) {
                 registered.flow.doom();
             }
@@ -399,12 +398,13 @@ impl Core {
         let snapshot = self.snapshot();
         let entrance = &post.entrance;
         let (routes, network) = (&snapshot.routes, &snapshot.network);
-        let weather = weather(entrance, peer.port(), routes, network);
+        let caller = Caller::new(entrance, peer.port(), routes);
+        let weather = weather(entrance, caller, routes, network);
         let flow = Arc::new(Flow::new(&weather));
         let mut stake = match &entrance.service {
-            Service::Eni { instance, .. } | Service::Replication { instance, .. } => {
-                Stake::Instance(instance.clone())
-            }
+            Service::Eni { instance, .. }
+            | Service::Replication { instance, .. }
+            | Service::Balanced { instance, .. } => Stake::Instance(instance.clone()),
             Service::Node(node) => Stake::Node(node.clone()),
             Service::Management { .. } | Service::NodeManagement(_) | Service::Resolver => {
                 Stake::None
@@ -418,7 +418,7 @@ impl Core {
         let registered = Registered {
             flow: Arc::clone(&flow),
             post: Arc::clone(&post),
-            port: peer.port(),
+            caller,
             stake,
         };
         self.flows.borrow_mut().insert(number, registered);
@@ -438,6 +438,7 @@ impl Core {
         match &post.entrance.service {
             Service::Eni { engine, .. }
             | Service::Replication { engine, .. }
+            | Service::Balanced { engine, .. }
             | Service::Management { engine, .. } => {
                 self.tasks.spawn_local(eni::serve(visit, client, *engine));
             }
@@ -482,6 +483,9 @@ impl Core {
 fn name(entrance: &Entrance) -> String {
     match &entrance.service {
         Service::Eni { instance, .. } => format!("instance `{instance}`"),
+        Service::Balanced { instance, .. } => {
+            format!("the interface of instance `{instance}` for load balancers")
+        }
         Service::Replication { instance, .. } => {
             format!("the replication interface of instance `{instance}`")
         }

@@ -10,8 +10,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
-use topologies::address::{Slot, ZoneNumber};
-use topologies::id::{InstanceId, TargetGroupId};
+use topologies::address::{HostAddress, Slot, ZoneNumber};
+use topologies::id::{InstanceId, LoadBalancerId, TargetGroupId};
 use topologies::network::Network;
 use topologies::topology::{LoadBalancerType, RuleAction};
 
@@ -213,8 +213,21 @@ impl DataPlane {
         self.apply(&snapshot, self.cores.iter().map(|_| None))
     }
 
-    /// Where the server behind `instance`'s network interface listens on `port`, if a client in zone `from` reaches it through an
-    /// open door over a sound link: then its connection ends as one through the door would. Else the door must be dialled.
+    /// Whether security groups let the node of a load balancer that stands at `node` connect to an instance.
+    pub fn reaches(
+        &self,
+        (load_balancer, node): (&LoadBalancerId, HostAddress),
+        instance: &InstanceId,
+        port: u16,
+    ) -> bool {
+        let snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        let groups = &snapshot.routes.groups;
+        groups.is_empty() || groups.reaches((load_balancer, node), instance, port)
+    }
+
+    /// Where the server behind `instance`'s network interface listens on `port`, if a load balancer's node in zone `from` reaches it
+    /// through an open door over a sound link: then its connection ends as one through the door would. Else the door must be dialled.
+    /// Whether security groups let it is another question.
     pub fn direct(
         &self,
         from: ZoneNumber,
@@ -348,7 +361,7 @@ fn direct(
     let entrance = Entrance {
         from,
         to: eni.address.zone,
-        service: Service::Eni {
+        service: Service::Balanced {
             instance: instance.clone(),
             engine,
         },
@@ -378,9 +391,9 @@ fn forwards(listener: &Listener) -> impl Iterator<Item = &TargetGroupId> {
 
 fn subject(entrance: &Entrance) -> Subject {
     match &entrance.service {
-        Service::Eni { instance, .. } | Service::Replication { instance, .. } => {
-            Subject::Eni(instance.clone())
-        }
+        Service::Eni { instance, .. }
+        | Service::Replication { instance, .. }
+        | Service::Balanced { instance, .. } => Subject::Eni(instance.clone()),
         Service::Management { instance, .. } => Subject::Management(instance.clone()),
         Service::Node(node) | Service::NodeManagement(node) => {
             Subject::Listener(node.load_balancer.clone(), node.zone.clone(), node.port)

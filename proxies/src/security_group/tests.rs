@@ -1,0 +1,278 @@
+use topologies::address::{Slot, subnet};
+
+use super::*;
+use Crossing::{Barred, Free, Partial};
+
+/// Rules like `in tcp 80-81 127.64.1.0/24`, `out * * sg-web`.
+fn rules(texts: &[&str]) -> Vec<SecurityGroupRule> {
+    let rules = texts.iter().map(|text| {
+        let words: Vec<&str> = text.split(' ').collect();
+        let [way, protocol, ports, peer] = words[..] else {
+            panic!("{text}")
+        };
+        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+        SecurityGroupRule {
+            id: String::new(),
+            egress: way == "out",
+            protocol: match protocol {
+                "*" => None,
+                "tcp" => Some(TCP),
+                other => Some(other.parse().unwrap()),
+            },
+            ports: (ports != "*").then(|| (first.parse().unwrap(), last.parse().unwrap())),
+            icmp: None,
+            peer: match peer.parse() {
+                Ok(cidr) => Peer::Cidr(cidr),
+                Err(_) if peer.contains(':') => Peer::Ipv6(peer.to_owned()),
+                Err(_) => Peer::Group(peer.into()),
+            },
+            description: None,
+        }
+    });
+    rules.collect()
+}
+
+fn zone(number: usize) -> ZoneNumber {
+    ZoneNumber::zone(number).unwrap()
+}
+
+fn host(zone: ZoneNumber, host: u8) -> HostAddress {
+    let slot = Slot::new(64).unwrap();
+    HostAddress { slot, zone, host }
+}
+
+fn party(address: HostAddress, groups: &[&str]) -> Party {
+    Party {
+        groups: groups.iter().map(|it| (*it).into()).collect(),
+        ..Party::at(address.seen_from(ZoneNumber::OUTSIDE))
+    }
+}
+
+/// A database in zone 2 behind `sg-db`; in zone 1 an instance in `sg-web` and one in `sg-jobs`, in zone 2 one in `sg-web`, in zone 3
+/// none; an ALB in `sg-lb` and an NLB in no group.
+fn stack(db: &[&str], web: &[&str], lb: &[&str]) -> Groups {
+    let mut groups = Groups::default();
+    groups.insert("sg-db".into(), &rules(db));
+    groups.insert("sg-web".into(), &rules(web));
+    groups.insert("sg-jobs".into(), &rules(&["out * * 0.0.0.0/0"]));
+    groups.insert("sg-lb".into(), &rules(lb));
+    let everything = ["in * * 0.0.0.0/0", "in * * sg-0", "out * * 0.0.0.0/0"];
+    groups.insert("sg-0".into(), &rules(&everything));
+    groups.insert_instance("db".into(), party(host(zone(2), 9), &["sg-db"]));
+    let web_1 = party(host(zone(1), 10), &["sg-web"]);
+    let web_2 = party(host(zone(2), 10), &["sg-web"]);
+    groups.insert_instance("web-1".into(), web_1.clone());
+    groups.insert_client(zone(1), web_1);
+    groups.insert_client(zone(1), party(host(zone(1), 11), &["sg-jobs"]));
+    groups.insert_client(zone(2), web_2);
+    let nobody = Party {
+        address: subnet(Slot::new(64).unwrap(), zone(3)),
+        groups: vec!["sg-0".into()],
+    };
+    groups.insert_client(zone(3), nobody);
+    groups.insert_load_balancer("site".into(), vec!["sg-lb".into()]);
+    groups
+}
+
+const OUT: &str = "out * * 0.0.0.0/0";
+const PORT: u16 = 5432;
+
+fn db() -> InstanceId {
+    "db".into()
+}
+
+fn opening(db: &InstanceId, from: ZoneNumber) -> Opening<'_> {
+    Opening {
+        from,
+        to: Server::Instance(db),
+        port: PORT,
+    }
+}
+
+#[test]
+fn a_connection_needs_a_rule_of_the_client_and_one_of_the_server() {
+    // From outside, and from zones 1, 2 and 3.
+    for (ingress, egress, expected) in [
+        (&[][..], &[OUT][..], [Barred, Barred, Barred, Barred]),
+        (&["in * * 0.0.0.0/0"], &[OUT], [Free, Free, Free, Free]),
+        (&["in tcp 5432 0.0.0.0/0"], &[OUT], [Free, Free, Free, Free]),
+        (
+            &["in tcp 5433-5440 0.0.0.0/0"],
+            &[OUT],
+            [Barred, Barred, Barred, Barred],
+        ),
+        (
+            &["in 17 * 0.0.0.0/0"],
+            &[OUT],
+            [Barred, Barred, Barred, Barred],
+        ),
+        (&["in * * ::/0"], &[OUT], [Barred, Barred, Barred, Barred]),
+        // A group admits whoever carries it: in zone 1 one of two.
+        (
+            &["in tcp 5432 sg-web"],
+            &[OUT],
+            [Barred, Partial, Free, Barred],
+        ),
+        (
+            &["in tcp 5432 sg-0"],
+            &[OUT],
+            [Barred, Barred, Barred, Free],
+        ),
+        (
+            &["in tcp 5432 sg-web", "in tcp 5432 sg-jobs"],
+            &[OUT],
+            [Barred, Free, Free, Barred],
+        ),
+        // Addresses: of the VPC, of a subnet, of one instance, of somebody outside.
+        (
+            &["in tcp 5432 127.64.0.0/16"],
+            &[OUT],
+            [Barred, Free, Free, Free],
+        ),
+        (
+            &["in tcp 5432 127.64.1.0/24"],
+            &[OUT],
+            [Barred, Free, Barred, Barred],
+        ),
+        (
+            &["in tcp 5432 127.64.1.11/32"],
+            &[OUT],
+            [Barred, Partial, Barred, Barred],
+        ),
+        (
+            &["in tcp 5432 127.64.3.10/32"],
+            &[OUT],
+            [Barred, Barred, Barred, Barred],
+        ),
+        (
+            &["in tcp 5432 127.0.0.1/32"],
+            &[OUT],
+            [Free, Barred, Barred, Barred],
+        ),
+        // What the client may do.
+        (&["in * * 0.0.0.0/0"], &[], [Free, Partial, Barred, Free]),
+        (
+            &["in * * 0.0.0.0/0"],
+            &["out tcp 5432 sg-db"],
+            [Free, Free, Free, Free],
+        ),
+        (
+            &["in * * 0.0.0.0/0"],
+            &["out tcp 80 sg-db"],
+            [Free, Partial, Barred, Free],
+        ),
+        (
+            &["in * * sg-web"],
+            &["out tcp 5432 127.64.2.9/32"],
+            [Barred, Partial, Free, Barred],
+        ),
+    ] {
+        let groups = stack(ingress, egress, &[]);
+        let db = db();
+        let met = [ZoneNumber::OUTSIDE, zone(1), zone(2), zone(3)]
+            .map(|from| groups.crossing(opening(&db, from)));
+        assert_eq!(met, expected, "{ingress:?} {egress:?}");
+    }
+}
+
+#[test]
+fn a_load_balancer_s_node_is_known() {
+    let node = host(zone(3), 20);
+    let (site, fast) = (LoadBalancerId::from("site"), LoadBalancerId::from("fast"));
+    for (web, lb, by_site, by_fast) in [
+        (&["in tcp 80 sg-lb"][..], &[OUT][..], true, false),
+        (&["in tcp 80 sg-lb"], &["out tcp 80 sg-web"], true, false),
+        (&["in tcp 80 sg-lb"], &["out tcp 81 sg-web"], false, false),
+        (&["in tcp 80 sg-lb"], &[], false, false),
+        (&["in tcp 80 127.64.3.20/32"], &[OUT], true, true),
+        (&["in tcp 80 127.64.3.21/32"], &[OUT], false, false),
+        (&[], &[OUT], false, false),
+    ] {
+        let groups = stack(&[], web, lb);
+        let reaches = |id| groups.reaches((id, node), &"web-1".into(), 80);
+        assert_eq!(
+            (reaches(&site), reaches(&fast)),
+            (by_site, by_fast),
+            "{web:?} {lb:?}"
+        );
+    }
+    // As a server, too; one without groups is not filtered.
+    let groups = stack(&[], &[OUT], &["in tcp 80 127.64.1.0/24"]);
+    for (id, expected) in [(&site, [Barred, Free]), (&fast, [Free, Free])] {
+        let met = [ZoneNumber::OUTSIDE, zone(1)].map(|from| {
+            let to = Server::Node(id, node);
+            let port = 80;
+            groups.crossing(Opening { from, to, port })
+        });
+        assert_eq!(met, expected, "{id}");
+    }
+}
+
+#[test]
+fn what_is_kept_in_mind_outlives_its_rule() {
+    let open = ["in tcp 5432 0.0.0.0/0", OUT];
+    let web = ["in tcp 80 sg-lb", OUT];
+    // The rules of the database when it is opened and afterwards, from where, and whether it goes on.
+    for (before, after, from, goes_on) in [
+        // From everywhere and back to everywhere: the rules alone decide.
+        (&open[..], &[][..], 0, false),
+        (&open, &["in tcp 5432 127.0.0.1/32", OUT], 0, true),
+        (&open, &["in tcp 5432 0.0.0.0/0"], 0, false),
+        (&open, &[], 2, false),
+        (&open, &["in tcp 5432 sg-web", OUT], 2, true),
+        // "tracked, because the inbound rule allows traffic from only …"
+        (&["in tcp 5432 sg-web", OUT], &[], 2, true),
+        (&["in tcp 5432 127.64.2.0/24", OUT], &[], 2, true),
+        (&["in tcp 5432 127.0.0.1/32", OUT], &[], 0, true),
+        // Not all that is answered is permitted anyway.
+        (&["in tcp 5432 0.0.0.0/0"], &[], 0, true),
+        (
+            &["in tcp 5432 0.0.0.0/0", "out tcp 1024-65535 0.0.0.0/0"],
+            &[],
+            0,
+            true,
+        ),
+        // It was never open.
+        (&[], &[], 0, false),
+        (&[], &["in * * 0.0.0.0/0", OUT], 0, true),
+    ] {
+        let db = db();
+        let opening = match from {
+            0 => opening(&db, ZoneNumber::OUTSIDE),
+            number => opening(&db, zone(number)),
+        };
+        let tracked = stack(before, &web, &[]).tracked(opening);
+        let goes = stack(after, &web, &[]).carries(opening, 40_000, tracked);
+        assert_eq!(goes, goes_on, "{before:?} {after:?} {from}");
+    }
+}
+
+#[test]
+fn the_client_s_end_keeps_in_mind_by_itself() {
+    let db = db();
+    let opening = opening(&db, zone(2));
+    let server = ["in tcp 5432 sg-web"];
+    for (before, goes_on) in [
+        (&[OUT, "in tcp 80 sg-lb"][..], true),
+        (&[OUT, "in * * 0.0.0.0/0"], false),
+        (&["out tcp 5432 sg-db", "in * * 0.0.0.0/0"], true),
+    ] {
+        let tracked = stack(&server, before, &[]).tracked(opening);
+        let goes = stack(&server, &[], &[]).carries(opening, 40_000, tracked);
+        assert_eq!(goes, goes_on, "{before:?}");
+    }
+}
+
+#[test]
+fn what_goes_through_a_load_balancer_is_kept_in_mind_once_it_is_open() {
+    let (id, node) = (LoadBalancerId::from("site"), host(zone(3), 20));
+    let opening = Opening {
+        from: ZoneNumber::OUTSIDE,
+        to: Server::Node(&id, node),
+        port: 80,
+    };
+    let open = stack(&[], &[], &["in tcp 80 0.0.0.0/0", OUT]);
+    let shut = stack(&[], &[], &[OUT]);
+    assert!(shut.carries(opening, 40_000, open.tracked(opening)));
+    assert!(!shut.carries(opening, 40_000, shut.tracked(opening)));
+}
