@@ -114,6 +114,11 @@ impl Account {
         records.chain(acls).chain(groups)
     }
 
+    /// Whether network ACLs or security groups may keep what is healthy from being reached.
+    pub fn filters(&self) -> bool {
+        self.network_acls.filter() || self.security_groups.filter()
+    }
+
     /// A resource's tags; empty if it has none.
     pub fn tags(&self, arn: &str) -> impl Iterator<Item = (&str, &str)> {
         let tags = self.tags.get(arn).into_iter().flatten();
