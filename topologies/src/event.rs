@@ -19,7 +19,7 @@ use crate::id::{
 };
 use crate::network_acl::NetworkAclEntry;
 use crate::runtime::RuntimeKind;
-use crate::security_group::{Member, SecurityGroupRule};
+use crate::security_group::{Guarded, SecurityGroupRule};
 use crate::time::Time;
 use crate::world::Wanted;
 use crate::zonal_shift::ZonalShiftStatus;
@@ -471,7 +471,7 @@ pub enum EventKind {
     /// A member has other security groups.
     SecurityGroupsGiven {
         /// Who.
-        member: Member,
+        member: Guarded,
         /// Its region.
         region: RegionId,
         /// All that it has from now on.

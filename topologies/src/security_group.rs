@@ -98,7 +98,7 @@ impl SecurityGroup {
 /// What can have security groups.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Member {
+pub enum Guarded {
     /// An application instance.
     Instance(InstanceId),
     /// A load balancer: its nodes.
@@ -109,7 +109,7 @@ pub enum Member {
     ReplicationGroup(ReplicationGroupId),
 }
 
-impl fmt::Display for Member {
+impl fmt::Display for Guarded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Instance(id) => write!(f, "instance/{id}"),
@@ -124,7 +124,7 @@ impl fmt::Display for Member {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Given {
-    member: Member,
+    member: Guarded,
     region: RegionId,
     groups: Vec<SecurityGroupId>,
 }
@@ -149,13 +149,13 @@ impl SecurityGroups {
     }
 
     /// What a member was given last; nothing if it never was.
-    pub fn given(&self, member: &Member) -> Option<&[SecurityGroupId]> {
+    pub fn given(&self, member: &Guarded) -> Option<&[SecurityGroupId]> {
         let given = self.given.get(&member.to_string())?;
         Some(&given.groups)
     }
 
     /// The members that were given a security group.
-    pub fn members<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a Member> {
+    pub fn members<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a Guarded> {
         let all = self.given.values();
         let own = all.filter(move |it| it.groups.iter().any(|it| it.as_str() == group));
         own.map(|it| &it.member)
@@ -188,16 +188,16 @@ impl SecurityGroups {
     pub(crate) fn follow(&mut self, topology: &Topology) {
         let dbs = &topology.db_instances;
         self.given.retain(|_, given| match &given.member {
-            Member::Instance(id) => {
+            Guarded::Instance(id) => {
                 let mut all = topology.services.iter().flat_map(|it| &it.instances);
                 all.any(|it| it.id == *id)
             }
-            Member::LoadBalancer(id) => topology.load_balancers.iter().any(|it| it.id == *id),
-            Member::DbInstance(id) => {
+            Guarded::LoadBalancer(id) => topology.load_balancers.iter().any(|it| it.id == *id),
+            Guarded::DbInstance(id) => {
                 let mut replicas = dbs.iter().flat_map(|db| &db.read_replicas);
                 dbs.iter().any(|db| db.id == *id) || replicas.any(|it| it.id == *id)
             }
-            Member::ReplicationGroup(id) => {
+            Guarded::ReplicationGroup(id) => {
                 topology.replication_groups.iter().any(|it| it.id == *id)
             }
         });
@@ -263,7 +263,7 @@ mod tests {
 
     fn given(to: &str, groups: &[&str]) -> EventKind {
         EventKind::SecurityGroupsGiven {
-            member: Member::DbInstance(to.into()),
+            member: Guarded::DbInstance(to.into()),
             region: "r".into(),
             groups: groups.iter().map(|it| (*it).into()).collect(),
         }
@@ -297,7 +297,7 @@ mod tests {
         let mut groups = SecurityGroups::default();
         put(&mut groups, changed("sg-1", "web"));
         put(&mut groups, given("orders", &["sg-1"]));
-        let members: Vec<_> = groups.members("sg-1").map(Member::to_string).collect();
+        let members: Vec<_> = groups.members("sg-1").map(Guarded::to_string).collect();
         assert_eq!(members, ["db-instance/orders"]);
         let records = groups.records();
         let records: Vec<_> = records

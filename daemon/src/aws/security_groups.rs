@@ -6,7 +6,7 @@ use serde_json::Value;
 use topologies::cidr::Cidr;
 use topologies::event::EventKind;
 use topologies::id::{RegionId, SecurityGroupId};
-use topologies::security_group::{DEFAULT, Member, Peer, SecurityGroup, SecurityGroupRule};
+use topologies::security_group::{DEFAULT, Guarded, Peer, SecurityGroup, SecurityGroupRule};
 use topologies::topology::LoadBalancerType;
 use topologies::world::World;
 use wire::Record;
@@ -44,16 +44,16 @@ pub(crate) fn default_group(region: &RegionId) -> Named {
 }
 
 /// Those that a member of a region has.
-pub(crate) fn of(world: &World, region: &RegionId, member: &Member) -> Vec<SecurityGroupId> {
+pub(crate) fn of(world: &World, region: &RegionId, member: &Guarded) -> Vec<SecurityGroupId> {
     if let Some(given) = world.account.security_groups.given(member) {
         return given.to_vec();
     }
     let mut balancers = world.plan.topology.load_balancers.iter();
     let bare = match member {
-        Member::LoadBalancer(id) => {
+        Guarded::LoadBalancer(id) => {
             balancers.any(|it| it.id == *id && it.kind == LoadBalancerType::Network)
         }
-        Member::Instance(_) | Member::DbInstance(_) | Member::ReplicationGroup(_) => false,
+        Guarded::Instance(_) | Guarded::DbInstance(_) | Guarded::ReplicationGroup(_) => false,
     };
     if bare {
         Vec::new()
@@ -91,7 +91,7 @@ pub(super) fn resolve<'i>(
 }
 
 /// A member of the region that was called has these from now on.
-pub(super) fn give(view: &View<'_>, member: Member, groups: Vec<SecurityGroupId>) -> Change {
+pub(super) fn give(view: &View<'_>, member: Guarded, groups: Vec<SecurityGroupId>) -> Change {
     Change::Note(EventKind::SecurityGroupsGiven {
         member,
         region: RegionId::from(view.region),
@@ -109,6 +109,6 @@ pub(super) fn memberships(name: &str, groups: &[SecurityGroupId]) -> Value {
 }
 
 /// The same of a member of the region that was called.
-pub(super) fn memberships_of(view: &View<'_>, name: &str, member: &Member) -> Value {
+pub(super) fn memberships_of(view: &View<'_>, name: &str, member: &Guarded) -> Value {
     memberships(name, &of(view.world, &RegionId::from(view.region), member))
 }

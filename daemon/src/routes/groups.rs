@@ -5,7 +5,7 @@ use topologies::address::{HostAddress, ZoneNumber, subnet};
 use topologies::cidr::Cidr;
 use topologies::id::SecurityGroupId;
 use topologies::plan::{Instance, InstanceKind, Plan};
-use topologies::security_group::Member;
+use topologies::security_group::Guarded;
 use topologies::topology::Region;
 use topologies::world::World;
 
@@ -54,7 +54,7 @@ fn members(plan: &Plan, world: &World, region: &Region, groups: &mut Groups) {
     }
     let balancers = plan.topology.load_balancers.iter();
     for lb in balancers.filter(|it| it.region == region.id) {
-        let own = of(world, &region.id, &Member::LoadBalancer(lb.id.clone()));
+        let own = of(world, &region.id, &Guarded::LoadBalancer(lb.id.clone()));
         groups.insert_load_balancer(lb.id.clone(), own);
     }
 }
@@ -66,10 +66,10 @@ fn party(address: HostAddress, groups: Vec<SecurityGroupId>) -> Party {
     }
 }
 
-fn member(instance: &Instance) -> Member {
+fn member(instance: &Instance) -> Guarded {
     match &instance.kind {
-        InstanceKind::App(_) => Member::Instance(instance.id.clone()),
-        InstanceKind::DbHost(db) => Member::DbInstance(db.clone()),
-        InstanceKind::CacheNode(group) => Member::ReplicationGroup(group.clone()),
+        InstanceKind::App(_) => Guarded::Instance(instance.id.clone()),
+        InstanceKind::DbHost(db) => Guarded::DbInstance(db.clone()),
+        InstanceKind::CacheNode(group) => Guarded::ReplicationGroup(group.clone()),
     }
 }

@@ -7,7 +7,7 @@ use super::{
     TargetHealth,
 };
 use crate::id::SecurityGroupId;
-use crate::security_group::Member;
+use crate::security_group::Guarded;
 use crate::world::Wanted;
 
 macro_rules! words {
@@ -98,10 +98,10 @@ impl EventKind {
             Self::NetworkAclAssociated { zone, .. } => zone.to_string(),
             Self::SecurityGroupChanged { group, .. } => group.to_string(),
             Self::SecurityGroupsGiven { member, .. } => match member {
-                Member::Instance(id) => id.to_string(),
-                Member::LoadBalancer(id) => id.to_string(),
-                Member::DbInstance(id) => id.to_string(),
-                Member::ReplicationGroup(id) => id.to_string(),
+                Guarded::Instance(id) => id.to_string(),
+                Guarded::LoadBalancer(id) => id.to_string(),
+                Guarded::DbInstance(id) => id.to_string(),
+                Guarded::ReplicationGroup(id) => id.to_string(),
             },
             Self::AlarmStateChanged { alarm, .. } => alarm.to_string(),
             Self::ActionFailed { .. } => "control".to_owned(),
