@@ -13,7 +13,7 @@ use crate::acl::{Crossing, Route};
 use crate::door::DoorState;
 use crate::flow::Weather;
 use crate::routes::{Eni, LoadBalancer, Routes, TargetState};
-use crate::security_group::{Opening, Server, Tracked};
+use crate::security_group::{Opening, Server, Tracking};
 
 /// The lowest port that everybody may bind.
 const FIRST_UNPRIVILEGED: u16 = 1024;
@@ -217,20 +217,20 @@ pub(crate) fn door_state(entrance: &Entrance, routes: &Routes, network: &Network
 pub(crate) struct Caller {
     /// Its port.
     pub(crate) port: u16,
-    /// Whether security groups keep the connection in mind.
-    pub(crate) tracked: Tracked,
+    /// What of security groups the connection goes on by.
+    pub(crate) tracking: Tracking,
 }
 
 impl Caller {
     /// Of a connection that is opened at this moment.
     pub(crate) fn new(entrance: &Entrance, port: u16, routes: &Routes) -> Self {
-        let tracked = match (opening(entrance, routes), &entrance.service) {
-            (Some(opening), _) => routes.groups.tracked(opening),
+        let tracking = match (opening(entrance, routes), &entrance.service) {
+            (Some(opening), _) => routes.groups.tracking(opening),
             // Whatever groups there will be.
-            (None, Service::Node(_)) => Tracked::BY_BOTH,
-            (None, _) => Tracked::default(),
+            (None, Service::Node(_)) => Tracking::Kept,
+            (None, _) => Tracking::Rules,
         };
-        Self { port, tracked }
+        Self { port, tracking }
     }
 }
 
@@ -238,14 +238,14 @@ impl Caller {
 /// answered to.
 pub(crate) fn weather(
     entrance: &Entrance,
-    Caller { port, tracked }: Caller,
+    Caller { port, tracking }: Caller,
     routes: &Routes,
     network: &Network,
 ) -> Weather {
     let mut weather = Weather::between(network, entrance.from, entrance.to);
     let barred = || route(entrance, routes).is_some_and(|it| !it.passes(&routes.acls, port));
     let unknown =
-        || opening(entrance, routes).is_some_and(|it| !routes.groups.carries(it, port, tracked));
+        || opening(entrance, routes).is_some_and(|it| !routes.groups.carries(it, port, tracking));
     weather.dark = weather.dark || barred() || unknown();
     weather
 }

@@ -67,19 +67,16 @@ pub(crate) enum Server<'a> {
     Node(&'a LoadBalancerId, HostAddress),
 }
 
-/// Which ends keep a connection in mind: it goes on there whatever becomes of rules.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tracked {
-    client: bool,
-    server: bool,
-}
-
-impl Tracked {
-    /// It goes on in any case.
-    pub(crate) const BY_BOTH: Self = Self {
-        client: true,
-        server: true,
-    };
+/// What an open connection goes on by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tracking {
+    /// It is kept in mind: it goes on whatever becomes of rules.
+    Kept,
+    /// What the server's rules let through, either way. The client's end keeps in mind what it opened: what comes back would be let in
+    /// from everywhere there only by the default group's rule that is ours, and by that every connection of a stack.
+    Rules,
+    /// It was not to be opened: what would let it be.
+    None,
 }
 
 /// From where to whom connections are opened.
@@ -147,45 +144,35 @@ impl Groups {
         }
     }
 
-    /// Which ends keep a connection in mind that is opened at this moment: none, if nobody may open it.
-    pub(crate) fn tracked(&self, opening: Opening<'_>) -> Tracked {
-        // "Automatically tracked connections": those through load balancers.
-        if let Server::Node(..) = opening.to {
-            return match self.crossing(opening) {
-                Crossing::Free | Crossing::Partial => Tracked::BY_BOTH,
-                Crossing::Barred => Tracked::default(),
-            };
+    /// What a connection goes on by that is opened at this moment.
+    pub(crate) fn tracking(&self, opening: Opening<'_>) -> Tracking {
+        if self.crossing(opening) == Crossing::Barred {
+            return Tracking::None;
         }
-        let server = self.server(opening.to);
-        let clients = self.clients(opening.from);
-        let free = |there: Way, party: &Party| {
-            let ports = (opening.port, opening.port);
-            self.is_open(party, there, ports) && self.is_open(party, there.back(), PORTS)
+        // "Automatically tracked connections": those through load balancers.
+        let Server::Instance(_) = opening.to else {
+            return Tracking::Kept;
         };
-        let mut admitted = clients
-            .iter()
-            .filter(|it| self.admits(it, &server, opening.port))
-            .peekable();
-        Tracked {
-            server: admitted.peek().is_some() && !free(Way::In, &server),
-            client: admitted.any(|it| !free(Way::Out, it)),
+        let server = self.server(opening.to);
+        let ports = (opening.port, opening.port);
+        match self.is_open(&server, Way::In, ports) && self.is_open(&server, Way::Out, PORTS) {
+            true => Tracking::Rules,
+            false => Tracking::Kept,
         }
     }
 
     /// Whether what goes to and fro on a connection from a client's `port` passes.
-    pub(crate) fn carries(&self, opening: Opening<'_>, port: u16, tracked: Tracked) -> bool {
-        if tracked == Tracked::BY_BOTH {
-            return true;
+    pub(crate) fn carries(&self, opening: Opening<'_>, port: u16, tracking: Tracking) -> bool {
+        let server = || self.server(opening.to);
+        match tracking {
+            Tracking::Kept => true,
+            Tracking::Rules => self.clients(opening.from).iter().any(|client| {
+                let server = server();
+                self.permits(&server, Way::In, opening.port, client)
+                    && self.permits(&server, Way::Out, port, client)
+            }),
+            Tracking::None => self.crossing(opening) != Crossing::Barred,
         }
-        let server = &*self.server(opening.to);
-        self.clients(opening.from).iter().any(|client| {
-            let left = tracked.client
-                || (self.permits(client, Way::Out, opening.port, server)
-                    && self.permits(client, Way::In, port, server));
-            left && (tracked.server
-                || (self.permits(server, Way::In, opening.port, client)
-                    && self.permits(server, Way::Out, port, client)))
-        })
     }
 
     /// Whether a load balancer's node, which stands here, gets to a target.
@@ -267,15 +254,6 @@ impl Party {
 enum Way {
     In,
     Out,
-}
-
-impl Way {
-    fn back(self) -> Self {
-        match self {
-            Self::In => Self::Out,
-            Self::Out => Self::In,
-        }
-    }
 }
 
 impl Rule {

@@ -241,26 +241,33 @@ fn what_is_kept_in_mind_outlives_its_rule() {
             0 => opening(&db, ZoneNumber::OUTSIDE),
             number => opening(&db, zone(number)),
         };
-        let tracked = stack(before, &web, &[]).tracked(opening);
-        let goes = stack(after, &web, &[]).carries(opening, 40_000, tracked);
+        let tracking = stack(before, &web, &[]).tracking(opening);
+        let goes = stack(after, &web, &[]).carries(opening, 40_000, tracking);
         assert_eq!(goes, goes_on, "{before:?} {after:?} {from}");
     }
 }
 
 #[test]
-fn the_client_s_end_keeps_in_mind_by_itself() {
+fn the_client_s_end_keeps_in_mind_what_it_opened() {
     let db = db();
     let opening = opening(&db, zone(2));
-    let server = ["in tcp 5432 sg-web"];
-    for (before, goes_on) in [
-        (&[OUT, "in tcp 80 sg-lb"][..], true),
-        (&[OUT, "in * * 0.0.0.0/0"], false),
-        (&["out tcp 5432 sg-db", "in * * 0.0.0.0/0"], true),
-    ] {
-        let tracked = stack(&server, before, &[]).tracked(opening);
-        let goes = stack(&server, &[], &[]).carries(opening, 40_000, tracked);
-        assert_eq!(goes, goes_on, "{before:?}");
+    for server in [&["in tcp 5432 sg-web", OUT], &["in * * 0.0.0.0/0", OUT]] {
+        for client in [&[OUT, "in tcp 80 sg-lb"], &[OUT, "in * * 0.0.0.0/0"]] {
+            let tracking = stack(server, client, &[]).tracking(opening);
+            let after = stack(server, &[], &[]);
+            assert_eq!(after.crossing(opening), Barred);
+            assert!(
+                after.carries(opening, 40_000, tracking),
+                "{server:?} {client:?}"
+            );
+        }
     }
+    let server = ["in tcp 5432 sg-web", OUT];
+    let tracking = stack(&server, &[], &[]).tracking(opening);
+    assert!(
+        !stack(&server, &[], &[]).carries(opening, 40_000, tracking),
+        "it was never open"
+    );
 }
 
 #[test]
@@ -273,6 +280,6 @@ fn what_goes_through_a_load_balancer_is_kept_in_mind_once_it_is_open() {
     };
     let open = stack(&[], &[], &["in tcp 80 0.0.0.0/0", OUT]);
     let shut = stack(&[], &[], &[OUT]);
-    assert!(shut.carries(opening, 40_000, open.tracked(opening)));
-    assert!(!shut.carries(opening, 40_000, shut.tracked(opening)));
+    assert!(shut.carries(opening, 40_000, open.tracking(opening)));
+    assert!(!shut.carries(opening, 40_000, shut.tracking(opening)));
 }
