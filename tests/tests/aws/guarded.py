@@ -58,8 +58,9 @@ def connects(host, port):
     return True
 
 
-def answers(connection):
-    """Whether a cache or a site answers to what was sent before its timeout."""
+def answers(connection, patience=2):
+    """Whether a cache or a site answers to what was sent; what was sent into the dark is sent again ever more seldom."""
+    connection.settimeout(patience)
     try:
         return connection.recv(4096) != b""
     except TimeoutError:
@@ -72,9 +73,9 @@ def pings(connection):
     return answers(connection)
 
 
-def opened(port_of):
-    """A connection to a cache."""
-    return socket.create_connection((port_of.hostname, port_of.port), timeout=2)
+def opened(url):
+    """A connection to what a URL names."""
+    return socket.create_connection((url.hostname, url.port), timeout=2)
 
 
 def health():
