@@ -145,6 +145,19 @@ impl Account {
         self.tags.keys().map(String::as_str)
     }
 
+    /// What has a fold of its own is forgotten there.
+    fn forget(&mut self, resource: &str, id: &str) {
+        match resource {
+            EXPERIMENT => self.experiments.forget(id),
+            ZONAL_SHIFT => self.zonal_shifts.forget(id),
+            NETWORK_ACL => self.network_acls.forget(id),
+            NETWORK_ACL_ASSOCIATION => self.network_acls.forget_association(id),
+            SECURITY_GROUP => self.security_groups.forget(id),
+            SECURITY_GROUP_MEMBER => self.security_groups.forget_member(id),
+            _ => {}
+        }
+    }
+
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "few events are for the account alone"
@@ -176,15 +189,7 @@ impl Account {
                 id,
                 arn,
             } => {
-                match resource.as_str() {
-                    EXPERIMENT => self.experiments.forget(id),
-                    ZONAL_SHIFT => self.zonal_shifts.forget(id),
-                    NETWORK_ACL => self.network_acls.forget(id),
-                    NETWORK_ACL_ASSOCIATION => self.network_acls.forget_association(id),
-                    SECURITY_GROUP => self.security_groups.forget(id),
-                    SECURITY_GROUP_MEMBER => self.security_groups.forget_member(id),
-                    _ => {}
-                }
+                self.forget(resource, id);
                 let regions = self.resources.get_mut(resource);
                 if let Some(records) = regions.and_then(|regions| regions.get_mut(region)) {
                     records.remove(id);

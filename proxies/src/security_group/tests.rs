@@ -89,89 +89,71 @@ fn opening(db: &InstanceId, from: ZoneNumber) -> Opening<'_> {
     }
 }
 
+/// How many get to the database from outside, and from zones 1, 2 and 3.
+fn met(ingress: &[&str], egress: &[&str]) -> [Crossing; 4] {
+    let groups = stack(ingress, egress, &[]);
+    let db = db();
+    [ZoneNumber::OUTSIDE, zone(1), zone(2), zone(3)].map(|from| groups.crossing(opening(&db, from)))
+}
+
 #[test]
-fn a_connection_needs_a_rule_of_the_client_and_one_of_the_server() {
-    // From outside, and from zones 1, 2 and 3.
-    for (ingress, egress, expected) in [
-        (&[][..], &[OUT][..], [Barred, Barred, Barred, Barred]),
-        (&["in * * 0.0.0.0/0"], &[OUT], [Free, Free, Free, Free]),
-        (&["in tcp 5432 0.0.0.0/0"], &[OUT], [Free, Free, Free, Free]),
-        (
-            &["in tcp 5433-5440 0.0.0.0/0"],
-            &[OUT],
-            [Barred, Barred, Barred, Barred],
-        ),
-        (
-            &["in 17 * 0.0.0.0/0"],
-            &[OUT],
-            [Barred, Barred, Barred, Barred],
-        ),
-        (&["in * * ::/0"], &[OUT], [Barred, Barred, Barred, Barred]),
+fn a_server_lets_in_whom_a_rule_names() {
+    const NOBODY: [Crossing; 4] = [Barred; 4];
+    const ALL: [Crossing; 4] = [Free; 4];
+    for (ingress, expected) in [
+        (&[][..], NOBODY),
+        (&["in * * 0.0.0.0/0"], ALL),
+        (&["in tcp 5432 0.0.0.0/0"], ALL),
+        (&["in tcp 5433-5440 0.0.0.0/0"], NOBODY),
+        (&["in 17 * 0.0.0.0/0"], NOBODY),
+        (&["in * * ::/0"], NOBODY),
+        (&["out * * 0.0.0.0/0"], NOBODY),
         // A group admits whoever carries it: in zone 1 one of two.
+        (&["in tcp 5432 sg-web"], [Barred, Partial, Free, Barred]),
+        (&["in tcp 5432 sg-0"], [Barred, Barred, Barred, Free]),
         (
-            &["in tcp 5432 sg-web"],
-            &[OUT],
-            [Barred, Partial, Free, Barred],
-        ),
-        (
-            &["in tcp 5432 sg-0"],
-            &[OUT],
-            [Barred, Barred, Barred, Free],
-        ),
-        (
-            &["in tcp 5432 sg-web", "in tcp 5432 sg-jobs"],
-            &[OUT],
+            &["in * * sg-web", "in * * sg-jobs"],
             [Barred, Free, Free, Barred],
         ),
-        // Addresses: of the VPC, of a subnet, of one instance, of somebody outside.
+        // Addresses: of the VPC, of a subnet, of one instance, of nobody, of somebody outside.
+        (&["in * * 127.64.0.0/16"], [Barred, Free, Free, Free]),
+        (&["in * * 127.64.1.0/24"], [Barred, Free, Barred, Barred]),
         (
-            &["in tcp 5432 127.64.0.0/16"],
-            &[OUT],
-            [Barred, Free, Free, Free],
-        ),
-        (
-            &["in tcp 5432 127.64.1.0/24"],
-            &[OUT],
-            [Barred, Free, Barred, Barred],
-        ),
-        (
-            &["in tcp 5432 127.64.1.11/32"],
-            &[OUT],
+            &["in * * 127.64.1.11/32"],
             [Barred, Partial, Barred, Barred],
         ),
+        (&["in * * 127.64.3.10/32"], NOBODY),
+        (&["in * * 127.0.0.1/32"], [Free, Barred, Barred, Barred]),
+    ] {
+        assert_eq!(met(ingress, &[OUT]), expected, "{ingress:?}");
+    }
+}
+
+#[test]
+fn a_client_gets_out_by_a_rule_of_its_own() {
+    let everybody = "in * * 0.0.0.0/0";
+    let web = "in * * sg-web";
+    for (ingress, egress, expected) in [
+        (everybody, &[][..], [Free, Partial, Barred, Free]),
+        (everybody, &["out tcp 5432 sg-db"], [Free; 4]),
         (
-            &["in tcp 5432 127.64.3.10/32"],
-            &[OUT],
-            [Barred, Barred, Barred, Barred],
-        ),
-        (
-            &["in tcp 5432 127.0.0.1/32"],
-            &[OUT],
-            [Free, Barred, Barred, Barred],
-        ),
-        // What the client may do.
-        (&["in * * 0.0.0.0/0"], &[], [Free, Partial, Barred, Free]),
-        (
-            &["in * * 0.0.0.0/0"],
-            &["out tcp 5432 sg-db"],
-            [Free, Free, Free, Free],
-        ),
-        (
-            &["in * * 0.0.0.0/0"],
+            everybody,
             &["out tcp 80 sg-db"],
             [Free, Partial, Barred, Free],
         ),
         (
-            &["in * * sg-web"],
+            everybody,
+            &["in * * 0.0.0.0/0"],
+            [Free, Partial, Barred, Free],
+        ),
+        (
+            web,
             &["out tcp 5432 127.64.2.9/32"],
             [Barred, Partial, Free, Barred],
         ),
+        (web, &["out tcp 5432 127.64.2.8/32"], [Barred; 4]),
     ] {
-        let groups = stack(ingress, egress, &[]);
-        let db = db();
-        let met = [ZoneNumber::OUTSIDE, zone(1), zone(2), zone(3)]
-            .map(|from| groups.crossing(opening(&db, from)));
-        assert_eq!(met, expected, "{ingress:?} {egress:?}");
+        assert_eq!(met(&[ingress], egress), expected, "{ingress} {egress:?}");
     }
 }
 
