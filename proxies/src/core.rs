@@ -16,6 +16,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use socket2::Socket;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
@@ -26,11 +27,14 @@ use topologies::network::Network;
 use crate::alb::pool::Pool;
 use crate::buffers::Buffers;
 use crate::door::{Door, bind};
-use crate::entrance::{Caller, Entrance, Ports, Service, Stake, door_state, stricken, weather};
+use crate::entrance::{
+    Caller, Entrance, Ports, Service, Stake, asks, door_state, stricken, weather,
+};
 use crate::flow::Flow;
-use crate::plane::BindError;
+use crate::plane::{BindError, WhoDials};
 use crate::pulse::Pulse;
 use crate::routes::Routes;
+use crate::security_group::Tracking;
 use crate::targets::Turns;
 use crate::traffic::{Count, Counters};
 use crate::{alb, dns, eni, nlb};
@@ -93,6 +97,7 @@ pub(crate) struct Parts {
     pub(crate) udp: Vec<(ZoneNumber, UdpSocket, Arc<Counters>)>,
     pub(crate) ports: Ports,
     pub(crate) pulse: Pulse,
+    pub(crate) who_dials: Option<WhoDials>,
     pub(crate) seed: u64,
 }
 
@@ -109,6 +114,9 @@ pub(crate) struct Core {
     pub(crate) rotation: RefCell<dns::select::Rotation>,
     pub(crate) tasks: TaskTracker,
     pub(crate) seed: u64,
+    who_dials: Option<WhoDials>,
+    /// One client after the other is looked for.
+    asking: Semaphore,
     snapshot: RefCell<Rc<Snapshot>>,
     posts: RefCell<Posts>,
     /// Entrances that are there as long as the data plane is.
@@ -175,6 +183,7 @@ pub(crate) async fn run(parts: Parts) {
         udp,
         ports,
         pulse,
+        who_dials,
         seed,
     } = parts;
     let core = Rc::new(Core {
@@ -186,6 +195,8 @@ pub(crate) async fn run(parts: Parts) {
         rotation: RefCell::default(),
         tasks: TaskTracker::new(),
         seed,
+        who_dials,
+        asking: Semaphore::new(1),
         snapshot: RefCell::default(),
         posts: RefCell::default(),
         permanent: RefCell::default(),
@@ -309,7 +320,7 @@ impl Core {
         for registered in self.flows.borrow_mut().values_mut() {
             let entrance = &registered.post.entrance;
             let (routes, network) = (&snapshot.routes, &snapshot.network);
-            let weather = weather(entrance, registered.caller, routes, network);
+            let weather = weather(entrance, &registered.caller, routes, network);
             if registered.stake.lost(&snapshot.routes, &snapshot.network) {
                 registered.flow.doom();
             }
@@ -398,8 +409,12 @@ impl Core {
         let snapshot = self.snapshot();
         let entrance = &post.entrance;
         let (routes, network) = (&snapshot.routes, &snapshot.network);
-        let caller = Caller::new(entrance, peer.port(), routes);
-        let weather = weather(entrance, caller, routes, network);
+        let mut caller = Caller::new(entrance, peer.port(), None, routes);
+        let who_dials = self.who_dials.filter(|_| asks(entrance, routes));
+        if who_dials.is_some() {
+            caller.tracking = Tracking::Asked;
+        }
+        let weather = weather(entrance, &caller, routes, network);
         let flow = Arc::new(Flow::new(&weather));
         let mut stake = match &entrance.service {
             Service::Eni { instance, .. }
@@ -422,6 +437,10 @@ impl Core {
             stake,
         };
         self.flows.borrow_mut().insert(number, registered);
+        if let Some(who_dials) = who_dials {
+            let asking = Rc::clone(self).ask(who_dials, (peer, local), number);
+            self.tasks.spawn_local(asking);
+        }
         let visit = Visit {
             core: Rc::clone(self),
             peer,
@@ -431,6 +450,30 @@ impl Core {
             number,
         };
         self.serve(visit, client);
+    }
+
+    /// Finds out which instance a client is, and has its connection meet what is so for that one: off this thread, for it takes
+    /// longer than one connection may hold up others. Who is not found counts as any of its zone's.
+    async fn ask(
+        self: Rc<Self>,
+        who_dials: WhoDials,
+        (peer, local): (SocketAddrV4, SocketAddrV4),
+        number: u64,
+    ) {
+        let found = {
+            // It fails only if it is closed, which it never is.
+            let _turn = self.asking.acquire().await;
+            tokio::task::spawn_blocking(move || who_dials(peer, local)).await
+        };
+        let instance = found.ok().flatten();
+        let snapshot = self.snapshot();
+        let (routes, network) = (&snapshot.routes, &snapshot.network);
+        if let Some(registered) = self.flows.borrow_mut().get_mut(&number) {
+            let entrance = &registered.post.entrance;
+            registered.caller = Caller::new(entrance, peer.port(), instance, routes);
+            let weather = weather(entrance, &registered.caller, routes, network);
+            registered.flow.set_weather(&weather);
+        }
     }
 
     fn serve(&self, visit: Visit, client: TcpStream) {

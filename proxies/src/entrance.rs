@@ -186,7 +186,7 @@ pub(crate) fn resolver_entrance(
 pub(crate) fn door_state(entrance: &Entrance, routes: &Routes, network: &Network) -> DoorState {
     if !network.connects(entrance.from, entrance.to)
         || crossing(entrance, routes) == Crossing::Barred
-        || opening(entrance, routes)
+        || opening(entrance, None, routes)
             .is_some_and(|it| routes.groups.crossing(it) == Crossing::Barred)
     {
         return DoorState::Dark;
@@ -213,45 +213,74 @@ pub(crate) fn door_state(entrance: &Entrance, routes: &Routes, network: &Network
 }
 
 /// A client's end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
     /// Its port.
     pub(crate) port: u16,
     /// What of security groups the connection goes on by.
     pub(crate) tracking: Tracking,
+    /// Which of its zone's instances it is, if that is known.
+    pub(crate) instance: Option<InstanceId>,
 }
 
 impl Caller {
     /// Of a connection that is opened at this moment.
-    pub(crate) fn new(entrance: &Entrance, port: u16, routes: &Routes) -> Self {
-        let tracking = match (opening(entrance, routes), &entrance.service) {
+    pub(crate) fn new(
+        entrance: &Entrance,
+        port: u16,
+        instance: Option<InstanceId>,
+        routes: &Routes,
+    ) -> Self {
+        let opening = opening(entrance, instance.as_ref(), routes);
+        let tracking = match (opening, &entrance.service) {
             (Some(opening), _) => routes.groups.tracking(opening),
             // Whatever groups there will be.
             (None, Service::Node(_)) => Tracking::Kept,
             (None, _) => Tracking::Rules,
         };
-        Self { port, tracking }
+        Self {
+            port,
+            tracking,
+            instance,
+        }
     }
+}
+
+/// Whether it has to be known which of its zone's instances a client of `entrance` is: some get in and some do not.
+pub(crate) fn asks(entrance: &Entrance, routes: &Routes) -> bool {
+    let opening = opening(entrance, None, routes);
+    opening.is_some_and(|it| routes.groups.crossing(it) == Crossing::Partial)
 }
 
 /// What packets of a connection that came from a caller meet. One whose door is open may still be of a port that nothing may be
 /// answered to.
 pub(crate) fn weather(
     entrance: &Entrance,
-    Caller { port, tracking }: Caller,
+    caller: &Caller,
     routes: &Routes,
     network: &Network,
 ) -> Weather {
     let mut weather = Weather::between(network, entrance.from, entrance.to);
-    let barred = || route(entrance, routes).is_some_and(|it| !it.passes(&routes.acls, port));
-    let unknown =
-        || opening(entrance, routes).is_some_and(|it| !routes.groups.carries(it, port, tracking));
+    let Caller {
+        port,
+        tracking,
+        instance,
+    } = caller;
+    let barred = || route(entrance, routes).is_some_and(|it| !it.passes(&routes.acls, *port));
+    let unknown = || {
+        opening(entrance, instance.as_ref(), routes)
+            .is_some_and(|it| !routes.groups.carries(it, *port, *tracking))
+    };
     weather.dark = weather.dark || barred() || unknown();
     weather
 }
 
 /// What security groups are about of the way to `entrance`; load balancers' nodes ask for themselves.
-fn opening<'e>(entrance: &'e Entrance, routes: &Routes) -> Option<Opening<'e>> {
+fn opening<'e>(
+    entrance: &'e Entrance,
+    by: Option<&'e InstanceId>,
+    routes: &Routes,
+) -> Option<Opening<'e>> {
     if routes.groups.is_empty() {
         return None;
     }
@@ -268,7 +297,7 @@ fn opening<'e>(entrance: &'e Entrance, routes: &Routes) -> Option<Opening<'e>> {
         | Service::Resolver => return None,
     };
     let from = entrance.from;
-    Some(Opening { from, to, port })
+    Some(Opening { from, by, to, port })
 }
 
 /// How many connections to `entrance` network ACLs let through.

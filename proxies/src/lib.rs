@@ -36,4 +36,4 @@ mod relay;
 mod targets;
 
 pub use entrance::Ports;
-pub use plane::{Applied, BindError, BindErrors, Config, DataPlane, Watch};
+pub use plane::{Applied, BindError, BindErrors, Config, DataPlane, Watch, WhoDials};

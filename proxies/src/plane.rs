@@ -44,9 +44,14 @@ pub struct Config {
     pub dns_port: u16,
     /// Where ports below 1024 are.
     pub ports: Ports,
+    /// Tells which instance dials, where that matters; without it nobody asks.
+    pub who_dials: Option<WhoDials>,
     /// Draws jitter, trace identifiers and the NLB's hash.
     pub seed: u64,
 }
+
+/// Which instance has the socket at the first address, connected to the second one. It may block.
+pub type WhoDials = fn(SocketAddrV4, SocketAddrV4) -> Option<InstanceId>;
 
 /// An address that could not be listened on.
 #[derive(Debug)]
@@ -145,6 +150,7 @@ impl DataPlane {
             views,
             dns_port,
             ports,
+            who_dials,
             seed,
         } = config;
         let cores = cores.map_or_else(
@@ -152,7 +158,7 @@ impl DataPlane {
             NonZeroUsize::get,
         );
         let ledger = Ledger::new(cores);
-        let mut parts = unconnected(cores, ports, seed);
+        let mut parts = unconnected(cores, (ports, who_dials), seed);
         let mut errors = Vec::new();
         for (index, view) in views.iter().enumerate() {
             let core = &mut parts[index % cores].0;
@@ -405,7 +411,7 @@ fn subject(entrance: &Entrance) -> Subject {
 /// The parts of every core, without resolvers yet.
 fn unconnected(
     cores: usize,
-    ports: Ports,
+    (ports, who_dials): (Ports, Option<WhoDials>),
     seed: u64,
 ) -> Vec<(Parts, mpsc::UnboundedSender<Command>)> {
     let (senders, receivers): (Vec<_>, Vec<_>) =
@@ -424,6 +430,7 @@ fn unconnected(
                 udp: Vec::new(),
                 ports,
                 pulse: Pulse::new(),
+                who_dials,
                 seed,
             };
             (parts, commands)

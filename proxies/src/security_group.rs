@@ -2,7 +2,8 @@
 //!
 //! They are stateful: a connection is looked at when it is opened, by what the client's groups say of connections out and the server's of
 //! connections in; what is answered needs no permission of its own. A load balancer's node is known; of another client only its zone is,
-//! for programs share the loopback network: it may be any of the zone's instances, and gets in if one of them does.
+//! for programs share the loopback network: it may be any of the zone's instances, and gets in if one of them does, until it is known
+//! which of them it is.
 //!
 //! ```text
 //!  client ── a rule of its groups about egress: port, server
@@ -77,6 +78,8 @@ pub(crate) enum Tracking {
     Rules,
     /// It was not to be opened: what would let it be.
     None,
+    /// Nothing until it is known whose it is.
+    Asked,
 }
 
 /// From where to whom connections are opened.
@@ -84,6 +87,8 @@ pub(crate) enum Tracking {
 pub(crate) struct Opening<'a> {
     /// The clients' zone.
     pub(crate) from: ZoneNumber,
+    /// Which of its instances the client is, if that is known.
+    pub(crate) by: Option<&'a InstanceId>,
     /// The server.
     pub(crate) to: Server<'a>,
     /// Its port.
@@ -132,7 +137,7 @@ impl Groups {
     /// How many of all clients there can be get in.
     pub(crate) fn crossing(&self, opening: Opening<'_>) -> Crossing {
         let server = self.server(opening.to);
-        let clients = self.clients(opening.from);
+        let clients = self.clients(opening);
         let admitted = clients
             .iter()
             .map(|it| self.admits(it, &server, opening.port));
@@ -166,12 +171,13 @@ impl Groups {
         let server = || self.server(opening.to);
         match tracking {
             Tracking::Kept => true,
-            Tracking::Rules => self.clients(opening.from).iter().any(|client| {
+            Tracking::Rules => self.clients(opening).iter().any(|client| {
                 let server = server();
                 self.permits(&server, Way::In, opening.port, client)
                     && self.permits(&server, Way::Out, port, client)
             }),
             Tracking::None => self.crossing(opening) != Crossing::Barred,
+            Tracking::Asked => false,
         }
     }
 
@@ -214,9 +220,12 @@ impl Groups {
         rules.any(|it| it.is_about(ports, peer))
     }
 
-    /// All that a client in a zone may be.
-    fn clients(&self, from: ZoneNumber) -> Cow<'_, [Party]> {
-        match self.clients.get(&from) {
+    /// All that the client may be.
+    fn clients(&self, opening: Opening<'_>) -> Cow<'_, [Party]> {
+        if let Some(known) = opening.by.and_then(|it| self.instances.get(it)) {
+            return Cow::Borrowed(std::slice::from_ref(known));
+        }
+        match self.clients.get(&opening.from) {
             Some(known) => Cow::Borrowed(known),
             None => Cow::Owned(vec![Party::at(ABROAD)]),
         }

@@ -153,7 +153,7 @@ fn a_network_acl_darkens_what_crosses_a_border_and_management_passes_it() {
             .map(|it| (it.from.get(), door_state(it, routes, &network)));
         let weather = all
             .values()
-            .map(|it| weather(it, Caller::new(it, 40_000, routes), routes, &network).dark);
+            .map(|it| weather(it, &Caller::new(it, 40_000, None, routes), routes, &network).dark);
         let dark: Vec<bool> = weather.collect();
         let (from, states): (Vec<u8>, Vec<DoorState>) = states.unzip();
         let doors = states.iter().map(|it| *it == DoorState::Dark);
@@ -183,8 +183,8 @@ fn security_groups_darken_a_host_for_all_but_load_balancers_and_those_who_manage
         let all = entrances(routes, &views, Ports { offset: 8000 });
         let states = all.values().map(|it| {
             let state = door_state(it, routes, &Network::default());
-            let caller = Caller::new(it, 40_000, routes);
-            let weather = weather(it, caller, routes, &Network::default());
+            let caller = Caller::new(it, 40_000, None, routes);
+            let weather = weather(it, &caller, routes, &Network::default());
             assert_eq!(weather.dark, state == DoorState::Dark, "{it:?}");
             weather.dark
         });

@@ -84,6 +84,7 @@ fn db() -> InstanceId {
 fn opening(db: &InstanceId, from: ZoneNumber) -> Opening<'_> {
     Opening {
         from,
+        by: None,
         to: Server::Instance(db),
         port: PORT,
     }
@@ -184,7 +185,12 @@ fn a_load_balancer_s_node_is_known() {
         let met = [ZoneNumber::OUTSIDE, zone(1)].map(|from| {
             let to = Server::Node(id, node);
             let port = 80;
-            groups.crossing(Opening { from, to, port })
+            groups.crossing(Opening {
+                from,
+                by: None,
+                to,
+                port,
+            })
         });
         assert_eq!(met, expected, "{id}");
     }
@@ -257,6 +263,7 @@ fn what_goes_through_a_load_balancer_is_kept_in_mind_once_it_is_open() {
     let (id, node) = (LoadBalancerId::from("site"), host(zone(3), 20));
     let opening = Opening {
         from: ZoneNumber::OUTSIDE,
+        by: None,
         to: Server::Node(&id, node),
         port: 80,
     };
@@ -264,4 +271,30 @@ fn what_goes_through_a_load_balancer_is_kept_in_mind_once_it_is_open() {
     let shut = stack(&[], &[], &[OUT]);
     assert!(shut.carries(opening, 40_000, open.tracking(opening)));
     assert!(!shut.carries(opening, 40_000, shut.tracking(opening)));
+}
+
+#[test]
+fn a_client_that_is_known_is_itself_alone() {
+    let mut groups = stack(&["in tcp 5432 sg-web", OUT], &[OUT], &[]);
+    let jobs = party(host(zone(1), 11), &["sg-jobs"]);
+    groups.insert_instance("jobs-1".into(), jobs);
+    let db = db();
+    for (by, crossing, tracking) in [
+        (None, Partial, Tracking::Kept),
+        (Some("web-1"), Free, Tracking::Kept),
+        (Some("jobs-1"), Barred, Tracking::None),
+        // Nobody whom the stack has.
+        (Some("psql"), Partial, Tracking::Kept),
+    ] {
+        let by = by.map(InstanceId::from);
+        let opening = Opening {
+            by: by.as_ref(),
+            ..opening(&db, zone(1))
+        };
+        assert_eq!(groups.crossing(opening), crossing, "{by:?}");
+        assert_eq!(groups.tracking(opening), tracking, "{by:?}");
+        let carries = |tracking| groups.carries(opening, 40_000, tracking);
+        assert_eq!(carries(tracking), crossing != Barred, "{by:?}");
+        assert!(!carries(Tracking::Asked), "{by:?}");
+    }
 }

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import urllib.error
 import urllib.request
 
 from cloud import refused, until
@@ -25,7 +26,7 @@ from guarded import (
     tcp,
     vpc,
 )
-from outages import ec2, elbv2, instances, servers, site, subnets, zones
+from outages import ec2, elbv2, get, instances, servers, site, subnets, zones
 
 near, far = zones
 HEALTHY = {("healthy", None)}
@@ -37,12 +38,16 @@ def told(**filters):
     return [it["GroupName"] for page in pages for it in page["SecurityGroups"]]
 
 
-def order(item):
-    """Has the application write to its database."""
+def order(item, at=site["DNSName"]):
+    """Has the application write to its database; whether it did."""
     body = json.dumps({"item": item, "quantity": 1}).encode()
-    asked = urllib.request.Request(f"http://{site['DNSName']}/orders", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(asked, timeout=20) as answer:
-        return json.load(answer)["item"] == item
+    asked = urllib.request.Request(f"http://{at}/orders", body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            return json.load(answer)["item"] == item
+    except urllib.error.HTTPError as error:
+        assert error.code == 503, error
+        return False
 
 
 def described(id):
@@ -104,6 +109,25 @@ until("the application is dark from outside", lambda: not connects(address, 8080
 assert not connects(seen_from(far, address), 8080)
 assert order("guarded") and len(servers(site["DNSName"])) == 2
 assert health() == HEALTHY
+
+# Of a zone's instances those get in whom a rule names, though they share their addresses with the others.
+jobs = made("jobs")
+allow(jobs, 8080, OUTSIDE)
+asked = {"ImageId": described(instances[far])["ImageId"], "MinCount": 1, "MaxCount": 1}
+(worker,) = ec2.run_instances(**asked, Placement={"AvailabilityZone": far}, SecurityGroupIds=[jobs])["Instances"]
+assert worker["SecurityGroups"] == [{"GroupId": jobs, "GroupName": "jobs"}], worker
+worker = worker["InstanceId"]
+until("the worker runs", lambda: described(worker)["State"]["Name"] == "running")
+at = f"{described(worker)['PrivateIpAddress']}:8080"
+until("the worker serves", lambda: worker in get(at))
+assert not order("by the worker", at)
+assert all(order(f"beside the worker {n}") for n in range(4))
+allow(db, database.port, jobs)
+until("the worker writes, too", lambda: order("by the worker", at))
+revoke(db, database.port, jobs)
+ec2.terminate_instances(InstanceIds=[worker])
+until("the worker is gone", lambda: described(worker)["State"]["Name"] == "terminated")
+ec2.delete_security_group(GroupId=jobs)
 
 # What is let in from everywhere, and answered to everywhere, is not kept in mind: it stalls, and goes on when it is let in again.
 assert not pings(untracked)
