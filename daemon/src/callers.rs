@@ -21,10 +21,11 @@ pub(crate) fn who_dials(client: SocketAddrV4, door: SocketAddrV4) -> Option<Inst
     let mut named = processes.filter_map(|process| {
         // Others' can not be read.
         let environment = fs::read(process.join("environ")).ok()?;
-        Some((name(&environment)?, process))
+        let named = InstanceId::from(name(&environment)?);
+        Some((named, process))
     });
     let (name, _) = named.find(|(_, process)| has(process, &socket))?;
-    Some(InstanceId::from(name))
+    Some(name)
 }
 
 /// The number of the socket that is connected so, after the kernel's table of TCP sockets.
