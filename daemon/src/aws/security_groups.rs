@@ -19,7 +19,7 @@ pub(super) type Named = (SecurityGroupId, SecurityGroup);
 /// The default security group of a region's VPC as it comes ("Default security groups for your VPCs"), with a rule more, which is ours:
 /// everybody may connect to its members, for a topology file says nothing of security groups and its stack is to be reached.
 pub(crate) fn default_group(region: &RegionId) -> Named {
-    let id = SecurityGroupId::from(ids::security_group(region.as_str()));
+    let id = default_id(region);
     let rule = |what: &str, egress: bool, peer: Peer| SecurityGroupRule {
         id: ids::derived("sgr", &format!("{region}/{what}")),
         egress,
@@ -43,6 +43,10 @@ pub(crate) fn default_group(region: &RegionId) -> Named {
     (id, group)
 }
 
+fn default_id(region: &RegionId) -> SecurityGroupId {
+    ids::security_group(region.as_str()).into()
+}
+
 /// Those that a member of a region has.
 pub(crate) fn of(world: &World, region: &RegionId, member: &Guarded) -> Vec<SecurityGroupId> {
     if let Some(given) = world.account.security_groups.given(member) {
@@ -58,7 +62,7 @@ pub(crate) fn of(world: &World, region: &RegionId, member: &Guarded) -> Vec<Secu
     if bare {
         Vec::new()
     } else {
-        vec![default_group(region).0]
+        vec![default_id(region)]
     }
 }
 
