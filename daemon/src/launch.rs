@@ -355,6 +355,7 @@ async fn data_plane(options: &UpOptions, ground: &Ground) -> Result<Arc<DataPlan
         views,
         dns_port: bindings.dns_port,
         ports: bindings.ports,
+        who_dials: Some(crate::callers::who_dials),
         seed: options.seed,
     };
     let taken = |cause: &dyn std::error::Error| UpError::Machine {

@@ -195,11 +195,12 @@ impl Prober {
     ) -> Rounds {
         let view = node.address.zone;
         let targets = targets.iter().map(|target| {
-            let address = self.ports.dial(target.address, view, group.port);
+            let door = target.address.balanced(view);
+            let address = SocketAddrV4::new(door, self.ports.real(group.port));
             Target {
                 instance: target.id.clone(),
                 address,
-                host: address.ip().to_string(),
+                host: target.address.seen_from(view).to_string(),
                 due: begun,
                 next_failure: begun,
             }
@@ -213,7 +214,7 @@ impl Prober {
             from: node.address.seen_from(ZoneNumber::OUTSIDE),
             targets: targets.collect(),
             group,
-            node: node.zone.clone(),
+            node: node.clone(),
             view,
             quick: scale > 1,
         }

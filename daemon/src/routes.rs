@@ -3,6 +3,7 @@
 //! Names follow roles here: the endpoint of a DB instance answers with the host that the world calls primary, a load balancer's
 //! name with its nodes, a hosted zone's record with what its health checks leave.
 
+mod groups;
 mod health;
 
 use std::collections::BTreeMap;
@@ -58,6 +59,7 @@ pub fn routes(plan: &Plan, world: &World) -> Routes {
         names,
         apexes: apexes(plan),
         acls: acls(&plan.topology, world),
+        groups: groups::groups(plan, world),
     }
 }
 

@@ -12,6 +12,7 @@ use topologies::id::{InstanceId, LoadBalancerId, TargetGroupId, ZoneId};
 use topologies::topology::{FailoverRole, LoadBalancerType, Protocol, RuleAction};
 
 use crate::acl::Acls;
+use crate::security_group::Groups;
 
 /// Everything that the data plane serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Routes {
     pub apexes: Vec<Apex>,
     /// Network ACLs.
     pub acls: Acls,
+    /// Security groups; none if none of them could keep anything out.
+    pub groups: Groups,
 }
 
 /// An instance's network interface.

@@ -221,6 +221,38 @@ fn network_acls_hold_over_a_daemon_s_death_and_over_a_stack_s_end_until_a_reset(
 }
 
 #[test]
+fn security_groups_let_in_whom_their_rules_name() {
+    let rig = Rig::new("process");
+    rig.up(SMALL).ends(0, "");
+    let traces = rig.traces();
+    script_inside(&rig, "security_groups.py");
+    let events = rig.done(&["events"]);
+    let (_, since) = events.split_once("security group lb").expect("it is told");
+    for word in ["out of sync", "does not replicate", "degraded", "failover"] {
+        assert!(!since.contains(word), "engines are not filtered: {since}");
+    }
+    rig.done(&["down", "--purge"]);
+    assert_eq!(traces.anything(), Vec::<String>::new());
+}
+
+#[test]
+fn security_groups_hold_over_a_daemon_s_death_and_over_a_stack_s_end_until_a_reset() {
+    let rig = Rig::new("process");
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "security_groups_begun.py");
+    rig.kill_daemon();
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "security_groups_resumed.py");
+    rig.done(&["down"]);
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "security_groups_resumed.py");
+    rig.run(&["reset"])
+        .ends(0, "is what its topology file says");
+    rig.run(&["reset"]).ends(0, "nothing had to be done");
+    rig.done(&["down", "--purge"]);
+}
+
+#[test]
 fn a_stack_in_disorder_is_reset_to_its_file() {
     let rig = Rig::new("process");
     rig.up(SMALL).ends(0, "");

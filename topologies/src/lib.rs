@@ -10,7 +10,7 @@
 //! - [`mod@plan`]: what will run where, at which address, under which name; [`names`], [`mod@reference`]: those names and `${...}`
 //! - [`edit`]: what of a running stack's topology comes, changes or goes
 //! - [`event`], [`world`]: the vocabulary of everything that happens, and its fold; [`account`]: what of it the AWS API alone reads;
-//!   [`experiment`], [`zonal_shift`], [`alarm`]: what of that goes on by itself; [`network_acl`]: what of it the network obeys
+//!   [`experiment`], [`zonal_shift`], [`alarm`]: what of that goes on by itself; [`network_acl`], [`security_group`]: what of it the network obeys
 //! - [`runtime`]: the trait that starts, stops and watches instances; [`affliction`]: what harm forbids and hides
 //! - [`network`]: the physical state of the emulated network
 
@@ -36,6 +36,7 @@ pub mod plan;
 pub mod records;
 pub mod reference;
 pub mod runtime;
+pub mod security_group;
 pub mod spec;
 pub mod time;
 pub mod topology;

@@ -203,6 +203,8 @@ impl World {
             | EventKind::ZonalShiftEnded { .. }
             | EventKind::NetworkAclChanged { .. }
             | EventKind::NetworkAclAssociated { .. }
+            | EventKind::SecurityGroupChanged { .. }
+            | EventKind::SecurityGroupsGiven { .. }
             | EventKind::AlarmStateChanged { .. } => self.account.apply(event),
             EventKind::ControlResumed => self.resumed(),
             EventKind::StackAvailable => self.phase = StackPhase::Available,
@@ -382,6 +384,7 @@ impl World {
         let asked = |id: &HealthCheckId| topology.health_checks.iter().any(|it| it.id == *id);
         self.health_checks.retain(|id, _| asked(id));
         self.account.zonal_shifts.follow(topology);
+        self.account.security_groups.follow(topology);
         self.plan = fresh.plan;
     }
 

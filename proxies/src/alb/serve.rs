@@ -8,7 +8,6 @@
 //! closed; what a target may have seen is never sent twice.
 
 use std::convert::Infallible;
-use std::net::SocketAddrV4;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,11 +28,12 @@ use crate::alb::headers::{
     Origin, REQUEST_HEADERS_MAX, host, objection, too_large, towards_client, towards_target,
     upgrades,
 };
-use crate::alb::pool::{Lease, Unreachable, open};
+use crate::alb::pool::{CONNECT_TIMEOUT, Lease, Unreachable, open};
 use crate::alb::{errors, rules, upgrade};
 use crate::core::Visit;
 use crate::entrance::NodePort;
 use crate::linked::Linked;
+use crate::node::Way;
 use crate::targets::pick;
 use crate::traffic::{Count, Counters};
 
@@ -139,7 +139,7 @@ enum Destination {
 
 /// The target that was chosen.
 struct Chosen {
-    address: SocketAddrV4,
+    way: Way,
     /// Where its group's numbers are; none for a moment in which the group is not known to be forwarded to.
     counters: Option<Arc<Counters>>,
 }
@@ -231,7 +231,7 @@ fn destination(visit: &Visit, node: &NodePort, request: &Request<Incoming>) -> D
             let groups = zones.and_then(|zones| zones.get(&node.zone));
             let ports = visit.core.ports;
             Destination::Target(Chosen {
-                address: ports.dial(target.address, node.host.zone, target.port),
+                way: Way::new(node, target, ports),
                 counters: groups.and_then(|groups| groups.get(id)).cloned(),
             })
         }
@@ -250,11 +250,11 @@ async fn forward(
     let upload = Rc::new(Upload::default());
     let (mut request, upgrade) = prepared(visit, node, request, &upload);
     let (lease, response) = loop {
-        let waiting = visit.core.pool.waiting(target.address);
+        let waiting = visit.core.pool.waiting(&target.way);
         let fresh = waiting.is_none();
         let mut lease = match waiting {
             Some(lease) => lease,
-            None => connect(visit, target, idle_timeout).await?,
+            None => connect((visit, node), target, idle_timeout).await?,
         };
         let left = Instant::now();
         let response = lease.sender.try_send_request(request);
@@ -301,10 +301,18 @@ fn prepared(
     (Request::from_parts(parts, body), upgrade)
 }
 
-async fn connect(visit: &Visit, target: &Chosen, idle_timeout: Duration) -> Result<Lease, u16> {
+async fn connect(
+    (visit, node): (&Visit, &NodePort),
+    target: &Chosen,
+    idle_timeout: Duration,
+) -> Result<Lease, u16> {
     let (post, core) = (Arc::clone(&visit.post), visit.core.number);
     let ended = move || post.counters.add(core, Count::TargetConnectionsEnded);
-    let opened = open(target.address, idle_timeout, &visit.core.tasks, ended).await;
+    let opened = if target.way.opens(visit, node, CONNECT_TIMEOUT).await {
+        open(&target.way, idle_timeout, &visit.core.tasks, ended).await
+    } else {
+        Err(Unreachable::Timeout)
+    };
     if opened.is_ok() {
         visit.count(Count::TargetConnections);
     }

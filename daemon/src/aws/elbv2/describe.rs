@@ -3,6 +3,7 @@
 use serde_json::Value;
 use topologies::id::RegionId;
 use topologies::names as endpoints;
+use topologies::security_group::Guarded;
 use topologies::time::Time;
 use topologies::topology::{
     Listener, LoadBalancer, LoadBalancerType, Protocol, RuleAction, TargetGroup,
@@ -12,6 +13,7 @@ use wire::{Call, Fault, Record, page};
 
 use super::balancers;
 use super::names::{self, Found};
+use crate::aws::security_groups::of;
 use crate::aws::{View, ids};
 
 /// The hosted zone of all load balancers' names, as Seoul's ALBs have it (General Reference, "Elastic Load Balancing endpoints").
@@ -150,6 +152,11 @@ pub(super) fn load_balancer(view: &View<'_>, lb: &LoadBalancer) -> Record {
         .resource(names::BALANCER_RECORD, &region, lb.id.as_str());
     let recorded = |name: &str| record.and_then(|it| it.attributes.get(name)).cloned();
     let scheme = recorded("Scheme").unwrap_or_else(|| "internet-facing".into());
+    let groups = of(
+        view.world,
+        &lb.region,
+        &Guarded::LoadBalancer(lb.id.clone()),
+    );
     let zones = lb.zones.iter().map(|zone| {
         Record::new()
             .set("ZoneName", zone.as_str())
@@ -171,7 +178,7 @@ pub(super) fn load_balancer(view: &View<'_>, lb: &LoadBalancer) -> Record {
         .set("State", Record::new().set("Code", "active"))
         .set("Type", kind)
         .list("AvailabilityZones", zones)
-        .maybe("SecurityGroups", recorded("SecurityGroups"))
+        .list("SecurityGroups", groups.iter().map(|it| it.as_str()))
         .set("IpAddressType", "ipv4")
 }
 
