@@ -331,7 +331,7 @@ fn data(checker: &mut Checker<'_>, kind: RecordType, values: &[At<String>]) -> O
             checker.error_with(
                 value.span,
                 format!(
-                    "`{}` is no value of a {word} record",
+                    "`{}` is not a value of type {word}",
                     value.value.escape_debug()
                 ),
                 format!("{}: `{}`", problem.text, problem.value.escape_debug()),
