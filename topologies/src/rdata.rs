@@ -241,7 +241,7 @@ fn fingerprint(
 
 /// Bytes of pairs of digits; none if there are no digits.
 fn hexadecimal(digits: &str) -> Option<Vec<u8>> {
-    if digits.is_empty() || digits.len() % 2 == 1 || !digits.is_ascii() {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) || !digits.is_ascii() {
         return None;
     }
     let pairs = digits.as_bytes().chunks(2);

@@ -99,9 +99,11 @@ pub(crate) fn answer(
 
 /// Whose question it is, if whoever hands it on says so.
 fn subnet(query: &Message) -> Option<ClientSubnet> {
-    match query.edns.as_ref()?.option(EdnsCode::Subnet)? {
-        EdnsOption::Subnet(subnet) => Some(*subnet),
-        _ => None,
+    let option = query.edns.as_ref()?.option(EdnsCode::Subnet)?;
+    if let EdnsOption::Subnet(subnet) = option {
+        Some(*subnet)
+    } else {
+        None
     }
 }
 

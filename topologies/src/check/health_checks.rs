@@ -46,74 +46,42 @@ pub(super) fn health_checks(checker: &mut Checker<'_>, topology: &Topology) -> V
 /// Notes what is said and means nothing to this kind of health check.
 fn fields(checker: &mut Checker<'_>, kind: HealthCheckTypeSpec, check: &HealthCheckSpec) {
     use HealthCheckTypeSpec as Kind;
-    let span = |at: Option<Span>, field: &'static str| at.map(|at| (at, field));
-    let asks = [Kind::Http, Kind::HttpStrMatch, Kind::Tcp].as_slice();
-    let http = [Kind::Http, Kind::HttpStrMatch].as_slice();
-    let of = |at: &Option<At<String>>| at.as_ref().map(|at| at.span);
+    fn at<T>(field: &Option<At<T>>) -> Option<Span> {
+        field.as_ref().map(|at| at.span)
+    }
+    let asks: &[Kind] = &[Kind::Http, Kind::HttpStrMatch, Kind::Tcp];
+    let http: &[Kind] = &[Kind::Http, Kind::HttpStrMatch];
+    let (calculated, alarm): (&[Kind], &[Kind]) = (&[Kind::Calculated], &[Kind::CloudwatchMetric]);
+    let name = at(&check.fully_qualified_domain_name);
     let all = [
+        ("fully-qualified-domain-name", name, asks),
+        ("ip-address", at(&check.ip_address), asks),
+        ("port", at(&check.port), asks),
+        ("resource-path", at(&check.resource_path), http),
         (
-            span(
-                of(&check.fully_qualified_domain_name),
-                "fully-qualified-domain-name",
-            ),
-            asks,
-        ),
-        (span(of(&check.ip_address), "ip-address"), asks),
-        (span(check.port.as_ref().map(|at| at.span), "port"), asks),
-        (span(of(&check.resource_path), "resource-path"), http),
-        (
-            span(of(&check.search_string), "search-string"),
+            "search-string",
+            at(&check.search_string),
             &[Kind::HttpStrMatch],
         ),
+        ("request-interval", at(&check.request_interval), asks),
+        ("failure-threshold", at(&check.failure_threshold), asks),
         (
-            span(
-                check.request_interval.as_ref().map(|at| at.span),
-                "request-interval",
-            ),
-            asks,
+            "child-health-checks",
+            at(&check.child_health_checks),
+            calculated,
         ),
+        ("health-threshold", at(&check.health_threshold), calculated),
+        ("alarm", at(&check.alarm), alarm),
         (
-            span(
-                check.failure_threshold.as_ref().map(|at| at.span),
-                "failure-threshold",
-            ),
-            asks,
-        ),
-        (
-            span(
-                check.child_health_checks.as_ref().map(|at| at.span),
-                "child-health-checks",
-            ),
-            &[Kind::Calculated],
-        ),
-        (
-            span(
-                check.health_threshold.as_ref().map(|at| at.span),
-                "health-threshold",
-            ),
-            &[Kind::Calculated],
-        ),
-        (
-            span(check.alarm.as_ref().map(|at| at.span), "alarm"),
-            &[Kind::CloudwatchMetric],
-        ),
-        (
-            span(
-                check
-                    .insufficient_data_health_status
-                    .as_ref()
-                    .map(|at| at.span),
-                "insufficient-data-health-status",
-            ),
-            &[Kind::CloudwatchMetric],
+            "insufficient-data-health-status",
+            at(&check.insufficient_data_health_status),
+            alarm,
         ),
     ];
-    for (found, kinds) in all {
-        if let Some((span, field)) = found.filter(|_| !kinds.contains(&kind)) {
-            checker.error(
-                span,
-                format!("{} health check has no `{field}`", article(kind)),
-            );
+    for (field, said, kinds) in all {
+        if let Some(span) = said.filter(|_| !kinds.contains(&kind)) {
+            let message = format!("{} health check has no `{field}`", article(kind));
+            checker.error(span, message);
         }
     }
 }

@@ -271,17 +271,28 @@ fn plain_value(
         checker.error(written.span, "a record has at least one value");
         return None;
     }
-    match kind.unwrap_or(RecordTypeSpec::A) {
-        RecordTypeSpec::A => addresses(checker, values).map(RecordValue::A),
-        RecordTypeSpec::Cname => {
+    match kind.map_or(RecordType::A, record_type) {
+        RecordType::A => addresses(checker, values).map(RecordValue::A),
+        RecordType::Cname => {
             if values.len() > 1 {
                 checker.error(written.span, "a CNAME record has one value");
             }
             domain_text(checker, topology, &values[0]).map(RecordValue::Cname)
         }
-        RecordTypeSpec::Txt => text(checker, RecordType::Txt, values),
-        RecordTypeSpec::Spf => text(checker, RecordType::Spf, values),
-        other => data(checker, record_type(other), values),
+        kind @ (RecordType::Txt | RecordType::Spf) => text(checker, kind, values),
+        kind @ (RecordType::Aaaa
+        | RecordType::Caa
+        | RecordType::Ds
+        | RecordType::Https
+        | RecordType::Mx
+        | RecordType::Naptr
+        | RecordType::Ns
+        | RecordType::Ptr
+        | RecordType::Soa
+        | RecordType::Srv
+        | RecordType::Sshfp
+        | RecordType::Svcb
+        | RecordType::Tlsa) => data(checker, kind, values),
     }
 }
 

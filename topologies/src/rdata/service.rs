@@ -153,7 +153,7 @@ fn value_of(key: u16, value: &str) -> Result<Option<Vec<u8>>, Problem> {
 /// The bytes of a text in base64 (RFC 4648, 4).
 fn base64(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim_end_matches('=');
-    if text.len() % 4 != 0 || text.len() - digits.len() > 2 {
+    if !text.len().is_multiple_of(4) || text.len() - digits.len() > 2 {
         return None;
     }
     let mut bytes = Vec::new();

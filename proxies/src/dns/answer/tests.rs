@@ -225,9 +225,11 @@ fn s6_2_a_client_subnet_is_gone_by_and_sent_back() {
     let asked = |name: &str, subnet: &str| {
         let query = with_subnet(query(name, RecordType::A), subnet);
         let response = ask(&routes, &query, Transport::Udp);
-        let addresses = response.answers.iter().map(|it| match &it.data {
-            RData::A(A(address)) => address.octets()[3],
-            other => panic!("{other}"),
+        let addresses = response.answers.iter().map(|it| {
+            let RData::A(A(address)) = &it.data else {
+                panic!("{it}")
+            };
+            address.octets()[3]
         });
         let echo = subnet_of(&response);
         (

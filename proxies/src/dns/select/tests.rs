@@ -116,6 +116,9 @@ fn readers_take_turns() {
     check(Policy::OneInTurn, readers(false, false), &[&[1], &[2]]);
 }
 
+/// Weights, health, the number of answers, and how many of them each record is to have.
+type Shares = (&'static [(u8, bool)], u64, &'static [u64]);
+
 /// How often each record is answered in as many answers as the random numbers go round.
 fn shares(records: &[(u8, bool)], rounds: u64) -> Vec<u64> {
     let candidates = records
@@ -138,7 +141,7 @@ fn shares(records: &[(u8, bool)], rounds: u64) -> Vec<u64> {
 
 #[test]
 fn s6_2_weights_are_shares_and_zero_is_for_when_nothing_else_is_healthy() {
-    let table: [(&[(u8, bool)], u64, &[u64]); 9] = [
+    let table: [Shares; 9] = [
         (&[(1, true), (3, true)], 40, &[10, 30]),
         (&[(255, true), (255, true)], 510, &[255, 255]),
         (&[(1, true), (3, false)], 40, &[40, 0]),

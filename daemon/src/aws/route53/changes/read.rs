@@ -61,8 +61,7 @@ pub(super) fn read(view: &View<'_>, zone: &HostedZone, change: &Value) -> Result
         (Value::Null, Some(ttl), Value::Array(values)) if !values.is_empty() => {
             (plain(zone, &name, kind, values)?, ttl)
         }
-        (target @ Value::Object(_), None, Value::Null) if routing == Routing::MultiValue => {
-            let _ = target;
+        (Value::Object(_), None, Value::Null) if routing == Routing::MultiValue => {
             let what = "AliasTarget is not permitted with MultiValueAnswer";
             return Err(invalid(what.to_owned()));
         }
@@ -142,21 +141,19 @@ fn plain(
         let values = values.iter().map(|value| value.trim().to_owned());
         RecordValue::Data(kind, values.collect())
     };
-    Ok(match kind {
-        RecordType::A => {
-            let read = values.iter().filter_map(|value| value.trim().parse().ok());
-            RecordValue::A(read.collect())
-        }
-        RecordType::Cname => {
-            let target = values.first().and_then(|value| domain(value.trim()));
-            // A name that leads to the root leads nowhere.
-            RecordValue::Cname(target.unwrap_or_default())
-        }
-        RecordType::Txt => {
-            let texts: Option<Vec<String>> = values.iter().map(|it| rdata::single(it)).collect();
-            texts.map_or_else(as_written, RecordValue::Txt)
-        }
-        _ => as_written(),
+    Ok(if kind == RecordType::A {
+        let read = values.iter().filter_map(|value| value.trim().parse().ok());
+        RecordValue::A(read.collect())
+    } else if kind == RecordType::Cname {
+        let target = values.first().and_then(|value| domain(value.trim()));
+        // The root is a name, and nowhere to lead to.
+        let nowhere = "Invalid Resource Record: 'FATAL problem: DomainLabelEmpty (Domain label is empty) encountered with '.''";
+        RecordValue::Cname(target.ok_or_else(|| Wrong::Batch(nowhere.to_owned()))?)
+    } else if kind == RecordType::Txt {
+        let texts: Option<Vec<String>> = values.iter().map(|it| rdata::single(it)).collect();
+        texts.map_or_else(as_written, RecordValue::Txt)
+    } else {
+        as_written()
     })
 }
 
@@ -168,15 +165,12 @@ fn alias(
     target: &Value,
 ) -> Result<RecordValue, Wrong> {
     let word = kind.as_str();
-    match kind {
-        RecordType::Cname => {
-            return Err(not_implemented(format!("an alias of type {word}")).into());
-        }
-        RecordType::Ns | RecordType::Soa => {
-            let text = format!("An alias RRSet of type {word} is not permitted");
-            return Err(Wrong::Batch(text));
-        }
-        _ => {}
+    if kind == RecordType::Cname {
+        return Err(not_implemented(format!("an alias of type {word}")).into());
+    }
+    if matches!(kind, RecordType::Ns | RecordType::Soa) {
+        let text = format!("An alias RRSet of type {word} is not permitted");
+        return Err(Wrong::Batch(text));
     }
     let evaluate_target_health = is_on(target, "EvaluateTargetHealth");
     let of = text(target, "HostedZoneId").unwrap_or_default();
