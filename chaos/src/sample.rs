@@ -182,5 +182,7 @@ fn topology() -> Topology {
         replication_groups: Vec::new(),
         hosted_zones: Vec::new(),
         health_checks: Vec::new(),
+        cidr_collections: Vec::new(),
+        dns_clients: topologies::topology::DnsClients::default(),
     }
 }

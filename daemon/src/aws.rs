@@ -56,6 +56,7 @@ pub use evaluator::Evaluator;
 pub use experimenter::Experimenter;
 pub(crate) use fis::abandoned;
 pub use gateway::Gateway;
+pub(crate) use route53::health_check_id;
 pub use session::{Issuer, Principal, Session};
 pub use trouble::known;
 pub use view::{Facts, View};

@@ -111,7 +111,7 @@ pub(crate) struct Core {
     pub(crate) pool: Rc<Pool>,
     pub(crate) turns: RefCell<Turns>,
     /// Whose turn it is in DNS answers.
-    pub(crate) rotation: RefCell<dns::select::Rotation>,
+    pub(crate) rotation: RefCell<dns::asker::Rotation>,
     pub(crate) tasks: TaskTracker,
     pub(crate) seed: u64,
     who_dials: Option<WhoDials>,
@@ -192,7 +192,7 @@ pub(crate) async fn run(parts: Parts) {
         buffers: Buffers::new(),
         pool: Rc::new(Pool::default()),
         turns: RefCell::default(),
-        rotation: RefCell::default(),
+        rotation: RefCell::new(dns::asker::Rotation::seeded(seed ^ number as u64)),
         tasks: TaskTracker::new(),
         seed,
         who_dials,

@@ -136,6 +136,21 @@ fn route53_as_boto3_has_it() {
 }
 
 #[test]
+fn health_checks_as_boto3_has_them_are_followed_by_names() {
+    holds_inside("health_checks.py");
+}
+
+#[test]
+fn records_as_boto3_has_them_are_what_resolvers_answer() {
+    let rig = Rig::new("process");
+    rig.up("tests/tests/aws/clients.yaml").ends(0, "");
+    let traces = rig.traces();
+    script(&rig, "records.py");
+    rig.done(&["down", "--purge"]);
+    assert_eq!(traces.anything(), Vec::<String>::new());
+}
+
+#[test]
 fn fis_as_boto3_has_it() {
     holds_inside("fis.py");
 }

@@ -5,6 +5,7 @@
 
 mod cache;
 mod database;
+pub mod health_check;
 mod redundancy;
 
 use std::collections::BTreeMap;

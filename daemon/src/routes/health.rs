@@ -4,9 +4,10 @@ use topologies::event::TargetHealth;
 use topologies::id::{InstanceId, LoadBalancerId, ZoneId};
 use topologies::plan::Plan;
 use topologies::topology::{
-    HostedZone, LoadBalancer, LoadBalancerType, Record, RecordValue, TargetGroup,
+    HostedZone, LoadBalancer, LoadBalancerType, Record, RecordType, RecordValue, TargetGroup,
 };
 use topologies::world::World;
+use topologies::world::health_check::checked;
 
 use super::forwards;
 
@@ -135,21 +136,22 @@ pub(super) fn record_healthy(
     let checked = record
         .health_check
         .as_ref()
-        .and_then(|id| world.health_checks.get(id))
-        .copied()
-        .unwrap_or(true);
+        .is_none_or(|id| checked(&plan.topology, world, id));
     let target = match &record.value {
         RecordValue::AliasLoadBalancer {
             load_balancer,
             evaluate_target_health: true,
+            ..
         } => super::balancer(plan, load_balancer)
             .is_some_and(|lb| load_balancer_healthy(plan, world, lb)),
         RecordValue::AliasRecord {
             name,
             evaluate_target_health: true,
+            kind,
         } if depth < zone.records.len() => {
             let aliased = |target: &&Record| {
-                target.name == *name && !matches!(target.value, RecordValue::Txt(_))
+                let of = target.value.kind();
+                target.name == *name && (of == *kind || of == RecordType::Cname)
             };
             let mut targets = zone.records.iter().filter(aliased);
             targets.any(|target| record_healthy(plan, world, zone, target, depth + 1))
@@ -158,7 +160,8 @@ pub(super) fn record_healthy(
         | RecordValue::AliasRecord { .. }
         | RecordValue::A(_)
         | RecordValue::Cname(_)
-        | RecordValue::Txt(_) => true,
+        | RecordValue::Txt(_)
+        | RecordValue::Data(..) => true,
     };
     checked && target
 }
