@@ -136,6 +136,11 @@ pub enum EventKind {
         /// The instance.
         instance: InstanceId,
     },
+    /// A follower takes connections and has not answered for long: its process is ended and started anew.
+    HostHangs {
+        /// The follower's host.
+        instance: InstanceId,
+    },
     /// A host gave no sign for so long that it is taken for lost.
     HostUnreachable {
         /// The instance.

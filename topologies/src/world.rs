@@ -227,7 +227,9 @@ impl World {
                 }
             }
             EventKind::HostReachable { instance } => self.reachable(instance, true),
-            EventKind::HostUnreachable { instance, .. } => self.reachable(instance, false),
+            EventKind::HostUnreachable { instance, .. } | EventKind::HostHangs { instance } => {
+                self.reachable(instance, false);
+            }
             EventKind::FaultInjected {
                 fault,
                 fault_kind,

@@ -63,7 +63,8 @@ impl EventKind {
             | Self::InstanceExited { instance, .. }
             | Self::InstanceWanted { instance, .. }
             | Self::HostReachable { instance }
-            | Self::HostUnreachable { instance, .. } => instance.to_string(),
+            | Self::HostUnreachable { instance, .. }
+            | Self::HostHangs { instance } => instance.to_string(),
             Self::DbInstanceStatusChanged { db_instance, .. }
             | Self::DbInstanceRequested { db_instance, .. }
             | Self::StandbyInSync { db_instance, .. }
@@ -145,6 +146,7 @@ impl fmt::Display for EventKind {
                 Wanted::Terminated => "to be terminated",
             }),
             Self::HostReachable { .. } => f.write_str("reachable"),
+            Self::HostHangs { .. } => f.write_str("hangs: it is ended and started anew"),
             Self::HostUnreachable { why, .. } => write!(f, "unreachable: {why}"),
             Self::DbInstanceStatusChanged { status, .. } => write!(f, "status {status}"),
             Self::DbInstanceRequested { request, .. } => f.write_str(match request {
