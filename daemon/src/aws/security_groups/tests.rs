@@ -53,8 +53,16 @@ fn with(mut input: Value, more: &Value) -> Value {
     input
 }
 
-#[test]
-fn databases_and_caches_get_those_that_calls_name() {
+/// A service, what of it is called, how, which list names security groups, and who gets them.
+type Case = (
+    (&'static str, Operations),
+    &'static str,
+    Value,
+    &'static str,
+    Guarded,
+);
+
+fn cases() -> [Case; 5] {
     let users = json!({
         "DBInstanceIdentifier": "users",
         "Engine": "postgres",
@@ -70,7 +78,7 @@ fn databases_and_caches_get_those_that_calls_name() {
     let db = |id: &str| Guarded::DbInstance(id.into());
     let cache = |id: &str| Guarded::ReplicationGroup(id.into());
     let (vpc, own) = ("VpcSecurityGroupIds", "SecurityGroupIds");
-    for (service, operation, input, list, member) in [
+    [
         (RDS, "CreateDBInstance", users, vpc, db("users")),
         (
             RDS,
@@ -100,7 +108,13 @@ fn databases_and_caches_get_those_that_calls_name() {
             own,
             cache("sessions"),
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn databases_and_caches_get_those_that_calls_name() {
+    let region = RegionId::from(REGION);
+    for (service, operation, input, list, member) in cases() {
         let mut stack = stack();
         let wrong = with(input.clone(), &json!({ list: ["sg-1", "sg-3"] }));
         let refused = call(&mut stack, service, (operation, &wrong));
@@ -109,7 +123,6 @@ fn databases_and_caches_get_those_that_calls_name() {
             Err("InvalidParameterValue".to_owned()),
             "{operation}"
         );
-        let region = RegionId::from(REGION);
         let default = SecurityGroupId::from(ids::security_group(REGION));
         assert_eq!(of(&stack.world, &region, &member), [default], "{operation}");
         let named = with(input, &json!({ list: ["sg-2", "sg-1", "sg-2"] }));
@@ -120,7 +133,7 @@ fn databases_and_caches_get_those_that_calls_name() {
             ["sg-2", "sg-1"].map(SecurityGroupId::from),
             "{operation}"
         );
-        if list == vpc {
+        if list == "VpcSecurityGroupIds" {
             let shown = &output["DBInstance"]["VpcSecurityGroups"];
             assert_eq!(
                 *shown,
