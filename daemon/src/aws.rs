@@ -27,6 +27,8 @@ mod elbv2;
 mod evaluator;
 mod experimenter;
 mod fis;
+#[cfg(test)]
+mod fixture;
 mod gateway;
 mod iam;
 mod ids;

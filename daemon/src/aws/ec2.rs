@@ -1,8 +1,6 @@
 //! EC2: the regions and zones that the stack has, its default network with network ACLs and security groups, and application instances.
 
 mod filter;
-#[cfg(test)]
-mod fixture;
 mod instances;
 mod network;
 mod network_acls;

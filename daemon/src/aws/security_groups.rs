@@ -7,7 +7,7 @@ use topologies::cidr::Cidr;
 use topologies::event::EventKind;
 use topologies::id::{RegionId, SecurityGroupId};
 use topologies::security_group::{DEFAULT, Guarded, Peer, SecurityGroup, SecurityGroupRule};
-use topologies::topology::LoadBalancerType;
+use topologies::topology::{LoadBalancer, LoadBalancerType};
 use topologies::world::World;
 use wire::Record;
 
@@ -47,22 +47,21 @@ fn default_id(region: &RegionId) -> SecurityGroupId {
     ids::security_group(region.as_str()).into()
 }
 
-/// Those that a member of a region has.
+/// Those that a member of a region has; of a load balancer see [`of_load_balancer`].
 pub(crate) fn of(world: &World, region: &RegionId, member: &Guarded) -> Vec<SecurityGroupId> {
-    if let Some(given) = world.account.security_groups.given(member) {
-        return given.to_vec();
-    }
-    let mut balancers = world.plan.topology.load_balancers.iter();
-    let bare = match member {
-        Guarded::LoadBalancer(id) => {
-            balancers.any(|it| it.id == *id && it.kind == LoadBalancerType::Network)
+    let given = world.account.security_groups.given(member);
+    given.map_or_else(|| vec![default_id(region)], <[_]>::to_vec)
+}
+
+/// Those that a load balancer has: an NLB that was given none has not even the default one.
+pub(crate) fn of_load_balancer(world: &World, lb: &LoadBalancer) -> Vec<SecurityGroupId> {
+    let member = Guarded::LoadBalancer(lb.id.clone());
+    match lb.kind {
+        LoadBalancerType::Application => of(world, &lb.region, &member),
+        LoadBalancerType::Network => {
+            let given = world.account.security_groups.given(&member);
+            given.unwrap_or_default().to_vec()
         }
-        Guarded::Instance(_) | Guarded::DbInstance(_) | Guarded::ReplicationGroup(_) => false,
-    };
-    if bare {
-        Vec::new()
-    } else {
-        vec![default_id(region)]
     }
 }
 
@@ -116,3 +115,6 @@ pub(super) fn memberships(name: &str, groups: &[SecurityGroupId]) -> Value {
 pub(super) fn memberships_of(view: &View<'_>, name: &str, member: &Guarded) -> Value {
     memberships(name, &of(view.world, &RegionId::from(view.region), member))
 }
+
+#[cfg(test)]
+mod tests;

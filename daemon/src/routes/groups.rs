@@ -9,7 +9,7 @@ use topologies::security_group::Guarded;
 use topologies::topology::Region;
 use topologies::world::World;
 
-use crate::aws::security_groups::{default_group, of};
+use crate::aws::security_groups::{default_group, of, of_load_balancer};
 
 /// All of them; none while none could keep anything out.
 pub(super) fn groups(plan: &Plan, world: &World) -> Groups {
@@ -54,7 +54,7 @@ fn members(plan: &Plan, world: &World, region: &Region, groups: &mut Groups) {
     }
     let balancers = plan.topology.load_balancers.iter();
     for lb in balancers.filter(|it| it.region == region.id) {
-        let own = of(world, &region.id, &Guarded::LoadBalancer(lb.id.clone()));
+        let own = of_load_balancer(world, lb);
         groups.insert_load_balancer(lb.id.clone(), own);
     }
 }

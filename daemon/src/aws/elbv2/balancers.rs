@@ -17,7 +17,7 @@ use super::names::{self, BALANCER_RECORD};
 use super::tagging;
 use super::targets::edited;
 use crate::aws::input::{not_implemented, only, text};
-use crate::aws::security_groups::{give, of, resolve};
+use crate::aws::security_groups::{give, of_load_balancer, resolve};
 use crate::aws::{Change, Decision, View, ids};
 
 /// Characters of a name at most (CreateLoadBalancer, CreateTargetGroup).
@@ -110,8 +110,7 @@ fn same(
     lb: &LoadBalancer,
     (attributes, groups): (&Value, Option<&[SecurityGroupId]>),
 ) -> bool {
-    let member = Guarded::LoadBalancer(there.id.clone());
-    let has = of(view.world, &there.region, &member);
+    let has = of_load_balancer(view.world, there);
     let own = record(view, there);
     let scheme = own.and_then(|own| own["Scheme"].as_str());
     there.region == lb.region
@@ -345,7 +344,7 @@ pub(super) fn set_security_groups(view: &View<'_>, input: &Value) -> Result<Deci
     )?;
     let lb = found(view, input)?;
     let member = Guarded::LoadBalancer(lb.id.clone());
-    if of(view.world, &lb.region, &member).is_empty() {
+    if of_load_balancer(view.world, lb).is_empty() {
         let text = format!(
             "Security groups cannot be set on load balancer '{}': it was created without any",
             names::load_balancer(view, lb)

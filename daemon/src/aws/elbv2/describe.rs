@@ -3,7 +3,6 @@
 use serde_json::Value;
 use topologies::id::RegionId;
 use topologies::names as endpoints;
-use topologies::security_group::Guarded;
 use topologies::time::Time;
 use topologies::topology::{
     Listener, LoadBalancer, LoadBalancerType, Protocol, RuleAction, TargetGroup,
@@ -13,7 +12,7 @@ use wire::{Call, Fault, Record, page};
 
 use super::balancers;
 use super::names::{self, Found};
-use crate::aws::security_groups::of;
+use crate::aws::security_groups::of_load_balancer;
 use crate::aws::{View, ids};
 
 /// The hosted zone of all load balancers' names, as Seoul's ALBs have it (General Reference, "Elastic Load Balancing endpoints").
@@ -152,11 +151,7 @@ pub(super) fn load_balancer(view: &View<'_>, lb: &LoadBalancer) -> Record {
         .resource(names::BALANCER_RECORD, &region, lb.id.as_str());
     let recorded = |name: &str| record.and_then(|it| it.attributes.get(name)).cloned();
     let scheme = recorded("Scheme").unwrap_or_else(|| "internet-facing".into());
-    let groups = of(
-        view.world,
-        &lb.region,
-        &Guarded::LoadBalancer(lb.id.clone()),
-    );
+    let groups = of_load_balancer(view.world, lb);
     let zones = lb.zones.iter().map(|zone| {
         Record::new()
             .set("ZoneName", zone.as_str())

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::aws::ec2::fixture::{Handler, REGION, Stack};
+use crate::aws::fixture::{Handler, REGION, Stack};
 
 /// What is asked of the fixture here.
 impl Stack {

@@ -3,8 +3,8 @@ use topologies::id::DbInstanceId;
 use topologies::security_group::Guarded;
 
 use super::*;
-use crate::aws::ec2::fixture::{Handler, REGION, Stack};
 use crate::aws::ec2::instances;
+use crate::aws::fixture::{Handler, REGION, Stack};
 use crate::aws::security_groups::give;
 
 /// What is asked of the fixture here.

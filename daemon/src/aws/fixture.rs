@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use topologies::address::Slot;
-use topologies::event::Event;
+use topologies::event::{Event, EventKind};
 use topologies::time::Time;
 use topologies::world::World;
 use wire::{Catalog, Fault};
@@ -18,17 +18,20 @@ pub(super) type Handler = fn(&View<'_>, &Value) -> Result<Decision, Fault>;
 /// A stack and how often it was called.
 pub(super) struct Stack {
     pub(super) world: World,
+    /// The service that is called.
+    pub(super) service: &'static str,
     calls: u8,
 }
 
 impl Stack {
     /// `tier-10k`.
     pub(super) fn new() -> Self {
-        let text = include_str!("../../../../topologies/tier-10k.yaml");
+        let text = include_str!("../../../topologies/tier-10k.yaml");
         let (topology, _) = topologies::check::check(text, "tier-10k.yaml");
         let slot = Slot::new(64).unwrap();
         Self {
             world: World::new(&topologies::plan::plan(&topology.unwrap(), slot)),
+            service: "ec2",
             calls: 0,
         }
     }
@@ -37,7 +40,7 @@ impl Stack {
         let context = Context {
             now: 0,
             region: REGION.to_owned(),
-            service: Catalog::standard().service("ec2").unwrap(),
+            service: Catalog::standard().service(self.service).unwrap(),
             caller: Principal {
                 arn: "arn:aws:iam::123456789012:root".to_owned(),
                 id: "123456789012".to_owned(),
@@ -60,13 +63,18 @@ impl Stack {
             .with(|view| handler(view, input))
             .map_err(|fault| fault.code.into_owned())?;
         for change in changes {
-            let Change::Note(event) = change else {
-                panic!("nothing else is changed")
-            };
-            let (seq, at) = (self.world.seq + 1, Time::ZERO);
-            self.world.apply(&Event { seq, at, event });
+            match change {
+                Change::Note(event) => self.happens(event),
+                // They are kept elsewhere.
+                Change::Password { .. } | Change::SamePasswords { .. } => {}
+            }
         }
         Ok(output.into())
+    }
+
+    pub(super) fn happens(&mut self, event: EventKind) {
+        let (seq, at) = (self.world.seq + 1, Time::ZERO);
+        self.world.apply(&Event { seq, at, event });
     }
 
     /// What the data plane gets.
