@@ -51,6 +51,7 @@ const PURE: &[&str] = &[
     "proxies/src/routes.rs",
     "proxies/src/dns/select.rs",
     "proxies/src/dns/answer.rs",
+    "proxies/src/dns/asker.rs",
     "proxies/src/dns/zone.rs",
     "proxies/src/dns/table.rs",
     "proxies/src/nlb/route.rs",

@@ -1,5 +1,6 @@
 //! What a hosted zone's records are by themselves: their names, their types, and the TTLs that aliases have from where they lead.
 
+mod circles;
 mod sets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +11,11 @@ use crate::id::HealthCheckId;
 use crate::prefix::Prefix;
 use crate::topology::{HealthCheck, Record, RecordType, RecordValue, Routing};
 
-pub use sets::{Clash, clashes};
+/// Aliases that are followed from one to the next; a longer chain is not answered.
+pub const ALIASES_MAX: usize = 8;
+
+pub use circles::{Node, circles};
+pub use sets::{Clash, SET_MAX, clashes};
 
 impl RecordValue {
     /// The record's type.
@@ -93,7 +98,7 @@ pub fn with_alias_ttls(records: Vec<Record>, load_balancer_ttl: Duration) -> Vec
     let ttl = |record: &Record| {
         let mut at = record;
         // An alias that leads back to itself is refused elsewhere; here it must only end.
-        for _ in 0..=records.len() {
+        for _ in 0..=ALIASES_MAX {
             match &at.value {
                 RecordValue::AliasLoadBalancer { .. } => return load_balancer_ttl,
                 RecordValue::A(_)
@@ -115,36 +120,6 @@ pub fn with_alias_ttls(records: Vec<Record>, load_balancer_ttl: Duration) -> Vec
     with_ttl
         .map(|(record, ttl)| Record { ttl, ..record })
         .collect()
-}
-
-/// Whether the aliases that a record begins come back to it, over records of its type.
-pub fn leads_back(records: &[&Record], start: &Record) -> bool {
-    let kind = start.value.kind();
-    let leads = |name: &str| {
-        let of_name = records
-            .iter()
-            .filter(move |it| it.name == name && it.value.kind() == kind);
-        let targets = of_name.filter_map(|record| match &record.value {
-            RecordValue::AliasRecord { name, .. } => Some(name.as_str()),
-            RecordValue::A(_)
-            | RecordValue::Cname(_)
-            | RecordValue::Txt(_)
-            | RecordValue::Data(..)
-            | RecordValue::AliasLoadBalancer { .. } => None,
-        });
-        targets.collect::<Vec<&str>>()
-    };
-    let mut seen = BTreeSet::new();
-    let mut open = leads(&start.name);
-    while let Some(name) = open.pop() {
-        if name == start.name {
-            return true;
-        }
-        if seen.insert(name) {
-            open.extend(leads(name));
-        }
-    }
-    false
 }
 
 /// Whether no checker of Route 53 reaches an address: it is private, or for something else than one host. Addresses of the stack's

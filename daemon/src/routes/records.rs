@@ -11,7 +11,7 @@ use topologies::rdata;
 use topologies::topology::{HostedZone, Record, RecordType, RecordValue, Routing, Topology};
 use topologies::world::World;
 
-use super::health::record_healthy;
+use super::health::Healthy;
 
 /// With AWS's timing: the minimum of Route 53's SOA records. Negative answers last no longer than the record itself, 900 s
 /// (aws-behaviour §6.1).
@@ -30,13 +30,14 @@ pub(super) fn hosted_zone_records(
         let key = (record.name.as_str(), record.value.kind());
         sets.entry(key).or_default().push(record);
     }
+    let mut healthy = Healthy::new(plan, world, zone);
     for ((name, kind), records) in sets {
         // That of an apex is its own: see `apexes`.
         if kind == RecordType::Soa {
             continue;
         }
         let candidates = records.iter().map(|record| Candidate {
-            healthy: record_healthy(plan, world, zone, record, 0),
+            healthy: healthy.is(record),
             ttl: record.ttl,
             part: part(&plan.topology, &record.routing),
             values: values(plan, &record.value),

@@ -11,7 +11,7 @@ use crate::dns::select::{Selection, select};
 use crate::routes::{Apex, Policy, RecordSet, Routes, Value};
 
 /// CNAMEs and aliases followed for one question; a chain longer than that is a loop.
-const HOPS_MAX: usize = 8;
+const HOPS_MAX: usize = topologies::records::ALIASES_MAX;
 
 /// A record's data.
 #[derive(Clone, Debug, PartialEq, Eq)]

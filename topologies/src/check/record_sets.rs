@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Checker;
 use crate::nearest::nearest;
-use crate::records::{Clash, clashes, leads_back};
+use crate::records::{Clash, SET_MAX, circles, clashes};
 use crate::spec::{At, RecordSpec};
 use crate::topology::{FailoverRole, Record, RecordType, RecordValue, Routing};
 
@@ -110,6 +110,10 @@ fn one_policy(checker: &mut Checker<'_>, name: &str, kind: &str, set: &[&Written
                 written.cidr.as_ref().map_or(span, |cidr| cidr.span),
                 format!("the records for `{name}` go by several CIDR collections"),
             ),
+            Clash::Many => checker.error(
+                span,
+                format!("there are more than {SET_MAX} {kind} records for `{name}`"),
+            ),
             Clash::Type => checker.error(
                 span,
                 format!("a {kind} record can not be a multivalue answer"),
@@ -181,9 +185,9 @@ fn role_word(role: FailoverRole) -> &'static str {
 }
 
 fn aliases(checker: &mut Checker<'_>, records: &[Written<'_>]) {
-    let all: Vec<&Record> = records.iter().map(|(_, record)| record).collect();
-    let there: BTreeSet<(&str, RecordType)> = all
-        .iter()
+    let all = || records.iter().map(|(_, record)| record);
+    let circles = circles(all());
+    let there: BTreeSet<(&str, RecordType)> = all()
         .map(|record| (record.name.as_str(), record.value.kind()))
         .collect();
     for (written, record) in records {
@@ -223,7 +227,7 @@ fn aliases(checker: &mut Checker<'_>, records: &[Written<'_>]) {
                 format!("alias `{}` leads to nothing", alias.value),
                 hint,
             );
-        } else if leads_back(&all, record) {
+        } else if circles.contains(&(record.name.as_str(), *kind)) {
             checker.error_with(
                 alias.span,
                 format!("alias `{}` leads back to `{}`", alias.value, record.name),

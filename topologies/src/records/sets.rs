@@ -24,7 +24,12 @@ pub enum Clash {
     Collection,
     /// Records of its type can not have its policy.
     Type,
+    /// There are as many as there can be.
+    Many,
 }
+
+/// Records of one name, type and policy at most ("Quotas": 100).
+pub const SET_MAX: usize = 100;
 
 /// The clashes of a set's records, each with the number of its record.
 pub fn clashes(set: &[&Record]) -> Vec<(usize, Clash)> {
@@ -34,7 +39,9 @@ pub fn clashes(set: &[&Record]) -> Vec<(usize, Clash)> {
     let mut found = Vec::new();
     let mut identifiers = BTreeSet::new();
     for (at, record) in set.iter().enumerate() {
-        let clash = if record.routing.policy() != first.routing.policy() {
+        let clash = if at >= SET_MAX {
+            Some(Clash::Many)
+        } else if record.routing.policy() != first.routing.policy() {
             Some(Clash::Policy)
         } else if record.routing == Routing::Simple {
             (at > 0).then_some(Clash::Alone)

@@ -157,3 +157,24 @@ impl From<Stored> for HealthCheck {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_checks_of_the_first_versions_are_understood() {
+        let stored = r#"{"id":"up","fully_qualified_domain_name":"example.com","port":81,"protocol":"TCP","resource_path":"/","request_interval":{"secs":10,"nanos":0},"failure_threshold":2}"#;
+        let check: HealthCheck = serde_json::from_str(stored).expect("a health check");
+        let endpoint = check.asks().expect("an endpoint");
+        assert_eq!(
+            endpoint.fully_qualified_domain_name.as_deref(),
+            Some("example.com")
+        );
+        assert_eq!((endpoint.port, endpoint.protocol), (81, Protocol::Tcp));
+        assert_eq!(endpoint.failure_threshold, 2);
+        let again = serde_json::to_string(&check).expect("text");
+        let again: HealthCheck = serde_json::from_str(&again).expect("a health check");
+        assert_eq!(again, check);
+    }
+}

@@ -290,6 +290,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn records_of_the_first_versions_are_understood() {
+        for (failover, routing) in [
+            ("null", Routing::Simple),
+            ("\"PRIMARY\"", Routing::Failover(FailoverRole::Primary)),
+        ] {
+            let stored = format!(
+                r#"{{"name":"www.shop.internal","value":{{"alias-record":{{"name":"a.shop.internal","evaluate_target_health":true}}}},"ttl":{{"secs":5,"nanos":0}},"set_identifier":null,"failover":{failover},"health_check":null}}"#
+            );
+            let record: Record = serde_json::from_str(&stored).expect("a record");
+            assert_eq!(record.routing, routing);
+            assert_eq!(record.value.kind(), RecordType::A);
+            let again = serde_json::to_string(&record).expect("text");
+            let again: Record = serde_json::from_str(&again).expect("a record");
+            assert_eq!(again, record);
+        }
+    }
+
+    #[test]
     fn s6_1_every_type_has_a_word_and_a_number() {
         for (kind, word, number) in TYPES {
             assert_eq!(RecordType::read(word), Some(kind));

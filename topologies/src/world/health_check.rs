@@ -1,18 +1,33 @@
 //! Whether Route 53's health checks are healthy: what of it the timeline tells, and what follows from that (aws-behaviour §6.4).
 
+use std::collections::BTreeMap;
+
 use super::World;
 use crate::alarm::AlarmState;
 use crate::id::HealthCheckId;
 use crate::topology::{AlarmCheck, HealthCheck, HealthCheckKind, Topology, Unsure};
 
+/// Health checks that count others, one below the other, that are looked through; an account has no more of them (`Quotas`).
+pub const DEPTH_MAX: usize = 200;
+
 /// Whether a health check is healthy. One of an endpoint is until enough was seen of it; one that is disabled is. Inverted, each is the
 /// opposite. One that is not there stands in nobody's way.
 pub fn checked(topology: &Topology, world: &World, id: &HealthCheckId) -> bool {
-    // No chain of health checks that count others is longer than there are any; the topology has no circle.
-    within(topology, world, id, topology.health_checks.len())
+    let mut known = BTreeMap::new();
+    within(topology, world, id, DEPTH_MAX, &mut known)
 }
 
-fn within(topology: &Topology, world: &World, id: &HealthCheckId, hops: usize) -> bool {
+/// The same, each health check looked at once: many may count the same one.
+fn within<'t>(
+    topology: &'t Topology,
+    world: &World,
+    id: &HealthCheckId,
+    hops: usize,
+    known: &mut BTreeMap<&'t HealthCheckId, bool>,
+) -> bool {
+    if let Some(healthy) = known.get(id) {
+        return *healthy;
+    }
     let mut checks = topology.health_checks.iter();
     let Some(check) = checks.find(|check| check.id == *id) else {
         return true;
@@ -25,13 +40,18 @@ fn within(topology: &Topology, world: &World, id: &HealthCheckId, hops: usize) -
                 children,
                 threshold,
             } => {
-                let healthy =
-                    |child: &&HealthCheckId| hops > 0 && within(topology, world, child, hops - 1);
-                let count = children.iter().filter(healthy).count();
-                u32::try_from(count).unwrap_or(u32::MAX) >= *threshold
+                let mut count = 0;
+                for child in children {
+                    if hops > 0 && within(topology, world, child, hops - 1, known) {
+                        count += 1;
+                    }
+                }
+                count >= *threshold
             }
         };
-    healthy != check.inverted
+    let healthy = healthy != check.inverted;
+    known.insert(&check.id, healthy);
+    healthy
 }
 
 /// Whether enough was seen to tell: always, but for endpoints that were not asked often enough.
@@ -132,6 +152,34 @@ health-checks:
         );
         world.health_checks.insert("two".into(), false);
         check(&world, &[("any", false), ("neither", true)]);
+    }
+
+    #[test]
+    fn many_ways_to_one_health_check_are_gone_once() {
+        let mut stack = "
+region: ap-northeast-2
+availability-zones: [a]
+health-checks:
+  c0: { fully-qualified-domain-name: one.example.com }
+  d0: { fully-qualified-domain-name: two.example.com }
+"
+        .to_owned();
+        for n in 1..60 {
+            let below = n - 1;
+            for name in ["c", "d"] {
+                stack += &format!(
+                    "  {name}{n}: {{ type: CALCULATED, child-health-checks: [c{below}, d{below}], health-threshold: 1 }}\n"
+                );
+            }
+        }
+        let (topology, notes) = crate::check::check(&stack, "stack.yaml");
+        let topology = topology.unwrap_or_else(|| panic!("{notes:?}"));
+        let plan = crate::plan::plan(&topology, Slot::new(64).expect("a slot"));
+        let mut world = World::new(&plan);
+        for id in ["c0", "d0"] {
+            world.health_checks.insert(id.into(), false);
+        }
+        check(&world, &[("c59", false)]);
     }
 
     #[test]

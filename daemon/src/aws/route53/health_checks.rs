@@ -7,7 +7,7 @@ use topologies::edit::Edit;
 use topologies::event::EventKind;
 use topologies::id::HealthCheckId;
 use topologies::topology::{HealthCheck, HealthCheckKind};
-use topologies::world::health_check::checked;
+use topologies::world::health_check::{DEPTH_MAX, checked};
 use wire::{Call, Fault, Record};
 
 use super::{nowhere, pages, tags};
@@ -106,6 +106,10 @@ pub(super) fn create(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
         let text =
             "A health check with the same caller reference and different settings exists already.";
         return Err(view.fault("HealthCheckAlreadyExists", text));
+    }
+    if view.topology().health_checks.len() >= DEPTH_MAX {
+        let text = format!("The limit of {DEPTH_MAX} health checks is reached.");
+        return Err(view.fault("TooManyHealthChecks", text));
     }
     let shown = describe(&check, reference, 1);
     let output = created(view, &check, shown);

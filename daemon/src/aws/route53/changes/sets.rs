@@ -1,8 +1,8 @@
 //! What is wrong with a zone's records beside each other, in Route 53's words as far as they are known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use topologies::records::{Clash, clashes, leads_back};
+use topologies::records::{Clash, Node, SET_MAX, circles, clashes};
 use topologies::topology::{HostedZone, Record as Own, RecordType, RecordValue, Routing};
 
 use super::super::{dotted, zone_id};
@@ -24,8 +24,9 @@ pub(super) fn together(zone: &HostedZone, records: &[Own]) -> Vec<String> {
         let clashes = clashes(set).into_iter();
         wrong.extend(clashes.map(|(at, clash)| told(set[at], set[0], clash)));
     }
-    let all: Vec<&Own> = records.iter().collect();
-    wrong.extend(all.iter().filter_map(|it| alias(zone, &sets, &all, it)));
+    let circles = circles(records.iter());
+    let aliases = records.iter();
+    wrong.extend(aliases.filter_map(|it| alias(zone, &sets, &circles, it)));
     wrong
 }
 
@@ -80,6 +81,11 @@ fn told(record: &Own, first: &Own, clash: Clash) -> String {
         Clash::Collection => format!(
             "{of_set} cannot be created as a set of another CIDR collection exists with the same name and type."
         ),
+        Clash::Many => {
+            format!(
+                "{of_set} cannot be created as {SET_MAX} RRSets exist with the same name and type."
+            )
+        }
         Clash::Type => {
             format!("{of_set} cannot be created as a multivalue answer has another type.")
         }
@@ -87,7 +93,12 @@ fn told(record: &Own, first: &Own, clash: Clash) -> String {
 }
 
 /// What is wrong with where a record leads as an alias.
-fn alias(zone: &HostedZone, sets: &Sets<'_>, all: &[&Own], record: &Own) -> Option<String> {
+fn alias(
+    zone: &HostedZone,
+    sets: &Sets<'_>,
+    circles: &BTreeSet<Node<'_>>,
+    record: &Own,
+) -> Option<String> {
     let RecordValue::AliasRecord { name, kind, .. } = &record.value else {
         return None;
     };
@@ -100,5 +111,6 @@ fn alias(zone: &HostedZone, sets: &Sets<'_>, all: &[&Own], record: &Own) -> Opti
     if !sets.contains_key(&(name.as_str(), *kind)) {
         return Some(format!("{target}, but that target was not found"));
     }
-    leads_back(all, record).then(|| format!("{target}, but that leads back to the alias itself"))
+    let round = circles.contains(&(record.name.as_str(), *kind));
+    round.then(|| format!("{target}, but that leads back to the alias itself"))
 }
