@@ -66,6 +66,8 @@ mod tests {
     use super::*;
     use crate::topology::Routing;
 
+    type Pairs = &'static [(&'static str, &'static str)];
+
     fn alias(name: &str, target: &str) -> Record {
         Record {
             name: name.to_owned(),
@@ -83,7 +85,7 @@ mod tests {
 
     #[test]
     fn circles_are_found_and_what_leads_there_is_none() {
-        let table: [(&[(&str, &str)], &[&str]); 5] = [
+        let table: [(Pairs, &[&str]); 5] = [
             (&[("a", "b"), ("b", "c")], &[]),
             (&[("a", "a")], &["a"]),
             (
