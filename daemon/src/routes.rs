@@ -16,7 +16,7 @@ use proxies::routes::{
 use topologies::event::TargetHealth;
 use topologies::id::{InstanceId, LoadBalancerId};
 use topologies::plan::{EndpointKind, InstanceKind, Plan};
-use topologies::topology::{self, HostedZone, Record, RecordValue, RuleAction, Topology};
+use topologies::topology::{self, HostedZone, Record, RecordValue, Topology};
 use topologies::world::World;
 
 use health::{away_from, record_healthy, zone_healthy};
@@ -156,18 +156,8 @@ pub fn forwards<'a>(
     lb: &LoadBalancerId,
 ) -> impl Iterator<Item = &'a topology::TargetGroup> {
     let listeners = balancer(plan, lb).into_iter().flat_map(|lb| &lb.listeners);
-    let actions = listeners.flat_map(|listener| {
-        listener
-            .rules
-            .iter()
-            .map(|rule| &rule.action)
-            .chain([&listener.default_action])
-    });
-    let groups: Vec<_> = actions
-        .filter_map(|action| match action {
-            RuleAction::Forward(group) => Some(group),
-            RuleAction::FixedResponse { .. } => None,
-        })
+    let groups: Vec<_> = listeners
+        .flat_map(topology::Listener::target_groups)
         .collect();
     plan.topology
         .target_groups

@@ -4,6 +4,7 @@
 //! mistake is left out, but its name stays known, so that one mistake is not told twice.
 
 mod account;
+mod actions;
 mod balancers;
 mod caches;
 mod cnames;
@@ -16,6 +17,7 @@ mod read_replicas;
 mod record_sets;
 mod records;
 mod references;
+mod rules;
 mod target_groups;
 mod timing;
 mod zones;

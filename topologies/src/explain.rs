@@ -3,6 +3,8 @@
 //! Times of health checks are written as AWS would have them, before the timing's scale divides them. Names of the stack's own
 //! endpoints are written as references: they have the stack's name in them, and what is explained is to come up under any.
 
+mod listeners;
+
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
@@ -11,9 +13,8 @@ use crate::id::InstanceId;
 use crate::names;
 use crate::plan::app_instance;
 use crate::topology::{
-    Credential, DbInstance, FailoverRole, HealthCheck, HostedZone, Listener, LoadBalancer,
-    LoadBalancerType, Protocol, Record, RecordValue, ReplicationGroup, RuleAction, Service,
-    TargetGroup, Timing, Topology,
+    Credential, DbInstance, FailoverRole, HealthCheck, HostedZone, LoadBalancer, LoadBalancerType,
+    Protocol, Record, RecordValue, ReplicationGroup, Service, TargetGroup, Timing, Topology,
 };
 use crate::yaml::values::{Period, PeriodRange, StatusCodes};
 
@@ -224,48 +225,8 @@ fn load_balancer(balancer: &LoadBalancer) -> Json {
         "availability-zones": zones,
         "cross-zone": cross_zone,
         "idle-timeout": period(*idle_timeout),
-        "listeners": listeners.iter().map(listener).collect::<Vec<_>>(),
+        "listeners": listeners.iter().map(listeners::listener).collect::<Vec<_>>(),
     })
-}
-
-fn listener(listener: &Listener) -> Json {
-    let Listener {
-        port,
-        protocol: own,
-        rules,
-        default_action,
-    } = listener;
-    let rules = rules.iter().map(|rule| {
-        json!({
-            "priority": rule.priority,
-            "host-header": rule.host_header,
-            "path-pattern": rule.path_pattern,
-            "action": action(&rule.action),
-        })
-    });
-    json!({
-        "port": port,
-        "protocol": protocol(*own),
-        "default-action": action(default_action),
-        "rules": rules.collect::<Vec<_>>(),
-    })
-}
-
-fn action(action: &RuleAction) -> Json {
-    match action {
-        RuleAction::Forward(group) => json!({ "forward": group.as_str() }),
-        RuleAction::FixedResponse {
-            status_code,
-            content_type,
-            message_body,
-        } => json!({
-            "fixed-response": {
-                "status-code": status_code,
-                "content-type": content_type,
-                "message-body": message_body,
-            },
-        }),
-    }
 }
 
 fn db_instance(db: &DbInstance) -> Json {

@@ -3,6 +3,7 @@
 //! The types here are the file's only description: what a field may hold is in their JSON schema, which editors use and which
 //! a file is held against ([`yaml::read`]) before it is decoded. Names are not resolved here and no default is filled.
 
+mod listeners;
 mod timing;
 
 use schemars::JsonSchema;
@@ -11,6 +12,10 @@ use serde::Deserialize;
 pub use crate::yaml::At;
 use crate::yaml::values::{Literal, Named, Period, StatusCodes, Version, Words};
 use crate::yaml::{self, Language, Read};
+pub use listeners::{
+    ActionSpec, FixedResponseSpec, ForwardConfigSpec, HttpHeaderSpec, ListenerSpec, QueryPairSpec,
+    QueryStringSpec, RedirectSpec, RuleSpec, ShareSpec,
+};
 pub use timing::{ProfileSpec, TimingFields, TimingSpec};
 
 const TOPOLOGY: Language = Language {
@@ -203,59 +208,6 @@ pub struct LoadBalancerSpec {
     pub idle_timeout: Option<At<Period>>,
     /// Its listeners.
     pub listeners: At<Vec<At<ListenerSpec>>>,
-}
-
-/// A listener.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ListenerSpec {
-    /// The port.
-    #[schemars(range(min = 1))]
-    pub port: At<u16>,
-    /// HTTP on an ALB, TCP on an NLB; may be left out.
-    pub protocol: Option<At<ProtocolSpec>>,
-    /// What happens when no rule matches.
-    pub default_action: At<ActionSpec>,
-    /// Rules of an ALB's listener.
-    pub rules: Option<At<Vec<At<RuleSpec>>>>,
-}
-
-/// What a listener does with a request: one of `forward` and `fixed-response`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ActionSpec {
-    /// The target group to hand it to.
-    pub forward: Option<At<String>>,
-    /// The answer to give.
-    pub fixed_response: Option<At<FixedResponseSpec>>,
-}
-
-/// An answer that a listener gives by itself.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct FixedResponseSpec {
-    /// The status: 2xx, 4xx or 5xx.
-    #[schemars(range(min = 200, max = 599))]
-    pub status_code: At<u16>,
-    /// The content type; `text/plain` if absent.
-    pub content_type: Option<At<String>>,
-    /// The body, at most 1,024 characters.
-    pub message_body: Option<At<String>>,
-}
-
-/// A listener rule: conditions, all of which must hold, and an action.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct RuleSpec {
-    /// Rules are tried from the lowest priority up.
-    #[schemars(range(min = 1, max = 50000))]
-    pub priority: At<u32>,
-    /// Host patterns, any of which must match.
-    pub host_header: Option<At<Words>>,
-    /// Path patterns, any of which must match.
-    pub path_pattern: Option<At<Words>>,
-    /// What happens then.
-    pub action: At<ActionSpec>,
 }
 
 /// The database engine.

@@ -6,6 +6,7 @@
 
 mod actions;
 mod balancers;
+mod conditions;
 mod describe;
 mod groups;
 pub(super) mod health;

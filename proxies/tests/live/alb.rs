@@ -191,22 +191,20 @@ async fn requests_take_turns_and_targets_learn_who_asked() {
 async fn rules_choose_and_health_and_zones_narrow_the_choice() {
     let (mut stack, _engines) = with_targets(105).await;
     let listener = &mut stack.load_balancer().listeners[0];
-    listener.rules.push(Rule {
-        priority: 1,
-        host_header: vec!["shop.*".into()],
-        path_pattern: vec!["/teapot".into()],
-        action: RuleAction::FixedResponse {
+    let mut rule = Rule::new(
+        1,
+        RuleAction::FixedResponse {
             status_code: 418,
             content_type: "text/plain".into(),
             message_body: "short and stout".into(),
         },
-    });
-    listener.rules.push(Rule {
-        priority: 2,
-        host_header: vec![],
-        path_pattern: vec!["/empty/*".into()],
-        action: RuleAction::Forward("nobody".into()),
-    });
+    );
+    rule.host_header = vec!["shop.*".into()];
+    rule.path_pattern = vec!["/teapot".into()];
+    listener.rules.push(rule);
+    let mut rule = Rule::new(2, RuleAction::Forward("nobody".into()));
+    rule.path_pattern = vec!["/empty/*".into()];
+    listener.rules.push(rule);
     stack.set_health("a1", TargetState::Unhealthy);
     stack.apply().await;
     let mut client = Client::connect(&stack, 1).await;
@@ -278,16 +276,16 @@ async fn broken_targets_are_502_and_silent_ones_504() {
 async fn what_targets_answer_is_counted_by_node_and_group() {
     let (mut stack, _engines) = with_targets(109).await;
     let listener = &mut stack.routes.load_balancers.get_mut("lb").unwrap().listeners[0];
-    listener.rules.push(Rule {
-        priority: 1,
-        host_header: Vec::new(),
-        path_pattern: vec!["/teapot".into()],
-        action: RuleAction::FixedResponse {
+    let mut rule = Rule::new(
+        1,
+        RuleAction::FixedResponse {
             status_code: 418,
             content_type: "text/plain".into(),
             message_body: "short and stout".into(),
         },
-    });
+    );
+    rule.path_pattern = vec!["/teapot".into()];
+    listener.rules.push(rule);
     stack.apply().await;
     let mut client = Client::connect(&stack, 1).await;
     for path in ["/", "/500", "/", "/teapot"] {
