@@ -277,6 +277,7 @@ fn target_groups(
             group.id.clone(),
             TargetGroup {
                 cross_zone: group.cross_zone,
+                routing: group.routing.clone(),
                 targets: targets.collect(),
             },
         )

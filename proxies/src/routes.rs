@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use topologies::address::HostAddress;
 use topologies::id::{InstanceId, LoadBalancerId, TargetGroupId, ZoneId};
-use topologies::topology::{FailoverRole, LoadBalancerType, Protocol, RuleAction};
+use topologies::topology::{FailoverRole, LoadBalancerType, Protocol, Routing, RuleAction};
 
 use crate::acl::Acls;
 
@@ -87,6 +87,8 @@ pub struct Listener {
 pub struct TargetGroup {
     /// Overrides the load balancer's cross-zone choice.
     pub cross_zone: Option<bool>,
+    /// How requests are shared among targets.
+    pub routing: Routing,
     /// Registered targets.
     pub targets: Vec<Target>,
 }

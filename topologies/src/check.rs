@@ -17,6 +17,7 @@ mod read_replicas;
 mod record_sets;
 mod records;
 mod references;
+mod routing;
 mod rules;
 mod target_groups;
 mod timing;

@@ -81,6 +81,8 @@ pub const FORWARD_GROUPS_MAX: usize = 5;
 pub const WEIGHT_MAX: u16 = 999;
 /// ALB: shortest and longest stickiness of target groups and of targets (rule-action-types, edit-target-group-attributes).
 pub const STICKINESS_RANGE: (Duration, Duration) = (seconds(1), seconds(604_800));
+/// ALB: how long stickiness to a target lasts (edit-target-group-attributes).
+pub const STICKINESS: Duration = seconds(86_400);
 /// ALB: longest body of a fixed response (rule-action-types).
 pub const FIXED_BODY_MAX: usize = 1_024;
 /// ALB: content types of a fixed response (rule-action-types).

@@ -4,6 +4,7 @@
 //! endpoints are written as references: they have the stack's name in them, and what is explained is to come up under any.
 
 mod listeners;
+mod routing;
 
 use std::time::Duration;
 
@@ -186,8 +187,10 @@ fn target_group(group: &TargetGroup, services: &[Service]) -> Json {
         health_check,
         cross_zone,
         deregistration_delay,
+        routing,
     } = group;
     let http = health_check.protocol == Protocol::Http;
+    let alb = *own == Protocol::Http;
     let codes = StatusCodes(health_check.matcher.clone()).to_string();
     json!({
         "targets": targets(named, services),
@@ -204,6 +207,9 @@ fn target_group(group: &TargetGroup, services: &[Service]) -> Json {
         },
         "cross-zone": cross_zone,
         "deregistration-delay": period(*deregistration_delay),
+        "load-balancing-algorithm": alb.then(|| routing::algorithm(routing.algorithm)),
+        "stickiness": routing::stickiness(&routing.stickiness),
+        "target-group-health": alb.then(|| routing::health(routing)),
     })
 }
 

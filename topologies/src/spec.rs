@@ -4,6 +4,7 @@
 //! a file is held against ([`yaml::read`]) before it is decoded. Names are not resolved here and no default is filled.
 
 mod listeners;
+mod routing;
 mod timing;
 
 use schemars::JsonSchema;
@@ -15,6 +16,9 @@ use crate::yaml::{self, Language, Read};
 pub use listeners::{
     ActionSpec, FixedResponseSpec, ForwardConfigSpec, HttpHeaderSpec, ListenerSpec, QueryPairSpec,
     QueryStringSpec, RedirectSpec, RuleSpec, ShareSpec,
+};
+pub use routing::{
+    AlgorithmSpec, StickinessSpec, StickinessTypeSpec, TargetGroupHealthSpec, ThresholdSpec,
 };
 pub use timing::{ProfileSpec, TimingFields, TimingSpec};
 
@@ -158,6 +162,12 @@ pub struct TargetGroupSpec {
     pub cross_zone: Option<bool>,
     /// How long a deregistered target drains.
     pub deregistration_delay: Option<At<Period>>,
+    /// Which target gets a request, on an ALB: `round_robin` (the default), `least_outstanding_requests` or `weighted_random`.
+    pub load_balancing_algorithm: Option<At<AlgorithmSpec>>,
+    /// Whether clients stay with a target, on an ALB; they do not if absent.
+    pub stickiness: Option<At<StickinessSpec>>,
+    /// How many healthy targets are enough, on an ALB.
+    pub target_group_health: Option<At<TargetGroupHealthSpec>>,
 }
 
 /// A target group's health check.

@@ -3,6 +3,7 @@
 //! A `Topology` that exists is sound: every reference points to something, no name is used twice, no zone overflows.
 
 mod listeners;
+mod routing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::id::{
 };
 
 pub use listeners::{HttpHeader, Listener, QueryPair, Redirect, Rule, RuleAction, Share, Split};
+pub use routing::{Algorithm, Routing, Stickiness, StickinessType, Threshold};
 
 /// A whole stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +160,9 @@ pub struct TargetGroup {
     pub cross_zone: Option<bool>,
     /// How long a deregistered target drains.
     pub deregistration_delay: Duration,
+    /// How requests are shared among targets; as AWS does by default on an NLB.
+    #[serde(default)]
+    pub routing: Routing,
 }
 
 /// A listener's or target group's protocol.

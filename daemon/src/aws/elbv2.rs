@@ -12,6 +12,7 @@ mod groups;
 pub(super) mod health;
 mod listeners;
 pub(super) mod names;
+mod routing;
 mod rules;
 mod tagging;
 mod targets;

@@ -91,9 +91,9 @@ pub(super) fn away_from<'w>(
 /// A target group as a node sees it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum GroupHealth {
-    /// At least one target is healthy.
+    /// As many targets are healthy as its threshold of DNS failover asks for, by default one.
     Healthy,
-    /// None is.
+    /// Fewer are.
     Unhealthy,
     /// The node has no target at all.
     Empty,
@@ -107,7 +107,7 @@ fn group_health(
     zone: &ZoneId,
 ) -> GroupHealth {
     let views = world.targets.get(&group.id);
-    let mut health = GroupHealth::Empty;
+    let (mut registered, mut healthy) = (0, 0);
     for target in plan.targets(group) {
         if !cross_zone && target.zone != *zone {
             continue;
@@ -115,12 +115,15 @@ fn group_health(
         let view = views
             .and_then(|targets| targets.get(&target.id))
             .and_then(|views| views.get(zone));
-        if view.is_some_and(|view| view.state == TargetHealth::Healthy) {
-            return GroupHealth::Healthy;
-        }
-        health = GroupHealth::Unhealthy;
+        registered += 1;
+        healthy += usize::from(view.is_some_and(|view| view.state == TargetHealth::Healthy));
     }
-    health
+    let enough = group.routing.dns_failover.is_met(healthy, registered);
+    match (registered, enough) {
+        (0, _) => GroupHealth::Empty,
+        (_, true) => GroupHealth::Healthy,
+        (_, false) => GroupHealth::Unhealthy,
+    }
 }
 
 /// A record is healthy while its health check is and, where asked for, its alias's target is (aws-behaviour §6.3). `depth` bounds

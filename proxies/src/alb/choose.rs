@@ -1,6 +1,7 @@
 //! Where a request goes: what its rule says, and which target of its target group is chosen.
 
 use std::net::SocketAddrV4;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,15 +9,16 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use topologies::id::TargetGroupId;
-use topologies::topology::{RuleAction, Share};
+use topologies::topology::{Algorithm, RuleAction, Share, Stickiness, StickinessType};
 
 use crate::alb::headers::host;
+use crate::alb::pool::Outstanding;
 use crate::alb::rules::Asked;
 use crate::alb::{cookies, errors, redirect, rules};
 use crate::core::{Snapshot, Visit};
 use crate::entrance::NodePort;
-use crate::routes::LoadBalancer;
-use crate::targets::pick;
+use crate::routes::{LoadBalancer, Target};
+use crate::targets::Usable;
 use crate::traffic::{Count, Counters};
 
 /// Where a request goes.
@@ -32,6 +34,17 @@ pub(crate) struct Chosen {
     counters: Option<Arc<Counters>>,
     /// The target group that the client is to stay with, and for how long.
     stays: Option<(u64, Duration)>,
+    /// How the client is to stay with this target.
+    sticks: Option<Sticks>,
+    /// Counted as long as the request is outstanding, where that decides.
+    pub(crate) outstanding: Option<Outstanding>,
+}
+
+/// A target to stay with.
+struct Sticks {
+    target: u64,
+    snapshot: Rc<Snapshot>,
+    group: TargetGroupId,
 }
 
 impl Chosen {
@@ -64,6 +77,27 @@ impl Chosen {
         if let Some((group, lasts)) = self.stays {
             cookies::set(headers, cookies::TARGET_GROUP, group, seconds(), lasts);
         }
+        let Some(sticks) = &self.sticks else { return };
+        let group = sticks.snapshot.routes.target_groups.get(&sticks.group);
+        let Some(Stickiness {
+            kind,
+            lb_duration,
+            app_cookie,
+            app_duration,
+            ..
+        }) = group.map(|it| &it.routing.stickiness)
+        else {
+            return;
+        };
+        let (names, lasts) = match kind {
+            StickinessType::LbCookie => (cookies::TARGET, *lb_duration),
+            // It begins, and is prolonged, when the application sets its own.
+            StickinessType::AppCookie if cookies::is_set(headers, app_cookie) => {
+                (cookies::APPLICATION, *app_duration)
+            }
+            StickinessType::AppCookie => return,
+        };
+        cookies::set(headers, names, sticks.target, seconds(), lasts);
     }
 }
 
@@ -97,7 +131,9 @@ pub(crate) fn destination(
         client: *visit.peer.ip(),
     };
     match rules::action(listener, asked) {
-        RuleAction::Forward(id) => target(visit, node, (&snapshot, load_balancer), id),
+        RuleAction::Forward(id) => {
+            target(visit, node, (&snapshot, load_balancer), id, asked.headers)
+        }
         RuleAction::Split(split) => {
             let named = split
                 .stickiness
@@ -107,7 +143,8 @@ pub(crate) fn destination(
                 return unavailable();
             };
             let id = &share.target_group;
-            let mut destination = target(visit, node, (&snapshot, load_balancer), id);
+            let mut destination =
+                target(visit, node, (&snapshot, load_balancer), id, asked.headers);
             if let Destination::Target(chosen) = &mut destination {
                 let stays = |lasts| (cookies::number(id.as_str()), lasts);
                 chosen.stays = split.stickiness.map(stays);
@@ -140,26 +177,62 @@ fn unavailable() -> Destination {
     Destination::Answer(errors::error(503))
 }
 
-/// The target of a group whose turn it is.
+/// The target of a group: the one with which the client is to stay, else the one whose turn it is.
 fn target(
     visit: &Visit,
     node: &NodePort,
-    (snapshot, load_balancer): (&Snapshot, &LoadBalancer),
+    (snapshot, load_balancer): (&Rc<Snapshot>, &LoadBalancer),
     id: &TargetGroupId,
+    headers: &HeaderMap,
 ) -> Destination {
     let Some(group) = snapshot.routes.target_groups.get(id) else {
         return unavailable();
     };
-    let turn = visit.core.turns.borrow_mut().next(id, &node.zone);
-    let Some(target) = pick(load_balancer, group, &node.zone, turn) else {
+    let usable = Usable::at(load_balancer, group, &node.zone);
+    let stickiness = &group.routing.stickiness;
+    let names = match stickiness.kind {
+        StickinessType::LbCookie => cookies::TARGET,
+        StickinessType::AppCookie => cookies::APPLICATION,
+    };
+    let named = stickiness
+        .enabled
+        .then(|| cookies::named(headers, names, seconds()))
+        .flatten();
+    // A target that may not be used any more is replaced, and so is the cookie.
+    let before = named.and_then(|named| usable.iter().find(|it| number(it) == named));
+    let ports = visit.core.ports;
+    let dialled = |target: &Target| ports.dial(target.address, node.host.zone, target.port);
+    let turn = || visit.core.turns.borrow_mut().next(id, &node.zone);
+    let algorithm = group.routing.algorithm;
+    let chosen = before.or_else(|| match algorithm {
+        Algorithm::RoundRobin => usable.nth(turn()),
+        // Without anomaly mitigation all weights are equal.
+        Algorithm::WeightedRandom => usable.nth(visit.core.draw()),
+        Algorithm::LeastOutstandingRequests => usable.least(turn(), |target| {
+            visit.core.pool.outstanding(dialled(target))
+        }),
+    });
+    let Some(target) = chosen else {
         return unavailable();
     };
+    let address = dialled(target);
+    let counts = algorithm == Algorithm::LeastOutstandingRequests;
     let zones = snapshot.meters.get(&node.load_balancer);
     let groups = zones.and_then(|zones| zones.get(&node.zone));
-    let ports = visit.core.ports;
     Destination::Target(Chosen {
-        address: ports.dial(target.address, node.host.zone, target.port),
+        address,
         counters: groups.and_then(|groups| groups.get(id)).cloned(),
         stays: None,
+        sticks: stickiness.enabled.then(|| Sticks {
+            target: number(target),
+            snapshot: Rc::clone(snapshot),
+            group: id.clone(),
+        }),
+        outstanding: counts.then(|| visit.core.pool.begin(address)),
     })
+}
+
+/// A target's number in cookies: the same for the same instance and port.
+fn number(target: &Target) -> u64 {
+    cookies::number(target.instance.as_str()) ^ u64::from(target.port)
 }

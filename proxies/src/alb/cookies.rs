@@ -10,6 +10,10 @@ use http::{HeaderMap, HeaderValue};
 
 /// The cookie of a target group and its twin for requests across origins ("Target group stickiness").
 pub(crate) const TARGET_GROUP: [&str; 2] = ["AWSALBTG", "AWSALBTGCORS"];
+/// The cookie of a target and its twin ("Sticky sessions").
+pub(crate) const TARGET: [&str; 2] = ["AWSALB", "AWSALBCORS"];
+/// The load balancer's cookie that goes with the application's; it has no twin.
+pub(crate) const APPLICATION: [&str; 2] = ["AWSALBAPP-0", ""];
 /// How long a browser keeps a cookie, whatever the stickiness lasts ("Sticky sessions": seven days).
 const KEPT: Duration = Duration::from_secs(7 * 86_400);
 
@@ -46,12 +50,22 @@ pub(crate) fn set(
 ) {
     let until = now.saturating_add(lasts.as_secs());
     let expires = date(now.saturating_add(KEPT.as_secs()));
-    for (name, ending) in names.into_iter().zip(["", "; SameSite=None"]) {
+    let named_ones = names.into_iter().filter(|name| !name.is_empty());
+    for (name, ending) in named_ones.zip(["", "; SameSite=None"]) {
         let cookie = format!("{name}={until:x}-{named:016x}; Expires={expires}; Path=/{ending}");
         if let Ok(cookie) = HeaderValue::try_from(cookie) {
             headers.append(SET_COOKIE, cookie);
         }
     }
+}
+
+/// Whether a response sets this cookie.
+pub(crate) fn is_set(headers: &HeaderMap, name: &str) -> bool {
+    let mut all = headers.get_all(SET_COOKIE).iter();
+    all.any(|value| {
+        let rest = value.as_bytes().strip_prefix(name.as_bytes());
+        rest.is_some_and(|rest| rest.starts_with(b"="))
+    })
 }
 
 /// A number that stands for a name, the same in every process: FNV-1a of 64 bits.

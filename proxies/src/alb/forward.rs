@@ -26,7 +26,7 @@ use crate::traffic::Count;
 pub(crate) async fn forward(
     served: &Rc<(Visit, NodePort)>,
     request: Request<Incoming>,
-    target: &Chosen,
+    target: &mut Chosen,
 ) -> Result<Response<ResponseBody>, u16> {
     let (visit, node) = &**served;
     let idle_timeout = idle_timeout(visit, node);
@@ -56,6 +56,9 @@ pub(crate) async fn forward(
         return Err(502);
     }
     let mut response = returned(served, response, lease, upgrade, idle_timeout);
+    if let ResponseBody::Target(body) = response.body_mut() {
+        body.count(target.outstanding.take());
+    }
     target.set_cookies(response.headers_mut());
     Ok(response)
 }

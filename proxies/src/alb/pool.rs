@@ -1,6 +1,6 @@
 //! Connections to targets that wait for their next request. One pool for each core, so nothing is locked.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddrV4;
@@ -49,9 +49,22 @@ struct Waiting {
     idle_timeout: Duration,
 }
 
-/// Waiting connections by the address dialled, which tells the node's zone, too.
+/// Waiting connections by the address dialled, which tells the node's zone, too; and how many requests are outstanding where that counts.
 #[derive(Debug, Default)]
-pub(crate) struct Pool(RefCell<BTreeMap<SocketAddrV4, Vec<Waiting>>>);
+pub(crate) struct Pool(
+    RefCell<BTreeMap<SocketAddrV4, Vec<Waiting>>>,
+    RefCell<BTreeMap<SocketAddrV4, Rc<Cell<u32>>>>,
+);
+
+/// A request that is not answered yet, for as long as this is kept.
+#[derive(Debug)]
+pub(crate) struct Outstanding(Rc<Cell<u32>>);
+
+impl Drop for Outstanding {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
 
 impl Pool {
     /// A connection to `target` that waits already: the one that has done so for the shortest time.
@@ -72,6 +85,19 @@ impl Pool {
             target,
             idle_timeout,
         })
+    }
+
+    /// How many requests to `target` are outstanding.
+    pub(crate) fn outstanding(&self, target: SocketAddrV4) -> u32 {
+        self.1.borrow().get(&target).map_or(0, |it| it.get())
+    }
+
+    /// Counts a request to `target` as outstanding.
+    pub(crate) fn begin(&self, target: SocketAddrV4) -> Outstanding {
+        let mut counts = self.1.borrow_mut();
+        let count = counts.entry(target).or_default();
+        count.set(count.get().saturating_add(1));
+        Outstanding(Rc::clone(count))
     }
 
     /// Keeps a connection whose response has been read.
@@ -105,6 +131,7 @@ impl Pool {
         loop {
             tokio::time::sleep(SWEEP).await;
             let now = Instant::now();
+            self.1.borrow_mut().retain(|_, count| count.get() > 0);
             self.0.borrow_mut().retain(|_, waiting| {
                 waiting.retain(|it| !it.sender.is_closed() && it.until > now);
                 !waiting.is_empty()

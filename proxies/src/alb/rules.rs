@@ -34,11 +34,7 @@ pub(crate) fn action<'a>(listener: &'a Listener, asked: Asked<'_>) -> &'a RuleAc
 
 /// The target group of a split: the one that the client is to stay with if it is still one of them, else by weight; `draw` is any number.
 /// None if no group has a weight.
-pub(crate) fn share<'a>(
-    split: &'a Split,
-    stays: impl Fn(&Share) -> bool,
-    draw: u64,
-) -> Option<&'a Share> {
+pub(crate) fn share(split: &Split, stays: impl Fn(&Share) -> bool, draw: u64) -> Option<&Share> {
     if split.stickiness.is_some()
         && let Some(share) = split.shares.iter().find(|share| stays(share))
     {

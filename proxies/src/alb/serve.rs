@@ -130,13 +130,13 @@ async fn respond(
     if let Some(status) = objection(request.method(), request.uri(), request.headers()) {
         return own(visit, errors::error(status));
     }
-    let target = match destination(visit, node, &request) {
+    let mut target = match destination(visit, node, &request) {
         Destination::Target(target) => target,
         Destination::Answer(response) => return own(visit, response),
     };
     visit.count(Count::Routed);
     target.count(visit, Count::Routed);
-    match forward(served, request, &target).await {
+    match forward(served, request, &mut target).await {
         Ok(response) => {
             target.answered(visit, response.status());
             response

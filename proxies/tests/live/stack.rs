@@ -222,6 +222,7 @@ impl Stack {
             .insert("lb".into(), load_balancer);
         let group = TargetGroup {
             cross_zone: None,
+            routing: topologies::topology::Routing::default(),
             targets: Vec::new(),
         };
         self.routes.target_groups.insert("group".into(), group);

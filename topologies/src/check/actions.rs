@@ -93,6 +93,20 @@ fn split(
         let range = ("stickiness", defaults::STICKINESS_RANGE);
         super::target_groups::ranged(checker, Some(written), written.value.0, range)
     });
+    let sticky = |share: &&Share| groups.sticky.contains(share.target_group.as_str());
+    if count > 1
+        && stickiness.is_none()
+        && let Some(share) = shares.iter().find(sticky)
+    {
+        checker.error_with(
+            written.span,
+            format!(
+                "clients of target group `{}` are to stay with a target, but not with the group",
+                share.target_group
+            ),
+            "give this `stickiness` too",
+        );
+    }
     (shares.len() == count).then(|| RuleAction::of_shares(shares, stickiness))
 }
 

@@ -15,6 +15,8 @@ use crate::topology::{Listener, LoadBalancer, LoadBalancerType, Protocol, Target
 pub(super) struct Groups<'t> {
     pub(super) declared: Vec<&'t str>,
     pub(super) protocols: BTreeMap<&'t str, Protocol>,
+    /// Those whose clients stay with a target.
+    pub(super) sticky: BTreeSet<&'t str>,
     pub(super) used: BTreeMap<String, String>,
 }
 
@@ -32,6 +34,11 @@ pub(super) fn load_balancers(
         protocols: groups
             .iter()
             .map(|group| (group.id.as_str(), group.protocol))
+            .collect(),
+        sticky: groups
+            .iter()
+            .filter(|group| group.routing.stickiness.enabled)
+            .map(|group| group.id.as_str())
             .collect(),
         used: BTreeMap::new(),
     };

@@ -275,7 +275,8 @@ mod tests {
             change(&mut redirect);
             (redirect.is_loop(), redirect.malformed().map(|it| it.0))
         };
-        let table: [(fn(&mut Redirect), (bool, Option<&str>)); 9] = [
+        type Change = fn(&mut Redirect);
+        let table: [(Change, (bool, Option<&str>)); 9] = [
             (|_| {}, (true, None)),
             (|it| it.query = "a=1".into(), (true, None)),
             (|it| it.protocol = "HTTPS".into(), (false, None)),

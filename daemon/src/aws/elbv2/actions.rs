@@ -91,6 +91,14 @@ fn forward(view: &View<'_>, lb: &LoadBalancer, action: &Value) -> Result<RuleAct
         None => {}
     }
     let stickiness = stickiness(view, lb, &config["TargetGroupStickinessConfig"])?;
+    let sticky = |share: &Share| {
+        let mut groups = view.topology().target_groups.iter();
+        groups.any(|it| it.id == share.target_group && it.routing.stickiness.enabled)
+    };
+    if shares.len() > 1 && stickiness.is_none() && shares.iter().any(sticky) {
+        let text = "You must enable target group stickiness on the action if one of its target groups has stickiness enabled";
+        return Err(view.fault("InvalidConfigurationRequestException", text));
+    }
     Ok(RuleAction::of_shares(shares, stickiness))
 }
 

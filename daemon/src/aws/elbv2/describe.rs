@@ -10,8 +10,8 @@ use topologies::topology::{Listener, LoadBalancer, LoadBalancerType, Protocol, T
 use topologies::yaml::values::StatusCodes;
 use wire::{Call, Fault, Record, page};
 
-use super::balancers;
 use super::names::{self, Found};
+use super::{balancers, routing};
 use crate::aws::{View, ids};
 pub(super) use shown::{listener, rule};
 
@@ -271,24 +271,22 @@ pub(super) fn group_attributes(group: &TargetGroup) -> Vec<Record> {
         Some(false) => "false",
         None => "use_load_balancer_configuration",
     };
+    let own = |key, value: &str| (key, value.to_owned());
     let mut attributes = vec![
-        ("deregistration_delay.timeout_seconds", delay.as_str()),
-        ("load_balancing.cross_zone.enabled", cross_zone),
-        ("stickiness.enabled", "false"),
+        own("deregistration_delay.timeout_seconds", &delay),
+        own("load_balancing.cross_zone.enabled", cross_zone),
     ];
     if group.protocol == Protocol::Http {
-        attributes.extend([
-            ("load_balancing.algorithm.type", "round_robin"),
-            ("slow_start.duration_seconds", "0"),
-            ("stickiness.type", "lb_cookie"),
-        ]);
+        attributes.extend(routing::shown(&group.routing));
     } else {
         attributes.extend([
-            ("proxy_protocol_v2.enabled", "false"),
-            ("stickiness.type", "source_ip"),
+            own("stickiness.enabled", "false"),
+            own("proxy_protocol_v2.enabled", "false"),
+            own("stickiness.type", "source_ip"),
         ]);
     }
-    attributes.into_iter().map(pair).collect()
+    let attributes = attributes.iter();
+    attributes.map(|(key, value)| pair((key, value))).collect()
 }
 
 pub(super) fn tags(view: &View<'_>, _: &Call<'_>, input: &Value) -> Result<Record, Fault> {
