@@ -238,6 +238,7 @@ fn load_balancers(plan: &Plan, world: &World) -> BTreeMap<LoadBalancerId, LoadBa
             cross_zone: lb.cross_zone,
             away_from: away_from(plan, world, lb).cloned(),
             idle_timeout: lb.idle_timeout,
+            headers: lb.headers,
             nodes: nodes
                 .map(|node| Node {
                     zone: node.zone.clone(),

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use topologies::address::HostAddress;
 use topologies::id::{InstanceId, LoadBalancerId, TargetGroupId, ZoneId};
-use topologies::topology::{FailoverRole, LoadBalancerType, Protocol, Routing, RuleAction};
+use topologies::topology::{
+    FailoverRole, Headers, LoadBalancerType, Protocol, Routing, RuleAction,
+};
 
 use crate::acl::Acls;
 
@@ -54,6 +56,8 @@ pub struct LoadBalancer {
     pub away_from: Option<ZoneId>,
     /// Idle timeout of connections.
     pub idle_timeout: Duration,
+    /// What becomes of headers.
+    pub headers: Headers,
     /// One node per enabled zone.
     pub nodes: Vec<Node>,
     /// Its listeners, the same on every node.

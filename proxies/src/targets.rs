@@ -165,6 +165,7 @@ pub(crate) mod tests {
             cross_zone: cross_zone.0,
             away_from: away_from.map(Into::into),
             idle_timeout: Duration::from_secs(60),
+            headers: topologies::topology::Headers::default(),
             nodes: Vec::new(),
             listeners: Vec::new(),
         };
@@ -235,6 +236,7 @@ pub(crate) mod tests {
             cross_zone,
             away_from: None,
             idle_timeout: Duration::from_secs(60),
+            headers: topologies::topology::Headers::default(),
             nodes: Vec::new(),
             listeners: Vec::new(),
         }

@@ -222,7 +222,9 @@ fn load_balancer(balancer: &LoadBalancer) -> Json {
         cross_zone,
         idle_timeout,
         listeners,
+        headers,
     } = balancer;
+    let alb = *kind == LoadBalancerType::Application;
     json!({
         "type": match kind {
             LoadBalancerType::Application => "application",
@@ -231,6 +233,10 @@ fn load_balancer(balancer: &LoadBalancer) -> Json {
         "availability-zones": zones,
         "cross-zone": cross_zone,
         "idle-timeout": period(*idle_timeout),
+        "xff-header-processing": alb.then_some(headers.forwarded_for),
+        "xff-client-port": alb.then_some(headers.client_port),
+        "preserve-host-header": alb.then_some(headers.preserve_host),
+        "drop-invalid-header-fields": alb.then_some(headers.drop_invalid),
         "listeners": listeners.iter().map(listeners::listener).collect::<Vec<_>>(),
     })
 }

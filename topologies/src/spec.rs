@@ -216,8 +216,29 @@ pub struct LoadBalancerSpec {
     pub cross_zone: Option<At<bool>>,
     /// Idle timeout of connections.
     pub idle_timeout: Option<At<Period>>,
+    /// What becomes of `X-Forwarded-For`, on an ALB: `append` (the default) the client's address, `preserve` or `remove` it.
+    pub xff_header_processing: Option<At<ForwardedForSpec>>,
+    /// Whether the client's port stands in `X-Forwarded-For`, on an ALB; it does not if absent.
+    pub xff_client_port: Option<At<bool>>,
+    /// Whether targets get the `Host` header as the client wrote it, on an ALB; they do not if absent.
+    pub preserve_host_header: Option<At<bool>>,
+    /// Whether headers with names of other characters than letters, digits and hyphens are taken out, on an ALB; they are not if absent.
+    pub drop_invalid_header_fields: Option<At<bool>>,
     /// Its listeners.
     pub listeners: At<Vec<At<ListenerSpec>>>,
+}
+
+/// What becomes of `X-Forwarded-For`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum ForwardedForSpec {
+    /// The client's address comes last.
+    Append,
+    /// It stays as it came.
+    Preserve,
+    /// It goes.
+    Remove,
 }
 
 /// The database engine.

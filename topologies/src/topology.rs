@@ -2,6 +2,7 @@
 //!
 //! A `Topology` that exists is sound: every reference points to something, no name is used twice, no zone overflows.
 
+mod headers;
 mod listeners;
 mod routing;
 
@@ -17,6 +18,7 @@ use crate::id::{
     ServiceId, StackId, TargetGroupId, ZoneId,
 };
 
+pub use headers::{ForwardedFor, Headers};
 pub use listeners::{HttpHeader, Listener, QueryPair, Redirect, Rule, RuleAction, Share, Split};
 pub use routing::{Algorithm, Routing, Stickiness, StickinessType, Threshold};
 
@@ -233,6 +235,9 @@ pub struct LoadBalancer {
     pub idle_timeout: Duration,
     /// Its listeners.
     pub listeners: Vec<Listener>,
+    /// What becomes of headers, on an ALB.
+    #[serde(default)]
+    pub headers: Headers,
 }
 
 /// An RDS DB instance for PostgreSQL.

@@ -9,6 +9,7 @@ mod balancers;
 mod conditions;
 mod describe;
 mod groups;
+mod headers;
 pub(super) mod health;
 mod listeners;
 pub(super) mod names;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use http::{Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use topologies::topology::Headers;
 
 use crate::alb::body::{RequestBody, ResponseBody, TargetBody, Upload};
 use crate::alb::choose::{Chosen, seconds};
@@ -73,9 +74,10 @@ fn prepared(
     let upgrade = upgrades(request.headers()).then(|| hyper::upgrade::on(&mut request));
     let (mut parts, body) = request.into_parts();
     let origin = Origin {
-        client: *visit.peer.ip(),
+        client: visit.peer,
         port: node.port,
         trace: &trace(visit),
+        rules: header_rules(visit, node),
     };
     towards_target(&parts.uri, &mut parts.headers, origin);
     if parts.uri.authority().is_some() {
@@ -162,6 +164,13 @@ fn returned(
     }
     let pool = Rc::clone(&served.0.core.pool);
     response.map(|body| ResponseBody::Target(TargetBody::new(body, lease, pool, idle_timeout)))
+}
+
+/// What the load balancer does with headers; as usual where it is gone.
+fn header_rules(visit: &Visit, node: &NodePort) -> Headers {
+    let snapshot = visit.core.snapshot();
+    let load_balancer = snapshot.routes.load_balancers.get(&node.load_balancer);
+    load_balancer.map_or_else(Headers::default, |it| it.headers)
 }
 
 /// A fresh trace identifier.

@@ -1,6 +1,6 @@
 //! The Application Load Balancer: every HTTP request finds its rule, its target group and its target.
 //!
-//! Missing: HTTPS and HTTP/2, stickiness to targets, slow start, access logs, desync modes other than the parser's
+//! Missing: HTTPS and HTTP/2, slow start, draining, access logs, desync modes other than the parser's
 //! own strictness, and AWS's page for a request that is no HTTP at all (its answer is a bare 400).
 
 pub(crate) mod body;

@@ -206,6 +206,7 @@ impl Stack {
             cross_zone: kind == LoadBalancerType::Application,
             away_from: None,
             idle_timeout: idle,
+            headers: topologies::topology::Headers::default(),
             nodes: vec![node(1), node(2)],
             listeners: vec![Listener {
                 port,

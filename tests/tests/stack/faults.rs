@@ -355,7 +355,6 @@ fn hung(stack: &Stack<'_>) {
     stack.writes();
     stack.sets();
     // Each is started anew where it stands, and its freeze ends with the process that it hit.
-    let none = || stack.rig.done(&["chaos", "list"]);
     stack.wait(|| match stack.rig.done(&["chaos", "list"]) {
         list if list.is_empty() => Ok(()),
         list => Err(list),

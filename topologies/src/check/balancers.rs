@@ -8,8 +8,10 @@ use super::target_groups::ranged;
 use super::{Checker, identifiers};
 use crate::defaults;
 use crate::id::LoadBalancerId;
-use crate::spec::{At, ListenerSpec, LoadBalancerSpec, LoadBalancerTypeSpec};
-use crate::topology::{Listener, LoadBalancer, LoadBalancerType, Protocol, TargetGroup};
+use crate::spec::{At, ForwardedForSpec, ListenerSpec, LoadBalancerSpec, LoadBalancerTypeSpec};
+use crate::topology::{
+    ForwardedFor, Headers, Listener, LoadBalancer, LoadBalancerType, Protocol, TargetGroup,
+};
 
 /// The target groups by name, and which load balancer uses each.
 pub(super) struct Groups<'t> {
@@ -137,7 +139,43 @@ fn load_balancer(
             .map_or(cross_zone, |on| on.value),
         idle_timeout,
         listeners,
+        headers: headers(checker, kind, written),
     })
+}
+
+fn headers(
+    checker: &mut Checker<'_>,
+    kind: LoadBalancerType,
+    written: &LoadBalancerSpec,
+) -> Headers {
+    let flags = [
+        &written.xff_client_port,
+        &written.preserve_host_header,
+        &written.drop_invalid_header_fields,
+    ];
+    let mode = written.xff_header_processing.as_ref();
+    if kind == LoadBalancerType::Network {
+        let spans = flags.into_iter().flatten().map(|it| it.span);
+        for span in spans.chain(mode.map(|it| it.span)) {
+            checker.error_with(
+                span,
+                "a Network Load Balancer does not look at headers",
+                "leave it out: it is there on an Application Load Balancer only",
+            );
+        }
+    }
+    let [client_port, preserve_host, drop_invalid] =
+        flags.map(|it| it.as_ref().is_some_and(|it| it.value));
+    Headers {
+        forwarded_for: match mode.map(|it| it.value) {
+            None | Some(ForwardedForSpec::Append) => ForwardedFor::Append,
+            Some(ForwardedForSpec::Preserve) => ForwardedFor::Preserve,
+            Some(ForwardedForSpec::Remove) => ForwardedFor::Remove,
+        },
+        client_port,
+        preserve_host,
+        drop_invalid,
+    }
 }
 
 fn listeners(

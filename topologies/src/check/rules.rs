@@ -35,7 +35,8 @@ pub(super) fn rule(
     rule.query_string = queries.map(|it| query_string(checker, it)).collect();
     let blocks = written.source_ip.as_ref();
     rule.source_ip = blocks.map_or_else(Vec::new, |it| source_ip(checker, it));
-    if rule.values() == 0 {
+    // A condition whose value is mistaken is told of as such.
+    if rule.values() == 0 && blocks.is_none() {
         checker.error_with(
             written.span,
             format!("the rule with priority {} has no condition", rule.priority),

@@ -218,14 +218,14 @@ fn rules_and_routing() {
             (
                 "several groups",
                 rules(
-                    "          - { priority: 1, path-pattern: /a, action: { forward-config: { target-groups: [{ target-group: web }, { target-group: web, weight: 1000 }, { target-group: wbe }], stickiness: 8d } } }\n          - { priority: 2, path-pattern: /a, action: { forward-config: { target-groups: [] } } }\n",
+                    "          - { priority: 1, path-pattern: /a, action: { forward-config: { target-groups: [{ target-group: web }, { target-group: web, weight: 0 }, { target-group: wbe }], stickiness: 200h } } }\n          - { priority: 2, path-pattern: /a, action: { forward-config: { target-groups: [] } } }\n",
                 ),
             ),
             (
                 "routing of requests",
                 notes(&BASE.replace(
                     "target-groups: {",
-                    "target-groups: { odd: { targets: web, cross-zone: false, load-balancing-algorithm: round_robbin, stickiness: { type: lb_cookie, cookie-name: AWSALBX } }, low: { targets: web, target-group-health: { unhealthy-state-routing: { count: 2 } } }, tcp2: { targets: web, protocol: TCP, stickiness: {} },",
+                    "target-groups: { odd: { targets: web, cross-zone: false, load-balancing-algorithm: round_robin, stickiness: { type: lb_cookie, cookie-name: AWSALBX } }, low: { targets: web, target-group-health: { unhealthy-state-routing: { count: 2 } } }, tcp2: { targets: web, protocol: TCP, stickiness: {} },",
                 )),
             ),
         ],

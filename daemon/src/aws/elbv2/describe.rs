@@ -11,7 +11,7 @@ use topologies::yaml::values::StatusCodes;
 use wire::{Call, Fault, Record, page};
 
 use super::names::{self, Found};
-use super::{balancers, routing};
+use super::{balancers, headers, routing};
 use crate::aws::{View, ids};
 pub(super) use shown::{listener, rule};
 
@@ -243,13 +243,10 @@ pub(super) fn attributes_of(view: &View<'_>, lb: &LoadBalancer) -> Vec<Record> {
         attributes.extend([
             ("idle_timeout.timeout_seconds", idle.as_str()),
             ("routing.http2.enabled", "true"),
-            ("routing.http.drop_invalid_header_fields.enabled", "false"),
             ("routing.http.desync_mitigation_mode", "defensive"),
-            ("routing.http.xff_header_processing.mode", "append"),
-            ("routing.http.xff_client_port.enabled", "false"),
-            ("routing.http.preserve_host_header.enabled", "false"),
             ("client_keep_alive.seconds", "3600"),
         ]);
+        attributes.extend(headers::shown(&lb.headers));
     }
     attributes.into_iter().map(pair).collect()
 }
