@@ -253,6 +253,25 @@ hosted-zones:
     }
 
     #[test]
+    fn s4_5_a_threshold_of_dns_failover_counts_all_targets_with_cross_zone() {
+        let least = |least: &str| {
+            let health = format!("CROSS, target-group-health: {{ dns-failover: {least} }} }}");
+            planned(&STACK.replace("CROSS }", &health).replace("CROSS", "true"))
+        };
+        for (threshold, stays) in [
+            ("{ count: 1 }", true),
+            ("{ count: 2 }", false),
+            ("{ percentage: 50 }", true),
+            ("{ percentage: 51 }", false),
+        ] {
+            let plan = least(threshold);
+            let one = world(&plan, &["web-1"]);
+            let zones = zones_in_dns(&plan, &one).len();
+            assert_eq!(zones, if stays { 2 } else { 0 }, "{threshold}");
+        }
+    }
+
+    #[test]
     fn s4_5_without_cross_zone_one_unhealthy_group_removes_its_zone_and_an_empty_zone_stays() {
         let plan = stack(false);
         let healthy = world(&plan, &["web-1", "web-2", "api-1"]);

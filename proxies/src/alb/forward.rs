@@ -17,7 +17,7 @@ use crate::alb::body::{RequestBody, ResponseBody, TargetBody, Upload};
 use crate::alb::choose::{Chosen, seconds};
 use crate::alb::headers::{Origin, too_large, towards_client, towards_target, upgrades};
 use crate::alb::pool::{Lease, Unreachable, open};
-use crate::alb::serve::idle_timeout;
+use crate::alb::serve::settings;
 use crate::alb::upgrade;
 use crate::core::Visit;
 use crate::entrance::NodePort;
@@ -30,9 +30,9 @@ pub(crate) async fn forward(
     target: &mut Chosen,
 ) -> Result<Response<ResponseBody>, u16> {
     let (visit, node) = &**served;
-    let idle_timeout = idle_timeout(visit, node);
+    let (idle_timeout, rules) = settings(visit, node);
     let upload = Rc::new(Upload::default());
-    let (mut request, upgrade) = prepared(visit, node, request, &upload);
+    let (mut request, upgrade) = prepared(served, request, &upload, rules);
     let (lease, response) = loop {
         let waiting = visit.core.pool.waiting(target.address);
         let fresh = waiting.is_none();
@@ -66,18 +66,19 @@ pub(crate) async fn forward(
 
 /// The request as the target gets it, and the client's connection if it is to change its protocol.
 fn prepared(
-    visit: &Visit,
-    node: &NodePort,
+    served: &(Visit, NodePort),
     mut request: Request<Incoming>,
     upload: &Rc<Upload>,
+    rules: Headers,
 ) -> (Request<RequestBody>, Option<OnUpgrade>) {
+    let (visit, node) = served;
     let upgrade = upgrades(request.headers()).then(|| hyper::upgrade::on(&mut request));
     let (mut parts, body) = request.into_parts();
     let origin = Origin {
         client: visit.peer,
         port: node.port,
         trace: &trace(visit),
-        rules: header_rules(visit, node),
+        rules,
     };
     towards_target(&parts.uri, &mut parts.headers, origin);
     if parts.uri.authority().is_some() {
@@ -164,13 +165,6 @@ fn returned(
     }
     let pool = Rc::clone(&served.0.core.pool);
     response.map(|body| ResponseBody::Target(TargetBody::new(body, lease, pool, idle_timeout)))
-}
-
-/// What the load balancer does with headers; as usual where it is gone.
-fn header_rules(visit: &Visit, node: &NodePort) -> Headers {
-    let snapshot = visit.core.snapshot();
-    let load_balancer = snapshot.routes.load_balancers.get(&node.load_balancer);
-    load_balancer.map_or_else(Headers::default, |it| it.headers)
 }
 
 /// A fresh trace identifier.

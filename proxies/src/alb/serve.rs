@@ -17,6 +17,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
+use topologies::topology::Headers;
 
 use crate::alb::body::ResponseBody;
 use crate::alb::choose::{Destination, destination};
@@ -39,7 +40,7 @@ const HEAD_MAX: usize = 2 * REQUEST_HEADERS_MAX;
 pub(crate) async fn serve(visit: Visit, client: TcpStream, node: NodePort) {
     let flow = Arc::clone(&visit.flow);
     let io = Linked::new(client, Arc::clone(&flow), visit.core.draw());
-    let idle_timeout = idle_timeout(&visit, &node);
+    let (idle_timeout, _) = settings(&visit, &node);
     let served = Rc::new((visit, node));
     let service = service_fn(|request| {
         let served = Rc::clone(&served);
@@ -72,10 +73,13 @@ pub(crate) async fn serve(visit: Visit, client: TcpStream, node: NodePort) {
     flow.sever();
 }
 
-pub(crate) fn idle_timeout(visit: &Visit, node: &NodePort) -> Duration {
+/// The load balancer's idle timeout, and what it does with headers; as usual where it is gone.
+pub(crate) fn settings(visit: &Visit, node: &NodePort) -> (Duration, Headers) {
     let snapshot = visit.core.snapshot();
     let load_balancer = snapshot.routes.load_balancers.get(&node.load_balancer);
-    load_balancer.map_or(IDLE_TIMEOUT, |it| it.idle_timeout)
+    load_balancer.map_or((IDLE_TIMEOUT, Headers::default()), |it| {
+        (it.idle_timeout, it.headers)
+    })
 }
 
 /// Counts a request whose client goes away before it is answered: "HTTP 460", which nobody receives.
