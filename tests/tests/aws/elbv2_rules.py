@@ -122,3 +122,33 @@ until("no cookie", lambda: not ask("/whoami")[1].get_all("Set-Cookie"))
 shown = attribute(load_balancing__algorithm__type="least_outstanding_requests")
 assert shown["load_balancing.algorithm.type"] == "least_outstanding_requests", shown
 assert {ask("/whoami")[0] for _ in range(10)} == {200}
+
+# What is kept, and what does not go together.
+with refused("InvalidConfigurationRequest"):
+    attribute(stickiness__enabled="true", stickiness__type="app_cookie")
+with refused("InvalidConfigurationRequest"):
+    attribute(stickiness__app_cookie__cookie_name="AWSALBAPP-0")
+least = "target_group_health.dns_failover.minimum_healthy_targets"
+health = [{"Key": f"{least}.count", "Value": "2"}, {"Key": f"{least}.percentage", "Value": "50"}]
+answer = elbv2.modify_target_group_attributes(TargetGroupArn=web, Attributes=health)["Attributes"]
+assert all(it in answer for it in health), answer
+with refused("InvalidConfigurationRequest"):
+    low = {"Key": "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "Value": "3"}
+    elbv2.modify_target_group_attributes(TargetGroupArn=web, Attributes=[low])
+headers = [
+    {"Key": "routing.http.xff_header_processing.mode", "Value": "remove"},
+    {"Key": "routing.http.xff_client_port.enabled", "Value": "true"},
+    {"Key": "routing.http.preserve_host_header.enabled", "Value": "true"},
+    {"Key": "routing.http.drop_invalid_header_fields.enabled", "Value": "true"},
+]
+arn = site["LoadBalancerArn"]
+elbv2.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=headers)
+answer = elbv2.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
+assert all(it in answer for it in headers), answer
+for key, value, code in (
+    ("routing.http.xff_header_processing.mode", "nonsense", "InvalidConfigurationRequest"),
+    ("routing.http.desync_mitigation_mode", "strictest", "NotImplemented"),
+):
+    with refused(code):
+        elbv2.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=[{"Key": key, "Value": value}])
+assert {ask("/whoami")[0] for _ in range(5)} == {200}
