@@ -10,7 +10,7 @@ use std::time::Duration;
 use topologies::address::HostAddress;
 use topologies::id::{InstanceId, LoadBalancerId, TargetGroupId, ZoneId};
 use topologies::topology::{
-    FailoverRole, Headers, LoadBalancerType, Protocol, Routing, RuleAction,
+    Balancing, FailoverRole, Headers, LoadBalancerType, Protocol, RuleAction,
 };
 
 use crate::acl::Acls;
@@ -92,7 +92,7 @@ pub struct TargetGroup {
     /// Overrides the load balancer's cross-zone choice.
     pub cross_zone: Option<bool>,
     /// How requests are shared among targets.
-    pub routing: Routing,
+    pub routing: Balancing,
     /// Registered targets.
     pub targets: Vec<Target>,
 }

@@ -171,7 +171,7 @@ pub(crate) mod tests {
         };
         let group = TargetGroup {
             cross_zone: cross_zone.1,
-            routing: topologies::topology::Routing::default(),
+            routing: topologies::topology::Balancing::default(),
             targets,
         };
         let zone = "a".into();
@@ -256,7 +256,7 @@ pub(crate) mod tests {
             (None, Some(67), "a1 a2 a3"),
         ];
         for (count, percentage, expected) in table {
-            let mut routing = topologies::topology::Routing::default();
+            let mut routing = topologies::topology::Balancing::default();
             routing.unhealthy_state_routing.count = count;
             routing.unhealthy_state_routing.percentage = percentage;
             let group = TargetGroup {
@@ -277,7 +277,7 @@ pub(crate) mod tests {
         let both = (Healthy, Healthy);
         let group = TargetGroup {
             cross_zone: None,
-            routing: topologies::topology::Routing::default(),
+            routing: topologies::topology::Balancing::default(),
             targets: vec![target("a1", both), target("a2", both), target("a3", both)],
         };
         let (lb, zone) = (sound(true), "a".into());

@@ -6,6 +6,7 @@
 mod account;
 mod actions;
 mod balancers;
+mod balancing;
 mod caches;
 mod cnames;
 mod databases;
@@ -17,7 +18,6 @@ mod read_replicas;
 mod record_sets;
 mod records;
 mod references;
-mod routing;
 mod rules;
 mod target_groups;
 mod timing;

@@ -3,8 +3,8 @@
 //! Times of health checks are written as AWS would have them, before the timing's scale divides them. Names of the stack's own
 //! endpoints are written as references: they have the stack's name in them, and what is explained is to come up under any.
 
+mod balancing;
 mod listeners;
-mod routing;
 
 use std::time::Duration;
 
@@ -207,9 +207,9 @@ fn target_group(group: &TargetGroup, services: &[Service]) -> Json {
         },
         "cross-zone": cross_zone,
         "deregistration-delay": period(*deregistration_delay),
-        "load-balancing-algorithm": alb.then(|| routing::algorithm(routing.algorithm)),
-        "stickiness": routing::stickiness(&routing.stickiness),
-        "target-group-health": alb.then(|| routing::health(routing)),
+        "load-balancing-algorithm": alb.then(|| balancing::algorithm(routing.algorithm)),
+        "stickiness": balancing::stickiness(&routing.stickiness),
+        "target-group-health": alb.then(|| balancing::health(routing)),
     })
 }
 

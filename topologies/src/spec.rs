@@ -3,8 +3,8 @@
 //! The types here are the file's only description: what a field may hold is in their JSON schema, which editors use and which
 //! a file is held against ([`yaml::read`]) before it is decoded. Names are not resolved here and no default is filled.
 
+mod balancing;
 mod listeners;
-mod routing;
 mod timing;
 
 use schemars::JsonSchema;
@@ -13,12 +13,12 @@ use serde::Deserialize;
 pub use crate::yaml::At;
 use crate::yaml::values::{Literal, Named, Period, StatusCodes, Version, Words};
 use crate::yaml::{self, Language, Read};
+pub use balancing::{
+    AlgorithmSpec, StickinessSpec, StickinessTypeSpec, TargetGroupHealthSpec, ThresholdSpec,
+};
 pub use listeners::{
     ActionSpec, FixedResponseSpec, ForwardConfigSpec, HttpHeaderSpec, ListenerSpec, QueryPairSpec,
     QueryStringSpec, RedirectSpec, RuleSpec, ShareSpec,
-};
-pub use routing::{
-    AlgorithmSpec, StickinessSpec, StickinessTypeSpec, TargetGroupHealthSpec, ThresholdSpec,
 };
 pub use timing::{ProfileSpec, TimingFields, TimingSpec};
 

@@ -2,9 +2,9 @@
 //!
 //! A `Topology` that exists is sound: every reference points to something, no name is used twice, no zone overflows.
 
+mod balancing;
 mod headers;
 mod listeners;
-mod routing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,9 +18,9 @@ use crate::id::{
     ServiceId, StackId, TargetGroupId, ZoneId,
 };
 
+pub use balancing::{Algorithm, Balancing, Stickiness, StickinessType, Threshold};
 pub use headers::{ForwardedFor, Headers};
 pub use listeners::{HttpHeader, Listener, QueryPair, Redirect, Rule, RuleAction, Share, Split};
-pub use routing::{Algorithm, Routing, Stickiness, StickinessType, Threshold};
 
 /// A whole stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,7 +164,7 @@ pub struct TargetGroup {
     pub deregistration_delay: Duration,
     /// How requests are shared among targets; as AWS does by default on an NLB.
     #[serde(default)]
-    pub routing: Routing,
+    pub routing: Balancing,
 }
 
 /// A listener's or target group's protocol.

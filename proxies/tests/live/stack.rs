@@ -223,7 +223,7 @@ impl Stack {
             .insert("lb".into(), load_balancer);
         let group = TargetGroup {
             cross_zone: None,
-            routing: topologies::topology::Routing::default(),
+            routing: topologies::topology::Balancing::default(),
             targets: Vec::new(),
         };
         self.routes.target_groups.insert("group".into(), group);

@@ -7,7 +7,7 @@ use topologies::defaults;
 use topologies::edit::Edit;
 use topologies::event::EventKind;
 use topologies::id::{RegionId, TargetGroupId};
-use topologies::topology::{Protocol, Routing, TargetGroup, TargetHealthCheck};
+use topologies::topology::{Balancing, Protocol, TargetGroup, TargetHealthCheck};
 use wire::{Fault, Record};
 
 use super::balancers::{as_it_is, forgotten, name, pairs, seconds};
@@ -118,7 +118,7 @@ fn read(view: &View<'_>, input: &Value) -> Result<TargetGroup, Fault> {
         health_check: check(view, protocol, input, None)?,
         cross_zone: None,
         deregistration_delay: defaults::DEREGISTRATION_DELAY,
-        routing: Routing::default(),
+        routing: Balancing::default(),
     })
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use topologies::defaults;
 use topologies::topology::{
-    Algorithm, Protocol, Routing, Stickiness, StickinessType, TargetGroup, Threshold,
+    Algorithm, Balancing, Protocol, Stickiness, StickinessType, TargetGroup, Threshold,
 };
 use wire::Fault;
 
@@ -27,7 +27,7 @@ pub(super) fn attribute(
         view.fault("InvalidConfigurationRequestException", text)
     };
     let lasts = |value| seconds(view, key, value, defaults::STICKINESS_RANGE);
-    let Routing {
+    let Balancing {
         algorithm,
         stickiness,
         dns_failover,
@@ -53,7 +53,7 @@ pub(super) fn attribute(
         "stickiness.lb_cookie.duration_seconds" => stickiness.lb_duration = lasts(value)?,
         "stickiness.app_cookie.duration_seconds" => stickiness.app_duration = lasts(value)?,
         "stickiness.app_cookie.cookie_name" => {
-            if !value.is_empty() && !Routing::is_cookie(value) {
+            if !value.is_empty() && !Balancing::is_cookie(value) {
                 return Err(wrong());
             }
             value.clone_into(&mut stickiness.app_cookie);
@@ -99,8 +99,8 @@ fn at_most(value: &str, most: u32) -> Option<Option<u32>> {
 }
 
 /// The attributes of these and their values.
-pub(super) fn shown(routing: &Routing) -> Vec<(&'static str, String)> {
-    let Routing {
+pub(super) fn shown(routing: &Balancing) -> Vec<(&'static str, String)> {
+    let Balancing {
         algorithm,
         stickiness:
             Stickiness {

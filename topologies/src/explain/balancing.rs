@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::period;
-use crate::topology::{Algorithm, Routing, Stickiness, StickinessType, Threshold};
+use crate::topology::{Algorithm, Balancing, Stickiness, StickinessType, Threshold};
 
 pub(super) fn algorithm(algorithm: Algorithm) -> &'static str {
     match algorithm {
@@ -35,7 +35,7 @@ pub(super) fn stickiness(stickiness: &Stickiness) -> Json {
     }
 }
 
-pub(super) fn health(routing: &Routing) -> Json {
+pub(super) fn health(routing: &Balancing) -> Json {
     let threshold = |it: Threshold| json!({ "count": it.count, "percentage": it.percentage });
     json!({
         "dns-failover": threshold(routing.dns_failover),

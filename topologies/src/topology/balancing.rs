@@ -8,7 +8,7 @@ use crate::defaults;
 
 /// The attributes of a target group that say which target gets a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Routing {
+pub struct Balancing {
     /// Whose turn it is.
     pub algorithm: Algorithm,
     /// Whether clients stay with a target.
@@ -105,7 +105,7 @@ impl Threshold {
     }
 }
 
-impl Routing {
+impl Balancing {
     /// What of it AWS does not take together, in its terms ("Edit target group attributes").
     pub fn contradiction(&self, cross_zone: Option<bool>) -> Option<&'static str> {
         let sticky = self.stickiness.enabled;
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn s4_3_what_does_not_go_together() {
-        let mut routing = Routing::default();
+        let mut routing = Balancing::default();
         assert_eq!(routing.contradiction(Some(false)), None);
         routing.stickiness.enabled = true;
         assert_eq!(routing.contradiction(None), None);
@@ -181,7 +181,7 @@ mod tests {
             ("a b", false),
             ("", false),
         ] {
-            assert_eq!(Routing::is_cookie(name), may, "{name}");
+            assert_eq!(Balancing::is_cookie(name), may, "{name}");
         }
     }
 }

@@ -7,14 +7,14 @@ use crate::notes::Span;
 use crate::spec::{
     AlgorithmSpec, At, StickinessSpec, StickinessTypeSpec, TargetGroupSpec, ThresholdSpec,
 };
-use crate::topology::{Algorithm, Protocol, Routing, Stickiness, StickinessType, Threshold};
+use crate::topology::{Algorithm, Balancing, Protocol, Stickiness, StickinessType, Threshold};
 
-pub(super) fn routing(
+pub(super) fn balancing(
     checker: &mut Checker<'_>,
     protocol: Protocol,
     written: &TargetGroupSpec,
     name: Span,
-) -> Routing {
+) -> Balancing {
     let algorithm = written.load_balancing_algorithm.as_ref();
     let health = written.target_group_health.as_ref();
     let spans = [
@@ -31,7 +31,7 @@ pub(super) fn routing(
                 "it is there behind an Application Load Balancer only",
             );
         }
-        return Routing::default();
+        return Balancing::default();
     }
     let threshold = |written: Option<&ThresholdSpec>| {
         written.map_or_else(Threshold::default, |it| Threshold {
@@ -39,7 +39,7 @@ pub(super) fn routing(
             percentage: it.percentage,
         })
     };
-    let routing = Routing {
+    let routing = Balancing {
         algorithm: match algorithm.map(|it| it.value) {
             None | Some(AlgorithmSpec::RoundRobin) => Algorithm::RoundRobin,
             Some(AlgorithmSpec::LeastOutstandingRequests) => Algorithm::LeastOutstandingRequests,
@@ -73,7 +73,7 @@ fn stickiness(checker: &mut Checker<'_>, written: Option<&At<StickinessSpec>>) -
     let kind = written.kind.as_ref().map(|it| it.value);
     let cookie = written.cookie_name.as_ref();
     if let Some(cookie) = cookie
-        && !Routing::is_cookie(&cookie.value)
+        && !Balancing::is_cookie(&cookie.value)
     {
         checker.error_with(
             cookie.span,
