@@ -162,7 +162,7 @@ fn topology() -> Topology {
             },
             cross_zone: None,
             deregistration_delay: second,
-            routing: topologies::topology::Routing::default(),
+            routing: topologies::topology::Balancing::default(),
         }],
         load_balancers: Vec::new(),
         db_instances: vec![DbInstance {
@@ -183,5 +183,7 @@ fn topology() -> Topology {
         replication_groups: Vec::new(),
         hosted_zones: Vec::new(),
         health_checks: Vec::new(),
+        cidr_collections: Vec::new(),
+        dns_clients: topologies::topology::DnsClients::default(),
     }
 }

@@ -9,8 +9,8 @@
 //! - `dispatch`: who calls, which handler that is, what it gets to see
 //! - `view`: what handlers see; `session`: temporary credentials; `change`: what handlers may change
 //! - `trouble`: what faults do to calls, before anybody else sees them
-//! - `ids`: identifiers that are derived from ours; `input`, `tags`, `published`, `subnet_groups`, `versions`: what several services
-//!   have alike
+//! - `ids`: identifiers that are derived from ours; `input`, `tags`, `published`, `subnet_groups`, `security_groups`, `versions`: what
+//!   several services have alike
 //! - `services`: which operations are built, the only place that names a service's module; `coverage` counts them
 //! - one module per service, named as its model in `wire`, with a table of its operations
 //!
@@ -27,6 +27,8 @@ mod elbv2;
 mod evaluator;
 mod experimenter;
 mod fis;
+#[cfg(test)]
+mod fixture;
 mod gateway;
 mod iam;
 mod ids;
@@ -35,6 +37,7 @@ mod published;
 mod rds;
 mod resourcegroupstaggingapi;
 mod route53;
+pub(crate) mod security_groups;
 mod services;
 mod session;
 mod sts;
@@ -55,6 +58,7 @@ pub use evaluator::Evaluator;
 pub use experimenter::Experimenter;
 pub(crate) use fis::abandoned;
 pub use gateway::Gateway;
+pub(crate) use route53::health_check_id;
 pub use session::{Issuer, Principal, Session};
 pub use trouble::known;
 pub use view::{Facts, View};

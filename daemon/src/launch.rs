@@ -26,6 +26,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use topologies::address::{ZoneNumber, resolver};
 use topologies::event::{Event, EventKind, FORMAT};
+use topologies::id::InstanceId;
 use topologies::network::Network;
 use topologies::plan::Plan;
 use topologies::runtime::{RuntimeError, RuntimeKind};
@@ -253,17 +254,22 @@ impl RunningStack {
     }
 }
 
-/// Has every cache that has a primary keep what that holds. What can not be kept is told of and lost: a stack has to end.
+/// Has every cache keep what it holds. What can not be kept is told of and lost: a stack has to end.
 async fn keep_caches(stack: &Stack) {
     let estate = Arc::clone(&stack.estate.borrow());
     let world = Arc::clone(&stack.world.borrow());
     let kept = estate.redis.iter().filter_map(|(group, engine)| {
-        let primary = &world.caches.get(group)?.primary;
-        // Who does not answer can not be asked.
-        (world.instances.get(primary)?.reachable == Some(true)).then_some(())?;
-        let host = EngineHost::of(estate.plan.instance(primary)?);
+        let cache = world.caches.get(group)?;
+        let answers = |id: &&InstanceId| {
+            let known = world.instances.get(*id);
+            known.is_some_and(|it| it.reachable == Some(true))
+        };
+        // Of a primary that does not answer the replicas have what it had.
+        let mut holders = std::iter::once(&cache.primary).chain(cache.replicas.keys());
+        let holder = holders.find(answers)?;
+        let host = EngineHost::of(estate.plan.instance(holder)?);
         Some(async move {
-            if let Err(error) = engine.keep(&host).await {
+            if let Err(error) = engine.keep(&host, &cache.primary).await {
                 let error = chain(&error);
                 tracing::warn!(%group, %error, "what the cache held is not kept");
             }
@@ -355,6 +361,7 @@ async fn data_plane(options: &UpOptions, ground: &Ground) -> Result<Arc<DataPlan
         views,
         dns_port: bindings.dns_port,
         ports: bindings.ports,
+        who_dials: Some(crate::callers::who_dials),
         seed: options.seed,
     };
     let taken = |cause: &dyn std::error::Error| UpError::Machine {

@@ -4,7 +4,8 @@
 //! - [`launch`]: starts and ends the parts of a stack; [`driver`]: the only owner of control; [`routes`]: what the world means for the
 //!   data plane
 //! - [`effects`]: performs orders; [`engines`]: PostgreSQL and Redis; [`apps`]: the user's programs; [`secrets`]: their passwords
-//! - [`prober`]: how control learns; [`sampler`]: how metrics do; [`faults`], [`harm`]: what chaos does beside it; [`hosts`]: names without a resolver
+//! - [`prober`]: how control learns; [`sampler`]: how metrics do; [`faults`], [`harm`]: what chaos does beside it; [`hosts`]: names without a resolver;
+//!   `callers`: which instance dials
 //! - [`runtime`]: instances as local processes; [`shim`]: what starts one
 //! - [`restore`]: back to what the topology file says
 //! - [`up`]: what is asked of a bring-up; [`stack`]: the handle of a running stack; [`state`]: what is on disk of stacks
@@ -13,6 +14,7 @@
 pub mod api;
 pub mod apps;
 pub mod aws;
+mod callers;
 mod causes;
 pub mod cli;
 pub mod control;

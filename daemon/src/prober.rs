@@ -8,6 +8,7 @@
 //! dropped.
 
 mod doubt;
+mod endpoints;
 mod figures;
 mod hosts;
 pub(crate) mod rest;
@@ -23,7 +24,6 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use proxies::dns::client::lookup;
 use proxies::probe::{self, ProbeOutcome};
 use proxies::{DataPlane, Ports};
 use tokio::sync::{mpsc, watch};
@@ -31,12 +31,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use topologies::address::ZoneNumber;
-use topologies::defaults::paced;
-use topologies::id::{LoadBalancerId, TargetGroupId};
+use topologies::id::{HealthCheckId, LoadBalancerId, TargetGroupId};
 use topologies::network::Network;
 use topologies::plan::{Instance, LoadBalancerNode};
 use topologies::time::Time;
-use topologies::topology::{HealthCheck, Protocol, TargetGroup, Timing};
+use topologies::topology::{EndpointCheck, TargetGroup, Timing};
 use topologies::world::World;
 
 use crate::control::Stimulus;
@@ -182,7 +181,7 @@ impl Prober {
                 let rounds = self.rounds((&node, &group, &targets), shared, begun);
                 rounds.run(self, begun).boxed()
             }
-            Subject::HealthCheck(check) => self.health_checks(check, begun).boxed(),
+            Subject::HealthCheck(id, check) => self.health_checks(id, check, begun).boxed(),
         }
     }
 
@@ -195,11 +194,12 @@ impl Prober {
     ) -> Rounds {
         let view = node.address.zone;
         let targets = targets.iter().map(|target| {
-            let address = self.ports.dial(target.address, view, group.port);
+            let door = target.address.balanced(view);
+            let address = SocketAddrV4::new(door, self.ports.real(group.port));
             Target {
                 instance: target.id.clone(),
                 address,
-                host: address.ip().to_string(),
+                host: target.address.seen_from(view).to_string(),
                 due: begun,
                 next_failure: begun,
             }
@@ -213,7 +213,7 @@ impl Prober {
             from: node.address.seen_from(ZoneNumber::OUTSIDE),
             targets: targets.collect(),
             group,
-            node: node.zone.clone(),
+            node: node.clone(),
             view,
             quick: scale > 1,
         }
@@ -269,51 +269,6 @@ impl Prober {
         }
     }
 
-    async fn health_checks(self, health_check: HealthCheck, begun: Instant) {
-        let interval = paced(
-            health_check.request_interval,
-            self.timing().health_check_scale,
-        );
-        let mut ticks = ticks(begun, interval);
-        // Connect within 4 s, answer within 2 s more for HTTP (aws-behaviour §6.4), never longer than the interval.
-        let limit = interval.min(Duration::from_secs(6));
-        loop {
-            ticks.tick().await;
-            let sent = self.clock.now();
-            let check = self.check_endpoint(&health_check, limit).await;
-            if !self
-                .report(sent, Probe::HealthCheck(health_check.id.clone(), check))
-                .await
-            {
-                return;
-            }
-        }
-    }
-
-    async fn check_endpoint(&self, health_check: &HealthCheck, limit: Duration) -> Check {
-        let name = &health_check.fully_qualified_domain_name;
-        let found = lookup(self.resolver, name, limit)
-            .await
-            .ok()
-            .and_then(|answer| answer.addresses.first().copied());
-        let Some(address) = found else {
-            return Check::Failed {
-                reason: CHECKER_REASON,
-                detail: format!("{name} does not resolve"),
-            };
-        };
-        let address = SocketAddrV4::new(address, self.ports.real(health_check.port));
-        let from = self.outside();
-        let outcome = match health_check.protocol {
-            Protocol::Http => {
-                probe::http(from, address, &health_check.resource_path, name, limit).await
-            }
-            Protocol::Tcp => probe::tcp(from, address, limit).await,
-        };
-        // 2xx and 3xx are healthy (aws-behaviour §6.4).
-        judge(&outcome, &[(200, 399)])
-    }
-
     /// The address from which the outside asks.
     fn outside(&self) -> Ipv4Addr {
         topologies::address::api(self.estate.borrow().plan.slot, ZoneNumber::OUTSIDE)
@@ -342,7 +297,7 @@ enum Subject {
     Node(LoadBalancerNode, u16),
     /// A node's checks of a target group.
     Targets(LoadBalancerNode, TargetGroup, Vec<Instance>),
-    HealthCheck(HealthCheck),
+    HealthCheck(HealthCheckId, EndpointCheck),
 }
 
 fn subjects(estate: &Estate) -> Vec<Subject> {
@@ -362,7 +317,10 @@ fn subjects(estate: &Estate) -> Vec<Subject> {
         own.into_iter().chain(checks).collect::<Vec<_>>()
     });
     let checks = plan.topology.health_checks.iter();
-    let checks = checks.cloned().map(Subject::HealthCheck);
+    let checks = checks.filter_map(|check| {
+        let endpoint = check.asks()?.clone();
+        Some(Subject::HealthCheck(check.id.clone(), endpoint))
+    });
     hosts.chain(nodes).chain(checks).collect()
 }
 

@@ -196,6 +196,12 @@ fn edits(now: &Topology, origin: &Topology) -> Vec<Edit> {
     );
     put(
         &mut edits,
+        &now.cidr_collections,
+        &origin.cidr_collections,
+        Edit::PutCidrCollection,
+    );
+    put(
+        &mut edits,
         &now.hosted_zones,
         &origin.hosted_zones,
         Edit::PutHostedZone,
@@ -212,6 +218,9 @@ fn edits(now: &Topology, origin: &Topology) -> Vec<Edit> {
     let gone = now.health_checks.iter().map(|it| &it.id);
     let gone = gone.filter(|id| !origin.health_checks.iter().any(|it| it.id == **id));
     edits.extend(gone.cloned().map(Edit::RemoveHealthCheck));
+    let gone = now.cidr_collections.iter().map(|it| &it.name);
+    let gone = gone.filter(|name| !origin.cidr_collections.iter().any(|it| it.name == **name));
+    edits.extend(gone.cloned().map(Edit::RemoveCidrCollection));
     edits
 }
 

@@ -3,27 +3,28 @@
 //! Names follow roles here: the endpoint of a DB instance answers with the host that the world calls primary, a load balancer's
 //! name with its nodes, a hosted zone's record with what its health checks leave.
 
+mod clients;
+mod groups;
 mod health;
+mod records;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use proxies::acl::{Acl, Acls};
 use proxies::routes::{
-    Apex, Candidate, Eni, Listener, LoadBalancer, Node, Policy, RecordSet, Routes, Target,
+    Candidate, Eni, Listener, LoadBalancer, Node, Part, Policy, RecordSet, Routes, Target,
     TargetGroup, TargetState, Value,
 };
 use topologies::event::TargetHealth;
 use topologies::id::{InstanceId, LoadBalancerId};
 use topologies::plan::{EndpointKind, InstanceKind, Plan};
-use topologies::topology::{self, HostedZone, Record, RecordValue, Topology};
+use topologies::topology::{self, RecordType, Topology};
 use topologies::world::World;
 
-use health::{away_from, record_healthy, zone_healthy};
+pub use records::soa_minimum;
 
-/// With AWS's timing: the minimum of Route 53's SOA records. Negative answers last no longer than the record itself, 900 s
-/// (aws-behaviour §6.1).
-const SOA_MINIMUM: Duration = Duration::from_secs(86_400);
+use health::{away_from, zone_healthy};
+use records::{apexes, hosted_zone_records};
 
 /// The routes of a stack in this state.
 pub fn routes(plan: &Plan, world: &World) -> Routes {
@@ -57,7 +58,9 @@ pub fn routes(plan: &Plan, world: &World) -> Routes {
         target_groups: target_groups(plan, world),
         names,
         apexes: apexes(plan),
+        clients: clients::clients(plan),
         acls: acls(&plan.topology, world),
+        groups: groups::groups(plan, world),
     }
 }
 
@@ -77,7 +80,10 @@ fn acls(topology: &Topology, world: &World) -> Acls {
 fn endpoint_records(plan: &Plan, world: &World, kind: &EndpointKind) -> Option<RecordSet> {
     let timing = &plan.topology.timing;
     let host = |instance: &InstanceId| plan.instance(instance).map(|i| Value::Host(i.address));
-    let one = |ttl, instance: &InstanceId| Some(RecordSet::simple(ttl, vec![host(instance)?]));
+    let one = |ttl, instance: &InstanceId| {
+        let values = vec![host(instance)?];
+        Some(RecordSet::simple(RecordType::A, ttl, values))
+    };
     match kind {
         EndpointKind::RdsWriter(db) => one(timing.rds_ttl, &world.databases.get(db)?.primary),
         EndpointKind::RdsInstance(db) => one(timing.rds_ttl, &world.replicas.get(db)?.instance),
@@ -92,13 +98,14 @@ fn endpoint_records(plan: &Plan, world: &World, kind: &EndpointKind) -> Option<R
             let candidates = replicas.filter_map(|(instance, up)| {
                 Some(Candidate {
                     healthy: *up,
-                    failover: None,
+                    ttl: timing.elasticache_ttl,
+                    part: Part::Any,
                     values: vec![host(instance)?],
                 })
             });
             let candidates = candidates.collect();
             Some(RecordSet {
-                ttl: timing.elasticache_ttl,
+                kind: RecordType::A,
                 policy: Policy::OneInTurn,
                 candidates,
             })
@@ -112,12 +119,13 @@ fn endpoint_records(plan: &Plan, world: &World, kind: &EndpointKind) -> Option<R
                     let shifted = away_from(plan, world, lb) == Some(&node.zone);
                     zone_healthy(plan, world, lb, &node.zone) && !shifted
                 }),
-                failover: None,
+                ttl: timing.load_balancer_ttl,
+                part: Part::Any,
                 values: vec![Value::Host(node.address)],
             });
             let candidates = candidates.collect();
             Some(RecordSet {
-                ttl: timing.load_balancer_ttl,
+                kind: RecordType::A,
                 policy: Policy::HealthyNodes,
                 candidates,
             })
@@ -138,6 +146,7 @@ fn zonal_names(plan: &Plan, lb: &LoadBalancerId, names: &mut BTreeMap<String, Ve
     };
     for node in plan.nodes.iter().filter(|node| node.load_balancer == *lb) {
         let set = RecordSet::simple(
+            RecordType::A,
             plan.topology.timing.load_balancer_ttl,
             vec![Value::Host(node.address)],
         );
@@ -163,65 +172,6 @@ pub fn forwards<'a>(
         .target_groups
         .iter()
         .filter(move |group| groups.contains(&&group.id))
-}
-
-fn hosted_zone_records(
-    plan: &Plan,
-    world: &World,
-    zone: &HostedZone,
-    names: &mut BTreeMap<String, Vec<RecordSet>>,
-) {
-    let mut sets: BTreeMap<(&str, &str), Vec<&Record>> = BTreeMap::new();
-    for record in &zone.records {
-        sets.entry((&record.name, record.value.kind()))
-            .or_default()
-            .push(record);
-    }
-    for ((name, _), records) in sets {
-        let failover = records.iter().any(|record| record.failover.is_some());
-        let candidates = records.iter().map(|record| Candidate {
-            healthy: record_healthy(plan, world, zone, record, 0),
-            failover: record.failover,
-            values: record_values(plan, &record.value),
-        });
-        let set = RecordSet {
-            ttl: records
-                .iter()
-                .map(|record| record.ttl)
-                .min()
-                .unwrap_or_default(),
-            policy: if failover {
-                Policy::Failover
-            } else {
-                Policy::Simple
-            },
-            candidates: candidates.collect(),
-        };
-        names.entry(name.to_owned()).or_default().push(set);
-    }
-}
-
-fn record_values(plan: &Plan, value: &RecordValue) -> Vec<Value> {
-    match value {
-        RecordValue::A(addresses) => addresses
-            .iter()
-            .map(|address| Value::Address(*address))
-            .collect(),
-        RecordValue::Cname(name) => vec![Value::Cname(name.clone())],
-        RecordValue::Txt(texts) => texts.iter().map(|text| Value::Text(text.clone())).collect(),
-        RecordValue::AliasRecord { name, .. } => vec![Value::Alias(name.clone())],
-        RecordValue::AliasLoadBalancer { load_balancer, .. } => {
-            let of_this = |kind: &EndpointKind| matches!(kind, EndpointKind::Alb(id) | EndpointKind::Nlb(id) if id == load_balancer);
-            let endpoint = plan
-                .endpoints
-                .iter()
-                .find(|endpoint| of_this(&endpoint.kind));
-            endpoint
-                .map(|endpoint| Value::Alias(endpoint.name.clone()))
-                .into_iter()
-                .collect()
-        }
-    }
 }
 
 fn load_balancers(plan: &Plan, world: &World) -> BTreeMap<LoadBalancerId, LoadBalancer> {
@@ -292,26 +242,4 @@ fn state(health: TargetHealth) -> TargetState {
         TargetHealth::Healthy => TargetState::Healthy,
         TargetHealth::Unhealthy => TargetState::Unhealthy,
     }
-}
-
-/// The minimum of the SOA record of every zone.
-pub fn soa_minimum(topology: &Topology) -> Duration {
-    if topology.timing.profile == "aws" {
-        SOA_MINIMUM
-    } else {
-        topology.timing.load_balancer_ttl
-    }
-}
-
-fn apexes(plan: &Plan) -> Vec<Apex> {
-    let soa_minimum = soa_minimum(&plan.topology);
-    let hosted = plan
-        .topology
-        .hosted_zones
-        .iter()
-        .map(|zone| zone.name.clone());
-    hosted
-        .chain([plan.topology.suffix.clone()])
-        .map(|name| Apex { name, soa_minimum })
-        .collect()
 }

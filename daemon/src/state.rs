@@ -263,6 +263,11 @@ impl StackDirectory {
         &self.path
     }
 
+    /// Who has it locked has the stack.
+    fn lock_path(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
     /// The output of a daemon in the background.
     pub fn daemon_log(&self) -> PathBuf {
         self.path.join("daemon.log")
@@ -289,7 +294,7 @@ impl StackDirectory {
 
     /// Whether somebody holds its lock. Asked under the home's lock, so that asking never makes a daemon believe the stack taken.
     fn held(&self) -> Result<bool, StateError> {
-        let path = self.path.join("lock");
+        let path = self.lock_path();
         match OpenOptions::new().read(true).open(&path) {
             Ok(file) => match file.try_lock_shared() {
                 Ok(()) => Ok(false),

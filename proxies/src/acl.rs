@@ -16,7 +16,7 @@ use topologies::cidr::Cidr;
 use topologies::network_acl::NetworkAclEntry;
 
 /// The number of TCP among protocols (IANA); nothing else crosses borders here.
-const TCP: u8 = 6;
+pub(crate) const TCP: u8 = 6;
 /// Ports that a client may have: "1024-65535" ("Custom network ACLs: ephemeral ports").
 const EPHEMERAL: (u16, u16) = (1024, u16::MAX);
 

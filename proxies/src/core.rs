@@ -16,6 +16,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use socket2::Socket;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
@@ -26,11 +27,14 @@ use topologies::network::Network;
 use crate::alb::pool::Pool;
 use crate::buffers::Buffers;
 use crate::door::{Door, bind};
-use crate::entrance::{Entrance, Ports, Service, Stake, door_state, stricken, weather};
+use crate::entrance::{
+    Caller, Entrance, Ports, Service, Stake, asks, door_state, stricken, weather,
+};
 use crate::flow::Flow;
-use crate::plane::BindError;
+use crate::plane::{BindError, WhoDials};
 use crate::pulse::Pulse;
 use crate::routes::Routes;
+use crate::security_group::Tracking;
 use crate::targets::Turns;
 use crate::traffic::{Count, Counters};
 use crate::{alb, dns, eni, nlb};
@@ -93,6 +97,7 @@ pub(crate) struct Parts {
     pub(crate) udp: Vec<(ZoneNumber, UdpSocket, Arc<Counters>)>,
     pub(crate) ports: Ports,
     pub(crate) pulse: Pulse,
+    pub(crate) who_dials: Option<WhoDials>,
     pub(crate) seed: u64,
 }
 
@@ -106,9 +111,12 @@ pub(crate) struct Core {
     pub(crate) pool: Rc<Pool>,
     pub(crate) turns: RefCell<Turns>,
     /// Whose turn it is in DNS answers.
-    pub(crate) rotation: RefCell<dns::select::Rotation>,
+    pub(crate) rotation: RefCell<dns::asker::Rotation>,
     pub(crate) tasks: TaskTracker,
     pub(crate) seed: u64,
+    who_dials: Option<WhoDials>,
+    /// One client after the other is looked for.
+    asking: Semaphore,
     snapshot: RefCell<Rc<Snapshot>>,
     posts: RefCell<Posts>,
     /// Entrances that are there as long as the data plane is.
@@ -125,8 +133,7 @@ pub(crate) struct Core {
 struct Registered {
     flow: Arc<Flow>,
     post: Arc<Post>,
-    /// The client's port.
-    port: u16,
+    caller: Caller,
     stake: Stake,
 }
 
@@ -176,6 +183,7 @@ pub(crate) async fn run(parts: Parts) {
         udp,
         ports,
         pulse,
+        who_dials,
         seed,
     } = parts;
     let core = Rc::new(Core {
@@ -184,9 +192,11 @@ pub(crate) async fn run(parts: Parts) {
         buffers: Buffers::new(),
         pool: Rc::new(Pool::default()),
         turns: RefCell::default(),
-        rotation: RefCell::default(),
+        rotation: RefCell::new(dns::asker::Rotation::seeded(seed ^ number as u64)),
         tasks: TaskTracker::new(),
         seed,
+        who_dials,
+        asking: Semaphore::new(1),
         snapshot: RefCell::default(),
         posts: RefCell::default(),
         permanent: RefCell::default(),
@@ -310,7 +320,7 @@ impl Core {
         for registered in self.flows.borrow_mut().values_mut() {
             let entrance = &registered.post.entrance;
             let (routes, network) = (&snapshot.routes, &snapshot.network);
-            let weather = weather(entrance, registered.port, routes, network);
+            let weather = weather(entrance, &registered.caller, routes, network);
             if registered.stake.lost(&snapshot.routes, &snapshot.network) {
                 registered.flow.doom();
             }
@@ -399,12 +409,17 @@ impl Core {
         let snapshot = self.snapshot();
         let entrance = &post.entrance;
         let (routes, network) = (&snapshot.routes, &snapshot.network);
-        let weather = weather(entrance, peer.port(), routes, network);
+        let mut caller = Caller::new(entrance, peer.port(), None, routes);
+        let who_dials = self.who_dials.filter(|_| asks(entrance, routes));
+        if who_dials.is_some() {
+            caller.tracking = Tracking::Asked;
+        }
+        let weather = weather(entrance, &caller, routes, network);
         let flow = Arc::new(Flow::new(&weather));
         let mut stake = match &entrance.service {
-            Service::Eni { instance, .. } | Service::Replication { instance, .. } => {
-                Stake::Instance(instance.clone())
-            }
+            Service::Eni { instance, .. }
+            | Service::Replication { instance, .. }
+            | Service::Balanced { instance, .. } => Stake::Instance(instance.clone()),
             Service::Node(node) => Stake::Node(node.clone()),
             Service::Management { .. } | Service::NodeManagement(_) | Service::Resolver => {
                 Stake::None
@@ -418,10 +433,14 @@ impl Core {
         let registered = Registered {
             flow: Arc::clone(&flow),
             post: Arc::clone(&post),
-            port: peer.port(),
+            caller,
             stake,
         };
         self.flows.borrow_mut().insert(number, registered);
+        if let Some(who_dials) = who_dials {
+            let asking = Rc::clone(self).ask(who_dials, (peer, local), number);
+            self.tasks.spawn_local(asking);
+        }
         let visit = Visit {
             core: Rc::clone(self),
             peer,
@@ -433,11 +452,36 @@ impl Core {
         self.serve(visit, client);
     }
 
+    /// Finds out which instance a client is, and has its connection meet what is so for that one: off this thread, for it takes
+    /// longer than one connection may hold up others. Who is not found counts as any of its zone's.
+    async fn ask(
+        self: Rc<Self>,
+        who_dials: WhoDials,
+        (peer, local): (SocketAddrV4, SocketAddrV4),
+        number: u64,
+    ) {
+        let found = {
+            // It fails only if it is closed, which it never is.
+            let _turn = self.asking.acquire().await;
+            tokio::task::spawn_blocking(move || who_dials(peer, local)).await
+        };
+        let instance = found.ok().flatten();
+        let snapshot = self.snapshot();
+        let (routes, network) = (&snapshot.routes, &snapshot.network);
+        if let Some(registered) = self.flows.borrow_mut().get_mut(&number) {
+            let entrance = &registered.post.entrance;
+            registered.caller = Caller::new(entrance, peer.port(), instance, routes);
+            let weather = weather(entrance, &registered.caller, routes, network);
+            registered.flow.set_weather(&weather);
+        }
+    }
+
     fn serve(&self, visit: Visit, client: TcpStream) {
         let post = Arc::clone(&visit.post);
         match &post.entrance.service {
             Service::Eni { engine, .. }
             | Service::Replication { engine, .. }
+            | Service::Balanced { engine, .. }
             | Service::Management { engine, .. } => {
                 self.tasks.spawn_local(eni::serve(visit, client, *engine));
             }
@@ -482,6 +526,9 @@ impl Core {
 fn name(entrance: &Entrance) -> String {
     match &entrance.service {
         Service::Eni { instance, .. } => format!("instance `{instance}`"),
+        Service::Balanced { instance, .. } => {
+            format!("the interface of instance `{instance}` for load balancers")
+        }
         Service::Replication { instance, .. } => {
             format!("the replication interface of instance `{instance}`")
         }

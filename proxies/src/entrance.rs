@@ -13,6 +13,7 @@ use crate::acl::{Crossing, Route};
 use crate::door::DoorState;
 use crate::flow::Weather;
 use crate::routes::{Eni, LoadBalancer, Routes, TargetState};
+use crate::security_group::{Opening, Server, Tracking};
 
 /// The lowest port that everybody may bind.
 const FIRST_UNPRIVILEGED: u16 = 1024;
@@ -50,6 +51,11 @@ pub(crate) enum Service {
     },
     /// The same for those who replicate its engine: network ACLs are not about it.
     Replication {
+        instance: InstanceId,
+        engine: SocketAddrV4,
+    },
+    /// The same for load balancers' nodes: their security groups are asked when they dial, by themselves.
+    Balanced {
         instance: InstanceId,
         engine: SocketAddrV4,
     },
@@ -114,11 +120,20 @@ pub(crate) fn entrances(
             let service = Service::Eni { instance, engine };
             add(address.seen_from(from), (from, to), port, service);
         }
-        let follows = |from: &ZoneNumber| replicates && *from != ZoneNumber::OUTSIDE;
-        for from in views.iter().copied().filter(follows) {
+        for from in views
+            .iter()
+            .copied()
+            .filter(|it| *it != ZoneNumber::OUTSIDE)
+        {
             let instance = instance();
-            let service = Service::Replication { instance, engine };
-            add(address.replication(from), (from, to), port, service);
+            let (door, service) = if replicates {
+                let service = Service::Replication { instance, engine };
+                (address.replication(from), service)
+            } else {
+                let service = Service::Balanced { instance, engine };
+                (address.balanced(from), service)
+            };
+            add(door, (from, to), port, service);
         }
         let instance = instance();
         let service = Service::Management { instance, engine };
@@ -171,11 +186,15 @@ pub(crate) fn resolver_entrance(
 pub(crate) fn door_state(entrance: &Entrance, routes: &Routes, network: &Network) -> DoorState {
     if !network.connects(entrance.from, entrance.to)
         || crossing(entrance, routes) == Crossing::Barred
+        || opening(entrance, None, routes)
+            .is_some_and(|it| routes.groups.crossing(it) == Crossing::Barred)
     {
         return DoorState::Dark;
     }
     match &entrance.service {
-        Service::Eni { instance, .. } | Service::Replication { instance, .. } => {
+        Service::Eni { instance, .. }
+        | Service::Replication { instance, .. }
+        | Service::Balanced { instance, .. } => {
             let fenced = routes.enis.get(instance).is_none_or(|eni| eni.fenced);
             if fenced || network.closed.contains(instance) {
                 DoorState::Refused
@@ -193,18 +212,92 @@ pub(crate) fn door_state(entrance: &Entrance, routes: &Routes, network: &Network
     }
 }
 
-/// What packets of a connection that came from `port` meet. One whose door is open may still be of a port that nothing may be
+/// A client's end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Caller {
+    /// Its port.
+    pub(crate) port: u16,
+    /// What of security groups the connection goes on by.
+    pub(crate) tracking: Tracking,
+    /// Which of its zone's instances it is, if that is known.
+    pub(crate) instance: Option<InstanceId>,
+}
+
+impl Caller {
+    /// Of a connection that is opened at this moment.
+    pub(crate) fn new(
+        entrance: &Entrance,
+        port: u16,
+        instance: Option<InstanceId>,
+        routes: &Routes,
+    ) -> Self {
+        let opening = opening(entrance, instance.as_ref(), routes);
+        let tracking = match (opening, &entrance.service) {
+            (Some(opening), _) => routes.groups.tracking(opening),
+            // Whatever groups there will be.
+            (None, Service::Node(_)) => Tracking::Kept,
+            (None, _) => Tracking::Rules,
+        };
+        Self {
+            port,
+            tracking,
+            instance,
+        }
+    }
+}
+
+/// Whether it has to be known which of its zone's instances a client of `entrance` is: some get in and some do not.
+pub(crate) fn asks(entrance: &Entrance, routes: &Routes) -> bool {
+    let opening = opening(entrance, None, routes);
+    opening.is_some_and(|it| routes.groups.crossing(it) == Crossing::Partial)
+}
+
+/// What packets of a connection that came from a caller meet. One whose door is open may still be of a port that nothing may be
 /// answered to.
 pub(crate) fn weather(
     entrance: &Entrance,
-    port: u16,
+    caller: &Caller,
     routes: &Routes,
     network: &Network,
 ) -> Weather {
     let mut weather = Weather::between(network, entrance.from, entrance.to);
-    let barred = || route(entrance, routes).is_some_and(|it| !it.passes(&routes.acls, port));
-    weather.dark = weather.dark || barred();
+    let Caller {
+        port,
+        tracking,
+        instance,
+    } = caller;
+    let barred = || route(entrance, routes).is_some_and(|it| !it.passes(&routes.acls, *port));
+    let unknown = || {
+        opening(entrance, instance.as_ref(), routes)
+            .is_some_and(|it| !routes.groups.carries(it, *port, *tracking))
+    };
+    weather.dark = weather.dark || barred() || unknown();
     weather
+}
+
+/// What security groups are about of the way to `entrance`; load balancers' nodes ask for themselves.
+fn opening<'e>(
+    entrance: &'e Entrance,
+    by: Option<&'e InstanceId>,
+    routes: &Routes,
+) -> Option<Opening<'e>> {
+    if routes.groups.is_empty() {
+        return None;
+    }
+    let (to, port) = match &entrance.service {
+        Service::Eni { instance, .. } => {
+            let eni = routes.enis.get(instance)?;
+            (Server::Instance(instance), eni.port)
+        }
+        Service::Node(node) => (Server::Node(&node.load_balancer, node.host), node.port),
+        Service::Replication { .. }
+        | Service::Balanced { .. }
+        | Service::Management { .. }
+        | Service::NodeManagement(_)
+        | Service::Resolver => return None,
+    };
+    let from = entrance.from;
+    Some(Opening { from, by, to, port })
 }
 
 /// How many connections to `entrance` network ACLs let through.
@@ -219,7 +312,7 @@ fn route(entrance: &Entrance, routes: &Routes) -> Option<Route> {
         return None;
     }
     let (server, port) = match &entrance.service {
-        Service::Eni { instance, .. } => {
+        Service::Eni { instance, .. } | Service::Balanced { instance, .. } => {
             let eni = routes.enis.get(instance)?;
             (eni.address, eni.port)
         }
@@ -289,6 +382,7 @@ pub(crate) fn stricken(entrance: &Entrance, network: &Network) -> bool {
         || match &entrance.service {
             Service::Eni { instance, .. }
             | Service::Replication { instance, .. }
+            | Service::Balanced { instance, .. }
             | Service::Management { instance, .. } => network.closed.contains(instance),
             Service::Node(_) | Service::NodeManagement(_) | Service::Resolver => false,
         }

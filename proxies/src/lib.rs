@@ -10,7 +10,7 @@
 //!                                        ├─ door ──► eni | nlb | alb | dns   one task per connection
 //!                                        └─ flow: what an open connection meets now (dark, slow, doomed)
 //! ```
-//! What decides is pure: `entrance`, `acl`, `targets`, `nlb::route`, `alb::{rules, headers, errors}`, `dns::{select, zone, answer}`.
+//! What decides is pure: `entrance`, `acl`, `security_group`, `targets`, `nlb::route`, `alb::{rules, headers, errors}`, `dns::{select, zone, answer}`.
 
 pub mod acl;
 pub mod dns;
@@ -18,6 +18,7 @@ pub mod mute;
 pub mod plane;
 pub mod probe;
 pub mod routes;
+pub mod security_group;
 pub mod traffic;
 
 mod alb;
@@ -29,9 +30,10 @@ mod entrance;
 mod flow;
 mod linked;
 mod nlb;
+mod node;
 mod pulse;
 mod relay;
 mod targets;
 
 pub use entrance::Ports;
-pub use plane::{Applied, BindError, BindErrors, Config, DataPlane, Watch};
+pub use plane::{Applied, BindError, BindErrors, Config, DataPlane, Watch, WhoDials};

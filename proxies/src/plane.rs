@@ -10,8 +10,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
-use topologies::address::{Slot, ZoneNumber};
-use topologies::id::{InstanceId, TargetGroupId};
+use topologies::address::{HostAddress, Slot, ZoneNumber};
+use topologies::id::{InstanceId, LoadBalancerId, TargetGroupId};
 use topologies::network::Network;
 use topologies::topology::{LoadBalancerType, RuleAction};
 
@@ -44,9 +44,14 @@ pub struct Config {
     pub dns_port: u16,
     /// Where ports below 1024 are.
     pub ports: Ports,
+    /// Tells which instance dials, where that matters; without it nobody asks.
+    pub who_dials: Option<WhoDials>,
     /// Draws jitter, trace identifiers and the NLB's hash.
     pub seed: u64,
 }
+
+/// Which instance has the socket at the first address, connected to the second one. It may block.
+pub type WhoDials = fn(SocketAddrV4, SocketAddrV4) -> Option<InstanceId>;
 
 /// An address that could not be listened on.
 #[derive(Debug)]
@@ -145,6 +150,7 @@ impl DataPlane {
             views,
             dns_port,
             ports,
+            who_dials,
             seed,
         } = config;
         let cores = cores.map_or_else(
@@ -152,7 +158,7 @@ impl DataPlane {
             NonZeroUsize::get,
         );
         let ledger = Ledger::new(cores);
-        let mut parts = unconnected(cores, ports, seed);
+        let mut parts = unconnected(cores, (ports, who_dials), seed);
         let mut errors = Vec::new();
         for (index, view) in views.iter().enumerate() {
             let core = &mut parts[index % cores].0;
@@ -213,8 +219,21 @@ impl DataPlane {
         self.apply(&snapshot, self.cores.iter().map(|_| None))
     }
 
-    /// Where the server behind `instance`'s network interface listens on `port`, if a client in zone `from` reaches it through an
-    /// open door over a sound link: then its connection ends as one through the door would. Else the door must be dialled.
+    /// Whether security groups let the node of a load balancer that stands at `node` connect to an instance.
+    pub fn reaches(
+        &self,
+        (load_balancer, node): (&LoadBalancerId, HostAddress),
+        instance: &InstanceId,
+        port: u16,
+    ) -> bool {
+        let snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        let groups = &snapshot.routes.groups;
+        groups.is_empty() || groups.reaches((load_balancer, node), instance, port)
+    }
+
+    /// Where the server behind `instance`'s network interface listens on `port`, if a load balancer's node in zone `from` reaches it
+    /// through an open door over a sound link: then its connection ends as one through the door would. Else the door must be dialled.
+    /// Whether security groups let it is another question.
     pub fn direct(
         &self,
         from: ZoneNumber,
@@ -348,7 +367,7 @@ fn direct(
     let entrance = Entrance {
         from,
         to: eni.address.zone,
-        service: Service::Eni {
+        service: Service::Balanced {
             instance: instance.clone(),
             engine,
         },
@@ -375,9 +394,9 @@ fn forwards(listener: &Listener) -> impl Iterator<Item = &TargetGroupId> {
 
 fn subject(entrance: &Entrance) -> Subject {
     match &entrance.service {
-        Service::Eni { instance, .. } | Service::Replication { instance, .. } => {
-            Subject::Eni(instance.clone())
-        }
+        Service::Eni { instance, .. }
+        | Service::Replication { instance, .. }
+        | Service::Balanced { instance, .. } => Subject::Eni(instance.clone()),
         Service::Management { instance, .. } => Subject::Management(instance.clone()),
         Service::Node(node) | Service::NodeManagement(node) => {
             Subject::Listener(node.load_balancer.clone(), node.zone.clone(), node.port)
@@ -389,7 +408,7 @@ fn subject(entrance: &Entrance) -> Subject {
 /// The parts of every core, without resolvers yet.
 fn unconnected(
     cores: usize,
-    ports: Ports,
+    (ports, who_dials): (Ports, Option<WhoDials>),
     seed: u64,
 ) -> Vec<(Parts, mpsc::UnboundedSender<Command>)> {
     let (senders, receivers): (Vec<_>, Vec<_>) =
@@ -408,6 +427,7 @@ fn unconnected(
                 udp: Vec::new(),
                 ports,
                 pulse: Pulse::new(),
+                who_dials,
                 seed,
             };
             (parts, commands)

@@ -1,5 +1,7 @@
 //! Health checks as load balancers send them: one connection, one question, no second chance. When to probe is up to the caller.
 
+mod endpoint;
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -8,6 +10,8 @@ use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+pub use endpoint::{Question, endpoint};
 
 /// The most of a response that is read for its status line.
 const HEAD_MAX: usize = 16 << 10;

@@ -5,15 +5,19 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use topologies::address::HostAddress;
-use topologies::id::{InstanceId, LoadBalancerId, TargetGroupId, ZoneId};
+use topologies::address::{HostAddress, ZoneNumber};
+use topologies::geography::Coordinates;
+use topologies::id::{InstanceId, LoadBalancerId, RegionId, TargetGroupId, ZoneId};
+use topologies::prefix::Prefix;
 use topologies::topology::{
-    Balancing, FailoverRole, Headers, LoadBalancerType, Protocol, RuleAction,
+    Balancing, FailoverRole, Headers, LoadBalancerType, Location, Protocol, RecordType, RuleAction,
 };
 
 use crate::acl::Acls;
+use crate::security_group::Groups;
 
 /// Everything that the data plane serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,8 +32,12 @@ pub struct Routes {
     pub names: BTreeMap<String, Vec<RecordSet>>,
     /// Apexes of the zones that are ours; a name under none of them is refused.
     pub apexes: Vec<Apex>,
+    /// Who asks for names.
+    pub clients: Clients,
     /// Network ACLs.
     pub acls: Acls,
+    /// Security groups; none if none of them could keep anything out.
+    pub groups: Groups,
 }
 
 /// An instance's network interface.
@@ -130,15 +138,19 @@ pub enum TargetState {
 pub struct Apex {
     /// The apex.
     pub name: String,
+    /// The SOA record's TTL.
+    pub soa_ttl: Duration,
     /// The SOA record's minimum: how long negative answers last, at most the record's own TTL.
     pub soa_minimum: Duration,
+    /// The SOA record's data where they are not those that every zone begins with.
+    pub soa: Option<Arc<[u8]>>,
 }
 
 /// The records of one name and type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordSet {
-    /// TTL.
-    pub ttl: Duration,
+    /// The type.
+    pub kind: RecordType,
     /// How one answer is made of the candidates.
     pub policy: Policy,
     /// The candidates.
@@ -152,6 +164,12 @@ pub enum Policy {
     Simple,
     /// Route 53 failover: the primary while healthy, else the secondary while healthy, else the primary.
     Failover,
+    /// One candidate, as often as its weight says.
+    Weighted,
+    /// Up to eight candidates, in any order.
+    MultiValue,
+    /// The candidate that suits the asker best: by region, location, distance or address.
+    Suited,
     /// A load balancer's name: the values of every healthy candidate, of all if none is healthy; rotated.
     HealthyNodes,
     /// A reader endpoint: one value of the healthy candidates, in turn; of all if none is healthy.
@@ -163,10 +181,33 @@ pub enum Policy {
 pub struct Candidate {
     /// Its health, from its health check or its alias's target; true if it has neither.
     pub healthy: bool,
-    /// Its place in a failover pair.
-    pub failover: Option<FailoverRole>,
-    /// Its values, all of one type.
+    /// Its TTL.
+    pub ttl: Duration,
+    /// Its part in the set's policy.
+    pub part: Part,
+    /// Its values, all of the set's type.
     pub values: Vec<Value>,
+}
+
+/// What a set's policy knows of a candidate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Nothing: it is like any other.
+    Any,
+    /// Its place in a failover pair.
+    Failover(FailoverRole),
+    /// Its weight.
+    Weight(u8),
+    /// Its region, and where that is.
+    Region(RegionId, Option<Coordinates>),
+    /// The part of the world that it is for.
+    Location(Location),
+    /// Where it is, and by how many hundredths it draws askers nearer.
+    Near(Coordinates, i8),
+    /// The addresses that it is for.
+    Blocks(Vec<Prefix>),
+    /// It is for the addresses that no other is for.
+    OtherBlocks,
 }
 
 /// A record's value.
@@ -178,24 +219,67 @@ pub enum Value {
     Address(Ipv4Addr),
     /// A CNAME to this name.
     Cname(String),
-    /// A TXT record.
-    Text(String),
+    /// A record of any other type, its data as packets have them.
+    Data(Arc<[u8]>),
     /// An alias to another name of ours: answered with what that name answers, under the asked name.
     Alias(String),
 }
 
 impl RecordSet {
     /// A set of one record.
-    pub fn simple(ttl: Duration, values: Vec<Value>) -> Self {
+    pub fn simple(kind: RecordType, ttl: Duration, values: Vec<Value>) -> Self {
         let candidate = Candidate {
             healthy: true,
-            failover: None,
+            ttl,
+            part: Part::Any,
             values,
         };
         Self {
-            ttl,
+            kind,
             policy: Policy::Simple,
             candidates: vec![candidate],
+        }
+    }
+}
+
+/// Who asks, for policies that go by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Clients {
+    /// Those in the stack's zones.
+    pub zones: BTreeMap<ZoneNumber, Client>,
+    /// Those outside of the stack.
+    pub outside: Client,
+    /// Those that a question's EDNS client subnet tells of.
+    pub subnets: Vec<Client>,
+}
+
+/// Clients of one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Their addresses.
+    pub addresses: Prefix,
+    /// The region that answers them soonest, and where it is.
+    pub region: RegionId,
+    /// Where that is, if it is a region that AWS has.
+    pub coordinates: Option<Coordinates>,
+    /// Their continent, if it is known.
+    pub continent: Option<String>,
+    /// Their country, if it is known.
+    pub country: Option<String>,
+    /// The part of their country, if it is known.
+    pub subdivision: Option<String>,
+}
+
+/// Somebody on this machine of whom nothing is known.
+impl Default for Client {
+    fn default() -> Self {
+        Self {
+            addresses: Prefix::new(Ipv4Addr::LOCALHOST.into(), 32),
+            region: RegionId::from(""),
+            coordinates: None,
+            continent: None,
+            country: None,
+            subdivision: None,
         }
     }
 }

@@ -142,6 +142,21 @@ fn route53_as_boto3_has_it() {
 }
 
 #[test]
+fn health_checks_as_boto3_has_them_are_followed_by_names() {
+    holds_inside("health_checks.py");
+}
+
+#[test]
+fn records_as_boto3_has_them_are_what_resolvers_answer() {
+    let rig = Rig::new("process");
+    rig.up("tests/tests/aws/clients.yaml").ends(0, "");
+    let traces = rig.traces();
+    script(&rig, "records.py");
+    rig.done(&["down", "--purge"]);
+    assert_eq!(traces.anything(), Vec::<String>::new());
+}
+
+#[test]
 fn fis_as_boto3_has_it() {
     holds_inside("fis.py");
 }
@@ -220,6 +235,38 @@ fn network_acls_hold_over_a_daemon_s_death_and_over_a_stack_s_end_until_a_reset(
     rig.done(&["down"]);
     rig.up(SMALL).ends(0, "");
     script_inside(&rig, "network_acls_resumed.py");
+    rig.run(&["reset"])
+        .ends(0, "is what its topology file says");
+    rig.run(&["reset"]).ends(0, "nothing had to be done");
+    rig.done(&["down", "--purge"]);
+}
+
+#[test]
+fn security_groups_let_in_whom_their_rules_name() {
+    let rig = Rig::new("process");
+    rig.up(SMALL).ends(0, "");
+    let traces = rig.traces();
+    script_inside(&rig, "security_groups.py");
+    let events = rig.done(&["events"]);
+    let (_, since) = events.split_once("security group lb").expect("it is told");
+    for word in ["out of sync", "does not replicate", "degraded", "failover"] {
+        assert!(!since.contains(word), "engines are not filtered: {since}");
+    }
+    rig.done(&["down", "--purge"]);
+    assert_eq!(traces.anything(), Vec::<String>::new());
+}
+
+#[test]
+fn security_groups_hold_over_a_daemon_s_death_and_over_a_stack_s_end_until_a_reset() {
+    let rig = Rig::new("process");
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "security_groups_begun.py");
+    rig.kill_daemon();
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "security_groups_resumed.py");
+    rig.done(&["down"]);
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, "security_groups_resumed.py");
     rig.run(&["reset"])
         .ends(0, "is what its topology file says");
     rig.run(&["reset"]).ends(0, "nothing had to be done");

@@ -12,6 +12,7 @@ use crate::event::{Event, EventKind};
 use crate::experiment::{EXPERIMENT, Experiments};
 use crate::id::RegionId;
 use crate::network_acl::{NETWORK_ACL, NETWORK_ACL_ASSOCIATION, NetworkAcls};
+use crate::security_group::{SECURITY_GROUP, SECURITY_GROUP_MEMBER, SecurityGroups};
 use crate::time::Time;
 use crate::zonal_shift::{ZONAL_SHIFT, ZonalShifts};
 
@@ -33,6 +34,9 @@ pub struct Account {
     /// Network ACLs of VPCs.
     #[serde(default)]
     pub network_acls: NetworkAcls,
+    /// Security groups of VPCs.
+    #[serde(default)]
+    pub security_groups: SecurityGroups,
     /// Alarms of CloudWatch.
     #[serde(default)]
     pub alarms: Alarms,
@@ -105,7 +109,14 @@ impl Account {
             records.map(move |(region, id)| (resource.as_str(), region, id))
         });
         let acls = self.network_acls.records();
-        resources.chain(over).chain(shifts).chain(acls)
+        let groups = self.security_groups.records();
+        let records = resources.chain(over).chain(shifts);
+        records.chain(acls).chain(groups)
+    }
+
+    /// Whether network ACLs or security groups may keep what is healthy from being reached.
+    pub fn filters(&self) -> bool {
+        self.network_acls.filter() || self.security_groups.filter()
     }
 
     /// A resource's tags; empty if it has none.
@@ -134,6 +145,19 @@ impl Account {
         self.tags.keys().map(String::as_str)
     }
 
+    /// What has a fold of its own is forgotten there.
+    fn forget(&mut self, resource: &str, id: &str) {
+        match resource {
+            EXPERIMENT => self.experiments.forget(id),
+            ZONAL_SHIFT => self.zonal_shifts.forget(id),
+            NETWORK_ACL => self.network_acls.forget(id),
+            NETWORK_ACL_ASSOCIATION => self.network_acls.forget_association(id),
+            SECURITY_GROUP => self.security_groups.forget(id),
+            SECURITY_GROUP_MEMBER => self.security_groups.forget_member(id),
+            _ => {}
+        }
+    }
+
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "few events are for the account alone"
@@ -142,6 +166,7 @@ impl Account {
         self.experiments.apply(event);
         self.zonal_shifts.apply(event);
         self.network_acls.apply(event);
+        self.security_groups.apply(event);
         self.alarms.apply(event);
         match &event.event {
             EventKind::ResourceRecorded {
@@ -164,13 +189,7 @@ impl Account {
                 id,
                 arn,
             } => {
-                match resource.as_str() {
-                    EXPERIMENT => self.experiments.forget(id),
-                    ZONAL_SHIFT => self.zonal_shifts.forget(id),
-                    NETWORK_ACL => self.network_acls.forget(id),
-                    NETWORK_ACL_ASSOCIATION => self.network_acls.forget_association(id),
-                    _ => {}
-                }
+                self.forget(resource, id);
                 let regions = self.resources.get_mut(resource);
                 if let Some(records) = regions.and_then(|regions| regions.get_mut(region)) {
                     records.remove(id);

@@ -3,7 +3,8 @@
 //! A stack leases a slot `N` and with it `127.N.0.0/16`. Host `h` of zone `d`, seen from zone `s`, is
 //! `127.N.(16*s + d).h`. Because the source's zone is part of the address that it dials, a link between two zones can
 //! be slowed or cut without a packet filter. `127.N.(16*d + 15).h` is the host's management interface, for the control plane alone,
-//! and `127.(N + 64).(16*s + d).h` its replication interface, for those of zone `s` who follow it.
+//! and `127.(N + 64).(16*s + d).h` an engine's replication interface, for those of zone `s` who follow it, or an application instance's for
+//! the load balancers' nodes in zone `s`.
 
 use std::net::Ipv4Addr;
 
@@ -106,6 +107,12 @@ impl HostAddress {
     pub fn replication(self, from: ZoneNumber) -> Ipv4Addr {
         let [net, slot, zones, host] = self.seen_from(from).octets();
         Ipv4Addr::new(net, slot + REPLICATION, zones, host)
+    }
+
+    /// The interface of an application instance for load balancers' nodes in zone `from`, who are known where others are not: which of
+    /// the zone's instances somebody is can not be told. It has the form of the replication interface, which only engines have.
+    pub fn balanced(self, from: ZoneNumber) -> Ipv4Addr {
+        self.replication(from)
     }
 
     /// Which host `address` means and from where it is dialled, if it is one of `127.64.0.0` to `127.127.255.255`.

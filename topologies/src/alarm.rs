@@ -67,6 +67,9 @@ pub struct Finding {
     /// Why, for programs: a text in JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
+    /// Whether somebody said so (SetAlarmState), and no evaluation found it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_hand: bool,
 }
 
 /// What is known of an alarm besides its record.
@@ -81,6 +84,12 @@ pub struct Alarm {
     pub updated: Time,
     /// When the state was last another.
     pub transitioned: Time,
+    /// The state that was last found by an evaluation, if there was one.
+    #[serde(default)]
+    pub measured: Option<AlarmState>,
+    /// The same, of evaluations that had enough data.
+    #[serde(default)]
+    pub conclusive: Option<AlarmState>,
 }
 
 /// Something that became of an alarm.
@@ -202,18 +211,21 @@ impl Alarms {
             state: AlarmState::InsufficientData,
             reason: UNCHECKED.to_owned(),
             data: None,
+            by_hand: false,
         };
         let new = Alarm {
             configured: at,
             finding: unchecked,
             updated: at,
             transitioned: at,
+            measured: None,
+            conclusive: None,
         };
         alarms.insert(alarm.clone(), Arc::new(new));
         AlarmChange::Created
     }
 
-    /// What that is in history; none if there is no such alarm.
+    /// What that is in history; none if there is no such alarm, or an evaluation only found what somebody had said.
     fn find(
         &mut self,
         region: &RegionId,
@@ -222,6 +234,15 @@ impl Alarms {
         at: Time,
     ) -> Option<AlarmChange> {
         let alarm = Arc::make_mut(self.regions.get_mut(region)?.get_mut(alarm)?);
+        if !finding.by_hand {
+            alarm.measured = Some(finding.state);
+            let enough = finding.state != AlarmState::InsufficientData;
+            alarm.conclusive = alarm.measured.filter(|_| enough).or(alarm.conclusive);
+            if alarm.finding.by_hand && alarm.finding.state == finding.state {
+                alarm.finding.by_hand = false;
+                return None;
+            }
+        }
         let from = std::mem::replace(&mut alarm.finding, finding.clone());
         alarm.updated = at;
         if from.state != finding.state {
@@ -253,6 +274,7 @@ mod tests {
                 state,
                 reason: "so".to_owned(),
                 data: None,
+                by_hand: false,
             },
         }
     }

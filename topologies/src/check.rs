@@ -11,6 +11,7 @@ mod caches;
 mod cnames;
 mod databases;
 mod engines;
+mod health_checks;
 mod identifiers;
 mod instances;
 mod parameters;
@@ -18,6 +19,7 @@ mod read_replicas;
 mod record_sets;
 mod records;
 mod references;
+mod routing;
 mod rules;
 mod target_groups;
 mod timing;
@@ -32,7 +34,7 @@ use crate::nearest::nearest;
 use crate::notes::{Note, Span, has_errors};
 use crate::reference::Referable;
 use crate::spec::{self, At, ProfileSpec, Spec, TimingFields, TimingSpec};
-use crate::topology::{Region, Timing, Topology};
+use crate::topology::{DnsClients, Region, Timing, Topology};
 use crate::yaml::{LeftOut, Read};
 
 pub use crate::yaml::MAX_BYTES;
@@ -163,9 +165,12 @@ impl<'s> Checker<'s> {
             replication_groups,
             hosted_zones: Vec::new(),
             health_checks: Vec::new(),
+            cidr_collections: routing::cidr_collections(self),
+            dns_clients: DnsClients::default(),
         };
         zones::hosts_fit(self, &topology);
-        topology.health_checks = records::health_checks(self, &topology);
+        topology.dns_clients = routing::dns_clients(self, &topology);
+        topology.health_checks = health_checks::health_checks(self, &topology);
         topology.hosted_zones = records::hosted_zones(self, &topology);
         references::environments(self);
         Some(topology)

@@ -135,6 +135,8 @@ pub const HEALTH_CHECK_FAST_INTERVAL: Duration = seconds(10);
 pub const HEALTH_CHECK_THRESHOLD: u32 = 3;
 /// The port of a Route 53 health check over HTTP (health-checks-creating-values).
 pub const HEALTH_CHECK_PORT: u16 = 80;
+/// Health checks that a calculated one counts at most (aws-behaviour §6.4).
+pub const CHILD_HEALTH_CHECKS_MAX: usize = 256;
 /// Route 53: TTL that the console gives a record; the API has no default (resource-record-sets-values-basic). Divided by the
 /// timing's scale when the file gives none.
 pub const RECORD_TTL: Duration = seconds(300);

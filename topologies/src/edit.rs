@@ -14,8 +14,8 @@ use crate::id::{
 };
 use crate::plan::{HOSTS_PER_ZONE, occupied};
 use crate::topology::{
-    DbInstance, HealthCheck, HostedZone, Listener, LoadBalancer, ReplicationGroup, Service,
-    TargetGroup, Topology,
+    CidrCollection, DbInstance, HealthCheck, HostedZone, Listener, LoadBalancer, ReplicationGroup,
+    Routing, Service, TargetGroup, Topology,
 };
 
 /// One change to a topology. What is put takes the place of what had its identifier, or comes last.
@@ -50,6 +50,10 @@ pub enum Edit {
     PutHealthCheck(Box<HealthCheck>),
     /// It goes.
     RemoveHealthCheck(HealthCheckId),
+    /// A CIDR collection.
+    PutCidrCollection(Box<CidrCollection>),
+    /// It goes.
+    RemoveCidrCollection(String),
 }
 
 impl Topology {
@@ -79,6 +83,8 @@ impl Topology {
             Edit::RemoveHostedZone(name) => self.hosted_zones.retain(|it| it.name != *name),
             Edit::PutHealthCheck(it) => put(&mut self.health_checks, it, |it| &it.id),
             Edit::RemoveHealthCheck(id) => self.health_checks.retain(|it| it.id != *id),
+            Edit::PutCidrCollection(it) => put(&mut self.cidr_collections, it, |it| &it.name),
+            Edit::RemoveCidrCollection(name) => self.cidr_collections.retain(|it| it.name != *name),
         }
     }
 }
@@ -108,6 +114,8 @@ impl fmt::Display for Edit {
             Self::RemoveHostedZone(name) => ("hosted zone", name.as_str(), false),
             Self::PutHealthCheck(it) => ("health check", it.id.as_str(), true),
             Self::RemoveHealthCheck(id) => ("health check", id.as_str(), false),
+            Self::PutCidrCollection(it) => ("CIDR collection", it.name.as_str(), true),
+            Self::RemoveCidrCollection(name) => ("CIDR collection", name.as_str(), false),
         };
         write!(f, "{what} {id} {}", if put { "put" } else { "removed" })
     }
@@ -131,9 +139,12 @@ pub enum Unsound {
     /// A listener forwards to nothing.
     #[error("target group `{0}` does not exist")]
     NoTargetGroup(TargetGroupId),
-    /// A record asks a health check that is not there.
+    /// A record or a health check asks a health check that is not there.
     #[error("health check `{0}` does not exist")]
     NoHealthCheck(HealthCheckId),
+    /// A record goes by a CIDR collection that is not there.
+    #[error("CIDR collection `{0}` does not exist")]
+    NoCidrCollection(String),
 }
 
 /// What of a topology does not hold together; none if it is sound.
@@ -190,10 +201,36 @@ fn dangling(topology: &Topology) -> Option<Unsound> {
     if let Some(group) = lost {
         return Some(Unsound::NoTargetGroup(group.clone()));
     }
-    let records = topology.hosted_zones.iter().flat_map(|it| &it.records);
-    let mut asked = records.filter_map(|record| record.health_check.as_ref());
-    let lost = asked.find(|id| !topology.health_checks.iter().any(|it| it.id == **id))?;
-    Some(Unsound::NoHealthCheck(lost.clone()))
+    names(topology)
+}
+
+/// What Route 53's records and health checks name that is not there.
+fn names(topology: &Topology) -> Option<Unsound> {
+    let records = || topology.hosted_zones.iter().flat_map(|it| &it.records);
+    let asked = records().filter_map(|record| record.health_check.as_ref());
+    let children = topology
+        .health_checks
+        .iter()
+        .flat_map(HealthCheck::children);
+    let mut asked = asked.chain(children);
+    let lost = asked.find(|id| !topology.health_checks.iter().any(|it| it.id == **id));
+    if let Some(lost) = lost {
+        return Some(Unsound::NoHealthCheck(lost.clone()));
+    }
+    records().find_map(|record| match &record.routing {
+        Routing::Cidr { collection, .. } => {
+            let mut all = topology.cidr_collections.iter();
+            let there = all.any(|it| it.name == *collection);
+            (!there).then(|| Unsound::NoCidrCollection(collection.clone()))
+        }
+        Routing::Simple
+        | Routing::Failover(_)
+        | Routing::Weighted(_)
+        | Routing::MultiValue
+        | Routing::Latency(_)
+        | Routing::Geolocation(_)
+        | Routing::Geoproximity(_) => None,
+    })
 }
 
 #[cfg(test)]

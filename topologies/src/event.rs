@@ -14,10 +14,12 @@ use crate::edit::Edit;
 use crate::experiment::{ActionOf, ActionStatus, Blueprint, ExperimentStatus};
 use crate::id::{
     AlarmId, DbInstanceId, ExperimentId, FaultId, HealthCheckId, InstanceId, LoadBalancerId,
-    NetworkAclId, RegionId, ReplicationGroupId, StackId, TargetGroupId, ZonalShiftId, ZoneId,
+    NetworkAclId, RegionId, ReplicationGroupId, SecurityGroupId, StackId, TargetGroupId,
+    ZonalShiftId, ZoneId,
 };
 use crate::network_acl::NetworkAclEntry;
 use crate::runtime::RuntimeKind;
+use crate::security_group::{Guarded, SecurityGroupRule};
 use crate::time::Time;
 use crate::world::Wanted;
 use crate::zonal_shift::ZonalShiftStatus;
@@ -132,6 +134,11 @@ pub enum EventKind {
     /// A host answers the control plane's probes.
     HostReachable {
         /// The instance.
+        instance: InstanceId,
+    },
+    /// A follower takes connections and has not answered for long: its process is ended and started anew.
+    HostHangs {
+        /// The follower's host.
         instance: InstanceId,
     },
     /// A host gave no sign for so long that it is taken for lost.
@@ -452,6 +459,28 @@ pub enum EventKind {
         association: String,
         /// The network ACL.
         acl: NetworkAclId,
+    },
+    /// A security group was made, or has other rules.
+    SecurityGroupChanged {
+        /// The security group.
+        group: SecurityGroupId,
+        /// The region of its VPC.
+        region: RegionId,
+        /// Its name; `default` is the VPC's own.
+        name: String,
+        /// Its description.
+        description: String,
+        /// All of its rules from now on.
+        rules: Vec<SecurityGroupRule>,
+    },
+    /// A member has other security groups.
+    SecurityGroupsGiven {
+        /// Who.
+        member: Guarded,
+        /// Its region.
+        region: RegionId,
+        /// All that it has from now on.
+        groups: Vec<SecurityGroupId>,
     },
     /// An alarm of CloudWatch is in another state, or in the same for another reason.
     AlarmStateChanged {

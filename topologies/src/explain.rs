@@ -5,6 +5,7 @@
 
 mod balancing;
 mod listeners;
+mod route53;
 
 use std::time::Duration;
 
@@ -14,10 +15,11 @@ use crate::id::InstanceId;
 use crate::names;
 use crate::plan::app_instance;
 use crate::topology::{
-    Credential, DbInstance, FailoverRole, HealthCheck, HostedZone, LoadBalancer, LoadBalancerType,
-    Protocol, Record, RecordValue, ReplicationGroup, Service, TargetGroup, Timing, Topology,
+    Credential, DbInstance, LoadBalancer, LoadBalancerType, Protocol, ReplicationGroup, Service,
+    TargetGroup, Timing, Topology,
 };
 use crate::yaml::values::{Period, PeriodRange, StatusCodes};
+use route53::{health_check, hosted_zone};
 
 /// The YAML of a topology with every default filled. [`check`](crate::check::check) makes the same topology of it.
 pub fn explain(topology: &Topology) -> String {
@@ -37,6 +39,8 @@ pub fn explain(topology: &Topology) -> String {
         replication_groups,
         hosted_zones,
         health_checks,
+        cidr_collections,
+        dns_clients,
     } = topology;
     let own = names::addresses(topology);
     let zones = |region: &crate::topology::Region| -> Json {
@@ -57,6 +61,8 @@ pub fn explain(topology: &Topology) -> String {
         "replication-groups": named(replication_groups, |group| (group.id.as_str(), replication_group(group))),
         "hosted-zones": named(hosted_zones, |zone| (zone.name.as_str(), hosted_zone(zone, &own))),
         "health-checks": named(health_checks, |check| (check.id.as_str(), health_check(check, &own))),
+        "cidr-collections": named(cidr_collections, |it| (it.name.as_str(), json!(it.locations))),
+        "dns-clients": route53::dns_clients(dns_clients),
     });
     serde_saphyr::to_string(&said(file)).expect("maps, lists and scalars can be written as YAML")
 }
@@ -289,91 +295,5 @@ fn replication_group(group: &ReplicationGroup) -> Json {
         "automatic-failover-enabled": automatic_failover,
         "port": port,
         "auth-token": auth_token,
-    })
-}
-
-fn hosted_zone(zone: &HostedZone, own: &[(String, String)]) -> Json {
-    let records = zone.records.iter().map(|one| record(one, own));
-    json!({ "records": records.collect::<Vec<_>>() })
-}
-
-/// The name as a reference to the endpoint that has it, or that it is below; as it is if it is nothing of the stack.
-fn referred(name: &str, own: &[(String, String)]) -> String {
-    let reference = own.iter().find_map(|(address, reference)| {
-        let before = name.strip_suffix(address.as_str())?;
-        (before.is_empty() || before.ends_with('.')).then(|| format!("{before}${{{reference}}}"))
-    });
-    reference.unwrap_or_else(|| name.to_owned())
-}
-
-fn record(record: &Record, own: &[(String, String)]) -> Json {
-    let Record {
-        name,
-        value,
-        ttl,
-        set_identifier,
-        failover,
-        health_check,
-    } = record;
-    let ttl = period(*ttl);
-    // With its final dot, a name is never taken for a load balancer's.
-    let alias = |name: &str| {
-        if name.contains('.') {
-            name.to_owned()
-        } else {
-            format!("{name}.")
-        }
-    };
-    let mut entry = match value {
-        RecordValue::A(addresses) => {
-            json!({ "name": name, "type": "A", "values": addresses, "ttl": ttl })
-        }
-        RecordValue::Cname(target) => {
-            json!({ "name": name, "type": "CNAME", "values": [referred(target, own)], "ttl": ttl })
-        }
-        RecordValue::Txt(texts) => {
-            json!({ "name": name, "type": "TXT", "values": texts, "ttl": ttl })
-        }
-        RecordValue::AliasLoadBalancer {
-            load_balancer,
-            evaluate_target_health,
-        } => json!({
-            "name": name, "type": "A",
-            "alias": load_balancer.as_str(), "evaluate-target-health": evaluate_target_health,
-        }),
-        RecordValue::AliasRecord {
-            name: target,
-            evaluate_target_health,
-        } => json!({
-            "name": name, "type": "A",
-            "alias": alias(target), "evaluate-target-health": evaluate_target_health,
-        }),
-    };
-    entry["set-identifier"] = json!(set_identifier);
-    entry["failover"] = json!(failover.map(|role| match role {
-        FailoverRole::Primary => "PRIMARY",
-        FailoverRole::Secondary => "SECONDARY",
-    }));
-    entry["health-check"] = json!(health_check);
-    entry
-}
-
-fn health_check(check: &HealthCheck, names: &[(String, String)]) -> Json {
-    let HealthCheck {
-        id: _,
-        fully_qualified_domain_name,
-        port,
-        protocol: own,
-        resource_path,
-        request_interval,
-        failure_threshold,
-    } = check;
-    json!({
-        "type": protocol(*own),
-        "fully-qualified-domain-name": referred(fully_qualified_domain_name, names),
-        "port": port,
-        "resource-path": (*own == Protocol::Http).then_some(resource_path),
-        "request-interval": period(*request_interval),
-        "failure-threshold": failure_threshold,
     })
 }

@@ -86,6 +86,8 @@ identifiers! {
     ZonalShiftId;
     /// A network ACL, `acl-0f3a…`.
     NetworkAclId;
+    /// A security group, `sg-0f3a…`.
+    SecurityGroupId;
     /// An alarm of CloudWatch, by its name.
     AlarmId;
 }

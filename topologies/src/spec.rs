@@ -5,6 +5,7 @@
 
 mod balancing;
 mod listeners;
+mod route53;
 mod timing;
 
 use schemars::JsonSchema;
@@ -19,6 +20,10 @@ pub use balancing::{
 pub use listeners::{
     ActionSpec, FixedResponseSpec, ForwardConfigSpec, HttpHeaderSpec, ListenerSpec, QueryPairSpec,
     QueryStringSpec, RedirectSpec, RuleSpec, ShareSpec,
+};
+pub use route53::{
+    AlarmSpec, CidrSpec, FailoverSpec, GeolocationSpec, GeoproximitySpec, HealthCheckSpec,
+    HealthCheckTypeSpec, HostedZoneSpec, PlaceSpec, RecordSpec, RecordTypeSpec, UnsureSpec,
 };
 pub use timing::{ProfileSpec, TimingFields, TimingSpec};
 
@@ -84,6 +89,13 @@ pub struct Spec {
     /// Route 53 health checks, by name.
     #[serde(default)]
     pub health_checks: Named<HealthCheckSpec>,
+    /// Route 53 CIDR collections, by name: blocks of addresses by the names of locations.
+    #[serde(default)]
+    pub cidr_collections: Named<Named<Words>>,
+    /// Where clients are that ask for names: `outside` of the stack, or of a block of addresses that a question's EDNS client
+    /// subnet is in.
+    #[serde(default)]
+    pub dns_clients: Named<PlaceSpec>,
 }
 
 /// An access key.
@@ -322,83 +334,4 @@ pub struct ReplicationGroupSpec {
     pub port: Option<At<u16>>,
     /// The AUTH token, if clients must give one.
     pub auth_token: Option<At<String>>,
-}
-
-/// A Route 53 hosted zone.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct HostedZoneSpec {
-    /// Its records.
-    #[serde(default)]
-    pub records: Vec<At<RecordSpec>>,
-}
-
-/// A record type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-#[schemars(inline)]
-pub enum RecordTypeSpec {
-    /// IPv4 addresses, or an alias.
-    A,
-    /// Another name.
-    Cname,
-    /// Text.
-    Txt,
-}
-
-/// The place of a record in a failover pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-#[schemars(inline)]
-pub enum FailoverSpec {
-    /// Answered while healthy, and when nothing is.
-    Primary,
-    /// Answered while the primary is unhealthy.
-    Secondary,
-}
-
-/// A record of a hosted zone.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct RecordSpec {
-    /// The name, with or without the hosted zone's; `@` is the hosted zone's own.
-    pub name: At<String>,
-    /// The type; A if absent.
-    #[serde(rename = "type")]
-    pub kind: Option<At<RecordTypeSpec>>,
-    /// The values; with CNAME, `${orders.address}` stands for an endpoint's name.
-    pub values: Option<At<Words>>,
-    /// The load balancer, or record of the same hosted zone, that this is an alias of.
-    pub alias: Option<At<String>>,
-    /// Whether the health of the alias's target counts.
-    pub evaluate_target_health: Option<At<bool>>,
-    /// TTL; an alias has its target's.
-    pub ttl: Option<At<Period>>,
-    /// Tells records of one name and type apart.
-    pub set_identifier: Option<At<String>>,
-    /// Its place in a failover pair.
-    pub failover: Option<At<FailoverSpec>>,
-    /// The health check that it is answered by.
-    pub health_check: Option<At<String>>,
-}
-
-/// A Route 53 health check.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct HealthCheckSpec {
-    /// HTTP (the default) or TCP.
-    #[serde(rename = "type")]
-    pub kind: Option<ProtocolSpec>,
-    /// The name it asks for; `${site.address}` stands for a load balancer's.
-    pub fully_qualified_domain_name: At<String>,
-    /// The port; 80 if absent.
-    #[schemars(range(min = 1))]
-    pub port: Option<u16>,
-    /// The path, with HTTP; `/` if absent.
-    pub resource_path: Option<At<String>>,
-    /// 30 seconds (the default) or 10, before timing divides it.
-    pub request_interval: Option<At<Period>>,
-    /// Consecutive results until the state flips.
-    #[schemars(range(min = 1, max = 10))]
-    pub failure_threshold: Option<u32>,
 }

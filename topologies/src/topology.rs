@@ -4,7 +4,9 @@
 
 mod balancing;
 mod headers;
+mod health_checks;
 mod listeners;
+mod record_sets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,8 +16,14 @@ use serde::{Deserialize, Serialize};
 use crate::address::ZoneNumber;
 use crate::defaults::paced;
 use crate::id::{
-    DbInstanceId, HealthCheckId, InstanceId, LoadBalancerId, RegionId, ReplicationGroupId,
-    ServiceId, StackId, TargetGroupId, ZoneId,
+    DbInstanceId, InstanceId, LoadBalancerId, RegionId, ReplicationGroupId, ServiceId, StackId,
+    TargetGroupId, ZoneId,
+};
+
+pub use health_checks::{AlarmCheck, EndpointCheck, HealthCheck, HealthCheckKind, Unsure};
+pub use record_sets::{
+    CidrCollection, DnsClients, FailoverRole, HostedZone, Location, Place, Proximity, Record,
+    RecordType, RecordValue, Routing,
 };
 
 pub use balancing::{Algorithm, Balancing, Stickiness, StickinessType, Threshold};
@@ -57,6 +65,12 @@ pub struct Topology {
     pub hosted_zones: Vec<HostedZone>,
     /// Route 53 health checks.
     pub health_checks: Vec<HealthCheck>,
+    /// Route 53 CIDR collections.
+    #[serde(default)]
+    pub cidr_collections: Vec<CidrCollection>,
+    /// Where clients that ask for names are.
+    #[serde(default)]
+    pub dns_clients: DnsClients,
 }
 
 fn default_account_id() -> String {
@@ -291,87 +305,6 @@ pub struct ReplicationGroup {
     pub port: u16,
     /// The AUTH token, if one is wanted.
     pub auth_token: Option<String>,
-}
-
-/// A Route 53 hosted zone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostedZone {
-    /// Its apex, without the final dot, lower case.
-    pub name: String,
-    /// Its records.
-    pub records: Vec<Record>,
-}
-
-/// A record of a hosted zone. Several with one name and type form a set, told apart by `set_identifier`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// The whole name, without the final dot, lower case.
-    pub name: String,
-    /// What it answers.
-    pub value: RecordValue,
-    /// TTL; an alias has its target's.
-    pub ttl: Duration,
-    /// Tells records of one set apart.
-    pub set_identifier: Option<String>,
-    /// Its place in a failover pair.
-    pub failover: Option<FailoverRole>,
-    /// Answered only while this is healthy.
-    pub health_check: Option<HealthCheckId>,
-}
-
-/// A record's type and data.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RecordValue {
-    /// Addresses outside of the stack's network.
-    A(Vec<std::net::Ipv4Addr>),
-    /// Another name.
-    Cname(String),
-    /// Text.
-    Txt(Vec<String>),
-    /// An alias to a load balancer.
-    AliasLoadBalancer {
-        /// The load balancer.
-        load_balancer: LoadBalancerId,
-        /// Whether the load balancer's health counts.
-        evaluate_target_health: bool,
-    },
-    /// An alias to another record of the same zone.
-    AliasRecord {
-        /// That record's whole name.
-        name: String,
-        /// Whether that record's health counts.
-        evaluate_target_health: bool,
-    },
-}
-
-/// The place of a record in a failover pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum FailoverRole {
-    /// Answered while healthy, and when nothing is.
-    Primary,
-    /// Answered while the primary is unhealthy.
-    Secondary,
-}
-
-/// A Route 53 health check of an endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HealthCheck {
-    /// Its identifier.
-    pub id: HealthCheckId,
-    /// The name it asks for; resolved from outside of the stack.
-    pub fully_qualified_domain_name: String,
-    /// The port.
-    pub port: u16,
-    /// HTTP or TCP.
-    pub protocol: Protocol,
-    /// The path, with HTTP.
-    pub resource_path: String,
-    /// Time between two checks of one checker, as written: [`paced`] tells what the timing makes of it.
-    pub request_interval: Duration,
-    /// Consecutive results until the state flips.
-    pub failure_threshold: u32,
 }
 
 /// How long things take: AWS's documented times, or as quick as this machine allows.

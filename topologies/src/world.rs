@@ -5,6 +5,7 @@
 
 mod cache;
 mod database;
+pub mod health_check;
 mod redundancy;
 
 use std::collections::BTreeMap;
@@ -203,6 +204,8 @@ impl World {
             | EventKind::ZonalShiftEnded { .. }
             | EventKind::NetworkAclChanged { .. }
             | EventKind::NetworkAclAssociated { .. }
+            | EventKind::SecurityGroupChanged { .. }
+            | EventKind::SecurityGroupsGiven { .. }
             | EventKind::AlarmStateChanged { .. } => self.account.apply(event),
             EventKind::ControlResumed => self.resumed(),
             EventKind::StackAvailable => self.phase = StackPhase::Available,
@@ -224,7 +227,9 @@ impl World {
                 }
             }
             EventKind::HostReachable { instance } => self.reachable(instance, true),
-            EventKind::HostUnreachable { instance, .. } => self.reachable(instance, false),
+            EventKind::HostUnreachable { instance, .. } | EventKind::HostHangs { instance } => {
+                self.reachable(instance, false);
+            }
             EventKind::FaultInjected {
                 fault,
                 fault_kind,
@@ -382,6 +387,7 @@ impl World {
         let asked = |id: &HealthCheckId| topology.health_checks.iter().any(|it| it.id == *id);
         self.health_checks.retain(|id, _| asked(id));
         self.account.zonal_shifts.follow(topology);
+        self.account.security_groups.follow(topology);
         self.plan = fresh.plan;
     }
 

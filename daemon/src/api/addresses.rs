@@ -5,8 +5,9 @@ use std::net::Ipv4Addr;
 use topologies::address::ZoneNumber;
 use topologies::id::{InstanceId, LoadBalancerId};
 use topologies::plan::{Endpoint, EndpointKind, Plan};
-use topologies::topology::{FailoverRole, Record, RecordValue};
+use topologies::topology::{FailoverRole, Record, RecordValue, Routing};
 use topologies::world::World;
+use topologies::world::health_check::checked;
 
 /// Aliases and CNAMEs followed for one name; `check` refuses cycles, this bounds what it may have missed.
 const HOPS_MAX: usize = 8;
@@ -40,7 +41,7 @@ pub(super) fn destination(plan: &Plan, name: &str) -> Option<EndpointKind> {
                     Some(kind) => return Some(kind.clone()),
                 }
             }
-            RecordValue::A(_) | RecordValue::Txt(_) => return None,
+            RecordValue::A(_) | RecordValue::Txt(_) | RecordValue::Data(..) => return None,
         }
     }
     None
@@ -133,12 +134,10 @@ impl Names<'_> {
         let set: Vec<&Record> = records(self.plan, name).collect();
         let healthy = |record: &&&Record| {
             let check = record.health_check.as_ref();
-            check.is_none_or(|check| {
-                let known = self.world.health_checks.get(check);
-                known.copied().unwrap_or(true)
-            })
+            check.is_none_or(|check| checked(&self.plan.topology, self.world, check))
         };
-        let secondary = |record: &&&Record| record.failover == Some(FailoverRole::Secondary);
+        let secondary =
+            |record: &&&Record| record.routing == Routing::Failover(FailoverRole::Secondary);
         let chosen = set
             .iter()
             .filter(|record| !secondary(record))
@@ -157,7 +156,7 @@ impl Names<'_> {
                     None => self.name(name, hops),
                 }
             }
-            Some(RecordValue::Txt(_)) | None => Vec::new(),
+            Some(RecordValue::Txt(_) | RecordValue::Data(..)) | None => Vec::new(),
         }
     }
 }

@@ -1,9 +1,11 @@
-//! EC2: the regions and zones that the stack has, its default network with network ACLs, and application instances.
+//! EC2: the regions and zones that the stack has, its default network with network ACLs and security groups, and application instances.
 
 mod filter;
 mod instances;
 mod network;
 mod network_acls;
+mod protocols;
+mod security_groups;
 pub(super) mod tags;
 mod zones;
 
@@ -13,16 +15,32 @@ use topologies::id::ZoneId;
 use super::{Handler, Operations, View};
 
 pub(super) const OPERATIONS: Operations = &[
+    (
+        "AuthorizeSecurityGroupEgress",
+        Handler::Change(security_groups::authorize_egress),
+    ),
+    (
+        "AuthorizeSecurityGroupIngress",
+        Handler::Change(security_groups::authorize_ingress),
+    ),
     ("CreateNetworkAcl", Handler::Change(network_acls::create)),
     (
         "CreateNetworkAclEntry",
         Handler::Change(network_acls::create_entry),
+    ),
+    (
+        "CreateSecurityGroup",
+        Handler::Change(security_groups::create),
     ),
     ("CreateTags", Handler::Change(tags::create)),
     ("DeleteNetworkAcl", Handler::Change(network_acls::delete)),
     (
         "DeleteNetworkAclEntry",
         Handler::Change(network_acls::delete_entry),
+    ),
+    (
+        "DeleteSecurityGroup",
+        Handler::Change(security_groups::delete),
     ),
     ("DeleteTags", Handler::Change(tags::delete)),
     (
@@ -42,12 +60,24 @@ pub(super) const OPERATIONS: Operations = &[
     ("DescribeNetworkAcls", Handler::Read(network_acls::describe)),
     ("DescribeRegions", Handler::Read(zones::describe_regions)),
     (
+        "DescribeSecurityGroupRules",
+        Handler::Read(security_groups::describe_rules),
+    ),
+    (
         "DescribeSecurityGroups",
-        Handler::Read(network::describe_security_groups),
+        Handler::Read(security_groups::describe),
     ),
     ("DescribeSubnets", Handler::Read(network::describe_subnets)),
     ("DescribeTags", Handler::Read(tags::describe)),
     ("DescribeVpcs", Handler::Read(network::describe_vpcs)),
+    (
+        "ModifyInstanceAttribute",
+        Handler::Change(instances::modify_attribute),
+    ),
+    (
+        "ModifySecurityGroupRules",
+        Handler::Change(security_groups::modify_rules),
+    ),
     ("RebootInstances", Handler::Change(instances::reboot)),
     (
         "ReplaceNetworkAclAssociation",
@@ -57,10 +87,26 @@ pub(super) const OPERATIONS: Operations = &[
         "ReplaceNetworkAclEntry",
         Handler::Change(network_acls::replace_entry),
     ),
+    (
+        "RevokeSecurityGroupEgress",
+        Handler::Change(security_groups::revoke_egress),
+    ),
+    (
+        "RevokeSecurityGroupIngress",
+        Handler::Change(security_groups::revoke_ingress),
+    ),
     ("RunInstances", Handler::Change(instances::run)),
     ("StartInstances", Handler::Change(instances::start)),
     ("StopInstances", Handler::Change(instances::stop)),
     ("TerminateInstances", Handler::Change(instances::terminate)),
+    (
+        "UpdateSecurityGroupRuleDescriptionsEgress",
+        Handler::Change(security_groups::describe_egress),
+    ),
+    (
+        "UpdateSecurityGroupRuleDescriptionsIngress",
+        Handler::Change(security_groups::describe_ingress),
+    ),
 ];
 
 /// The instances of the region that was called, as DescribeInstances shows them, by their ARNs.

@@ -69,6 +69,10 @@ pub(super) const OPERATIONS: Operations = &[
     ("RegisterTargets", Handler::Change(targets::register)),
     ("RemoveTags", Handler::Change(tagging::remove)),
     ("SetRulePriorities", Handler::Change(rules::set_priorities)),
+    (
+        "SetSecurityGroups",
+        Handler::Change(balancers::set_security_groups),
+    ),
     ("SetSubnets", Handler::Change(balancers::set_subnets)),
 ];
 

@@ -1,14 +1,16 @@
 //! Route 53: hosted zones, their records, and health checks. What is changed here is what the stack's resolvers answer.
 //!
-//! After its API reference and aws-behaviour §6. Built are records of types A, CNAME and TXT, simple or in failover pairs, aliases to
-//! load balancers and to records of the same zone, and health checks over HTTP and TCP. What asks for anything else is refused as not
-//! implemented. A zone is its name here: there is one of each.
+//! After its API reference and aws-behaviour §6. Built are records of all types and routing policies, aliases to load balancers and to
+//! records of the same zone, CIDR collections, and health checks over HTTP and TCP, of alarms and of other health checks. What asks
+//! for anything else is refused as not implemented. A zone is its name here: there is one of each.
 
 mod changes;
+mod cidr;
 pub(super) mod health_checks;
 mod pages;
 mod propagation;
 mod records;
+mod routing;
 mod tags;
 mod zones;
 
@@ -19,10 +21,13 @@ use wire::Fault;
 use super::{Handler, Operations, View, ids};
 
 pub(super) const OPERATIONS: Operations = &[
+    ("ChangeCidrCollection", Handler::Change(cidr::change)),
     ("ChangeResourceRecordSets", Handler::Change(changes::change)),
     ("ChangeTagsForResource", Handler::Change(tags::change)),
+    ("CreateCidrCollection", Handler::Change(cidr::create)),
     ("CreateHealthCheck", Handler::Change(health_checks::create)),
     ("CreateHostedZone", Handler::Change(zones::create)),
+    ("DeleteCidrCollection", Handler::Change(cidr::delete)),
     ("DeleteHealthCheck", Handler::Change(health_checks::delete)),
     ("DeleteHostedZone", Handler::Change(zones::delete)),
     ("GetChange", Handler::Read(propagation::get_change)),
@@ -31,6 +36,9 @@ pub(super) const OPERATIONS: Operations = &[
     ("GetHealthCheckStatus", Handler::Read(health_checks::status)),
     ("GetHostedZone", Handler::Read(zones::get)),
     ("GetHostedZoneCount", Handler::Read(zones::count)),
+    ("ListCidrBlocks", Handler::Read(cidr::blocks)),
+    ("ListCidrCollections", Handler::Read(cidr::list)),
+    ("ListCidrLocations", Handler::Read(cidr::locations)),
     ("ListHealthChecks", Handler::Read(health_checks::list)),
     ("ListHostedZones", Handler::Read(zones::list)),
     ("ListHostedZonesByName", Handler::Read(zones::list_by_name)),
@@ -38,6 +46,8 @@ pub(super) const OPERATIONS: Operations = &[
     ("ListTagsForResource", Handler::Read(tags::list)),
     ("UpdateHealthCheck", Handler::Change(health_checks::update)),
 ];
+
+pub(crate) use health_checks::uuid as health_check_id;
 
 /// What records of zones and health checks are kept under: neither belongs to a region.
 fn nowhere() -> RegionId {

@@ -182,7 +182,7 @@ impl Command {
 
 /// Bring a stack up from a topology file
 ///
-/// Shows progress, then the endpoints, and keeps the stack until Ctrl-C, which takes it down and removes it. With -d a daemon keeps
+/// Shows progress, then the endpoints, and keeps the stack until Ctrl-C, which takes it down and removes it with its data unless it was there before. With -d a daemon keeps
 /// it until `localaws down`. A stack whose daemon died, or that was taken down without --purge, is taken over with its data.
 #[derive(Debug, Args)]
 pub(super) struct Up {
@@ -227,7 +227,7 @@ impl TimingProfile {
 
 /// Take a stack down: end its instances, free its addresses
 ///
-/// What its databases hold stays for the next `up` of the same name unless --purge is given; caches are empty then. Works too when the daemon is gone.
+/// What its databases and caches hold stays for the next `up` of the same name unless --purge is given. Works too when the daemon is gone.
 #[derive(Debug, Args)]
 pub(super) struct Down {
     #[command(flatten)]

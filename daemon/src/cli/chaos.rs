@@ -92,17 +92,13 @@ fn inject(target: &Target, fault: &Fault) -> Result<Exit, Failure> {
             .post("/faults?preview=true", fault)
             .await
             .map_err(|error| target.explain(error))?;
-        output::println(&output::printable(&preview.fault))?;
-        if preview.consequences.is_empty() {
-            output::println("  hits nothing that runs")?;
-        }
-        for consequence in &preview.consequences {
-            output::println(&format!("  {}", output::printable(consequence)))?;
-        }
+        // Whoever stops reading has not called the fault off.
+        let shown = show(&preview);
         let injected: InjectedView = client
             .post("/faults", fault)
             .await
             .map_err(|error| target.explain(error))?;
+        shown?;
         let id = injected.id.map_or_else(String::new, |id| id.to_string());
         output::println(&if fault.lasting() {
             format!("{id} in force; `localaws chaos heal {id}` ends it")
@@ -111,6 +107,17 @@ fn inject(target: &Target, fault: &Fault) -> Result<Exit, Failure> {
         })?;
         Ok(Exit::Done)
     })
+}
+
+fn show(preview: &InjectedView) -> Result<(), Failure> {
+    output::println(&output::printable(&preview.fault))?;
+    if preview.consequences.is_empty() {
+        output::println("  hits nothing that runs")?;
+    }
+    for consequence in &preview.consequences {
+        output::println(&format!("  {}", output::printable(consequence)))?;
+    }
+    Ok(())
 }
 
 fn list(target: &Target, as_json: bool) -> Result<Exit, Failure> {

@@ -28,6 +28,12 @@ pub(super) fn is_there(home: &Home, name: &StackId) -> bool {
 /// Has its daemon end it, ends what is left, and removes that.
 pub(super) fn end(home: &Home, name: &StackId) -> Result<(), Failure> {
     let directory = home.stack(name);
+    // One that is just being made or removed is neither once whoever decides that has had its turn, which this waits for.
+    home.running(name)?;
+    if directory.record()?.is_some() {
+        let why = format!("stack `{name}` is coming up");
+        return Err(Failure::new(Exit::Broken, why).hint("try again in a moment"));
+    }
     for pid in directory.holders() {
         terminate(pid, name)?;
     }

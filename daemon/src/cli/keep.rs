@@ -36,6 +36,8 @@ use crate::up::{Progress, RuntimeWish, UpOptions};
 const DOWN_WITHIN: Duration = Duration::from_secs(60);
 /// How long the API may take to end after that.
 const END_WITHIN: Duration = Duration::from_secs(5);
+/// Between two looks at whether the stack's directory is still there: without it nobody finds the stack to end it.
+const DIRECTORY_LOOK: Duration = Duration::from_secs(1);
 /// The address at which AWS's tools expect a local endpoint; the first stack that can has it.
 const COMMON_API: SocketAddrV4 = SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 4566);
 
@@ -106,9 +108,12 @@ pub(super) async fn keep(
         }
         Err(failure) => {
             tell(step("ending what was started"));
+            let removed = claim.is_removed();
             if let Err(left) = clear(home, &claim.directory, &claim.record).await {
                 // The record stays, so that `down` can try again. What went wrong first is what the user asked about.
                 left.show();
+            } else if removed {
+                claim.forsake()?;
             } else {
                 finish(claim, fresh)?;
             }
@@ -269,8 +274,24 @@ async fn attend(
     tokio::select! {
         () = stops.next() => (Ok(()), None),
         Some(asked) = downs.recv() => (Ok(()), Some(asked)),
+        () = removed(claim) => (Err(directory_gone(claim)), None),
         () = stack.requests.closed() => (Err(driver_gone()), None),
     }
+}
+
+/// Waits until the stack's directory is gone. Cancel-safe.
+async fn removed(claim: &Claim) {
+    while !claim.is_removed() {
+        tokio::time::sleep(DIRECTORY_LOOK).await;
+    }
+}
+
+fn directory_gone(claim: &Claim) -> Failure {
+    let directory = claim.directory.path().display();
+    Failure::machine(format!(
+        "the stack's directory `{directory}` was removed while it ran"
+    ))
+    .hint("`localaws down --purge` ends a stack and removes it")
 }
 
 /// Ends every instance and every task, in order if that does not take too long and nobody wishes a second time that it stop, by

@@ -324,12 +324,20 @@ impl CacheMachine {
             };
             if fenced && desk.planted(Bug::ForgetOldCachePrimary) {
                 continue;
-            } else if fenced || node.hung.due(desk.now) {
-                let instance = instance.clone();
-                node.order
-                    .issue(desk, Action::RejoinCache { instance, source });
+            }
+            let hangs = !fenced && node.hung.due(desk.now);
+            if fenced || hangs {
+                let rejoin = Action::RejoinCache {
+                    instance: instance.clone(),
+                    source,
+                };
+                if node.order.issue(desk, rejoin) && hangs {
+                    let instance = instance.clone();
+                    desk.emit(EventKind::HostHangs { instance });
+                }
             } else if node.to_start(cache) {
-                if !primary_first {
+                // One that takes connections runs.
+                if !primary_first && !node.hung.suspected() {
                     node.order.issue(desk, start);
                 }
             } else if node.liveness.well() && node.status.is_some() && !follows {
@@ -352,6 +360,10 @@ impl CacheMachine {
             let Some(node) = self.nodes.get(instance) else {
                 continue;
             };
+            // Nobody knows yet how one is that was just taken over or started.
+            if !node.liveness.alive() && node.liveness.lost().is_none() {
+                continue;
+            }
             let up = node.liveness.alive()
                 && node.status.as_ref().is_some_and(|(_, status)| {
                     let expected = desk.replication_address(instance, &cache.primary);

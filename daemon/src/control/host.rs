@@ -137,7 +137,13 @@ impl DbHost {
 
     /// Orders the host to start unless an order is under way; says whether it did.
     pub(super) fn start(&mut self, desk: &mut Desk<'_>, action: Action) -> bool {
-        self.order.issue(desk, action)
+        let hangs = matches!(action, Action::Rejoin { .. }) && self.hung.due(desk.now);
+        let instance = action.instance().clone();
+        let ordered = self.order.issue(desk, action);
+        if ordered && hangs {
+            desk.emit(EventKind::HostHangs { instance });
+        }
+        ordered
     }
 }
 

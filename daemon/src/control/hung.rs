@@ -40,6 +40,11 @@ impl Hung {
         *self = Self::default();
     }
 
+    /// Whether the last probe got a connection and no answer.
+    pub(super) fn suspected(&self) -> bool {
+        self.since.is_some()
+    }
+
     /// Whether it is to be made anew.
     pub(super) fn due(&self, now: Time) -> bool {
         let patience = growing(HANGS, self.tries, HANGS_LONGEST);

@@ -1,8 +1,8 @@
 //! When a stack that comes up is available.
 //!
 //! One that starts with nothing running is when all of it is as planned. One that was taken over while it ran may be in the middle
-//! of an outage: it is when every endpoint has somebody behind it who answers. So it is with one whose network ACLs may keep health
-//! checks from targets.
+//! of an outage: it is when every endpoint has somebody behind it who answers. So it is with one whose network ACLs or security
+//! groups may keep health checks from targets.
 
 use topologies::event::{DbInstanceStatus, ReplicationGroupStatus, TargetHealth};
 use topologies::id::InstanceId;
@@ -12,7 +12,7 @@ use topologies::world::{Database, StackPhase, World};
 /// Whether the stack has just become available.
 pub(super) fn available(world: &World) -> bool {
     match world.phase {
-        StackPhase::Creating if !world.account.network_acls.filter() => is_whole(world),
+        StackPhase::Creating if !world.account.filters() => is_whole(world),
         StackPhase::Creating | StackPhase::Resuming => every_endpoint_answers(world),
         StackPhase::Available | StackPhase::Stopping => false,
     }

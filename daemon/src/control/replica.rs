@@ -13,6 +13,7 @@ use topologies::event::{DbInstanceStatus, DbRequest, EventKind, ReplicationStatu
 use topologies::id::{DbInstanceId, InstanceId};
 use topologies::runtime::InstanceStatus;
 use topologies::time::Time;
+use topologies::world::StackPhase;
 
 use super::action::{Action, DbRole, Means, Outcome, Ticket};
 use super::apart::{Apart, Line};
@@ -306,7 +307,10 @@ impl ReplicaMachine {
                 status,
                 source,
             });
+            // Replication that stopped with its stack has not stopped by itself.
+            let comes_up = desk.world().phase == StackPhase::Creating;
             let told = match (known.replication, status) {
+                (_, _) if comes_up => None,
                 // Its making is told of otherwise.
                 (ReplicationStatus::Creating, _) | (_, ReplicationStatus::Creating) => None,
                 (_, ReplicationStatus::Replicating) => Some(rds_event::REPLICATION_RESUMED),

@@ -187,7 +187,10 @@ impl TargetsMachine {
         else {
             return;
         };
-        let threshold = health_check.failure_threshold;
+        let Some(endpoint) = health_check.asks() else {
+            return;
+        };
+        let threshold = endpoint.failure_threshold;
         let streak = self.health_checks.entry(id.clone()).or_default();
         streak.count(check);
         let known = desk.world().health_checks.get(id).copied();

@@ -132,7 +132,8 @@ fn refusal(why: &Unsound) -> Fault {
         Unsound::NoZone(_)
         | Unsound::NoTarget(_)
         | Unsound::NoTargetGroup(_)
-        | Unsound::NoHealthCheck(_) => "InvalidParameterValue",
+        | Unsound::NoHealthCheck(_)
+        | Unsound::NoCidrCollection(_) => "InvalidParameterValue",
     };
     Fault::sender(code, why.to_string())
 }

@@ -148,11 +148,11 @@ impl Redis {
         Ok(())
     }
 
-    /// Has a primary save what it holds, for the next start, and end. It takes no writes meanwhile.
+    /// Has a node save what it holds, for the next start of `primary`, and end. It takes no writes meanwhile.
     ///
     /// # Errors
     /// When it does not run or answer, or can not save.
-    pub async fn keep(&self, host: &EngineHost) -> Result<(), EngineError> {
+    pub async fn keep(&self, host: &EngineHost, primary: &InstanceId) -> Result<(), EngineError> {
         self.probers.forget(&host.instance);
         let save = async {
             let address = SocketAddr::from(host.listen());
@@ -170,11 +170,9 @@ impl Redis {
             }
         };
         self.within(host, "save its data", KEEP_LIMIT, save).await?;
-        let directory = self.directories.instance(&host.instance);
-        let keep = move || {
-            let (dump, kept) = (directory.join(config::DUMP), directory.join(config::KEPT));
-            files::rename(&dump, &kept)
-        };
+        let dump = self.directories.instance(&host.instance).join(config::DUMP);
+        let kept = self.directories.instance(primary).join(config::KEPT);
+        let keep = move || files::rename(&dump, &kept);
         self.directories.work.run(keep).await
     }
 

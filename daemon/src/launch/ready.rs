@@ -22,7 +22,7 @@ use crate::up::{Progress, Tell, UpError};
 
 /// How long a stack may take to serve every endpoint.
 const LIMIT: Duration = Duration::from_secs(120);
-/// How long it is waited for while faults are in force, or network ACLs filter.
+/// How long it is waited for while faults are in force, or network ACLs or security groups filter.
 const LIMIT_WITH_FAULTS: Duration = Duration::from_secs(20);
 /// Lines of a program's log that are shown when it is given up.
 const LOG_LINES: usize = 10;
@@ -81,7 +81,7 @@ pub(super) async fn wait(stack: &Stack, since: u64, tell: Tell<'_>) -> Result<()
 fn in_force(stack: &Stack) -> String {
     let world = stack.world.borrow();
     if world.faults.is_empty() {
-        return "network ACLs may keep it from answering; `localaws reset` takes them away"
+        return "network ACLs or security groups may keep it from answering; `localaws reset` takes them away"
             .to_owned();
     }
     let faults = world.faults.iter();
@@ -119,7 +119,7 @@ fn late(limit: Duration, world: &World, last: Option<String>) -> UpError {
 
 /// Whether everything can be reached that runs.
 fn sound(world: &World) -> bool {
-    world.faults.is_empty() && !world.account.network_acls.filter()
+    world.faults.is_empty() && !world.account.filters()
 }
 
 /// How long to wait: less while faults are in force, for what they hit will not answer.

@@ -16,7 +16,8 @@ use proxies::probe::{self, ProbeOutcome};
 use tokio::time::Instant;
 use topologies::address::ZoneNumber;
 use topologies::event::TargetHealth;
-use topologies::id::{InstanceId, ZoneId};
+use topologies::id::InstanceId;
+use topologies::plan::LoadBalancerNode;
 use topologies::topology::{Protocol, TargetGroup, TargetHealthCheck};
 
 use super::{Prober, TOGETHER, held_up, judge};
@@ -32,7 +33,7 @@ pub(super) struct Rounds {
     /// Shared by the load balancer's nodes.
     pub(super) questions: Arc<Questions>,
     pub(super) group: TargetGroup,
-    pub(super) node: ZoneId,
+    pub(super) node: LoadBalancerNode,
     pub(super) view: ZoneNumber,
     /// The node's own address.
     pub(super) from: Ipv4Addr,
@@ -111,7 +112,7 @@ impl Rounds {
         let probe = Probe::Target {
             target_group: self.group.id.clone(),
             instance: target.instance.clone(),
-            node: self.node.clone(),
+            node: self.node.zone.clone(),
             check,
         };
         prober.report(sent, probe).await
@@ -119,6 +120,10 @@ impl Rounds {
 
     async fn ask(&self, checks: &TargetHealthCheck, target: &Target) -> ProbeOutcome {
         let begun = Instant::now();
+        if !self.reaches(target) {
+            tokio::time::sleep(checks.timeout).await;
+            return ProbeOutcome::Timeout;
+        }
         if let Some(server) = self.direct(target) {
             let question = || {
                 let (checks, host) = (checks.clone(), target.host.clone());
@@ -135,6 +140,13 @@ impl Rounds {
         question(checks, self.from, target.address, &target.host, left).await
     }
 
+    /// Whether security groups let the node.
+    fn reaches(&self, target: &Target) -> bool {
+        let node = (&self.node.load_balancer, self.node.address);
+        self.data_plane
+            .reaches(node, &target.instance, self.group.port)
+    }
+
     fn direct(&self, target: &Target) -> Option<SocketAddrV4> {
         self.data_plane
             .direct(self.view, &target.instance, self.group.port)
@@ -147,7 +159,7 @@ impl Rounds {
             .get(&self.group.id)
             .and_then(|targets| targets.get(&target.instance));
         views
-            .and_then(|views| views.get(&self.node))
+            .and_then(|views| views.get(&self.node.zone))
             .is_some_and(|view| view.state != TargetHealth::Initial)
     }
 }

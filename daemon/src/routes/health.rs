@@ -1,12 +1,16 @@
 //! Which answers DNS leaves out: nodes without healthy targets, records whose health check or alias target fails.
 
+use std::collections::BTreeMap;
+
 use topologies::event::TargetHealth;
 use topologies::id::{InstanceId, LoadBalancerId, ZoneId};
 use topologies::plan::Plan;
+use topologies::records::ALIASES_MAX;
 use topologies::topology::{
-    HostedZone, LoadBalancer, LoadBalancerType, Record, RecordValue, TargetGroup,
+    HostedZone, LoadBalancer, LoadBalancerType, Record, RecordType, RecordValue, TargetGroup,
 };
 use topologies::world::World;
+use topologies::world::health_check::checked;
 
 use super::forwards;
 
@@ -126,44 +130,76 @@ fn group_health(
     }
 }
 
-/// A record is healthy while its health check is and, where asked for, its alias's target is (aws-behaviour §6.3). `depth` bounds
-/// aliases of aliases; the topology has no cycle.
-pub(super) fn record_healthy(
-    plan: &Plan,
-    world: &World,
-    zone: &HostedZone,
-    record: &Record,
-    depth: usize,
-) -> bool {
-    let checked = record
-        .health_check
-        .as_ref()
-        .and_then(|id| world.health_checks.get(id))
-        .copied()
-        .unwrap_or(true);
-    let target = match &record.value {
-        RecordValue::AliasLoadBalancer {
-            load_balancer,
-            evaluate_target_health: true,
-        } => super::balancer(plan, load_balancer)
-            .is_some_and(|lb| load_balancer_healthy(plan, world, lb)),
-        RecordValue::AliasRecord {
-            name,
-            evaluate_target_health: true,
-        } if depth < zone.records.len() => {
-            let aliased = |target: &&Record| {
-                target.name == *name && !matches!(target.value, RecordValue::Txt(_))
-            };
-            let mut targets = zone.records.iter().filter(aliased);
-            targets.any(|target| record_healthy(plan, world, zone, target, depth + 1))
+/// Whether the records of a zone are healthy: each while its health check is and, where asked for, its alias's target is
+/// (aws-behaviour §6.3). What many aliases lead to is looked at once.
+pub(super) struct Healthy<'w> {
+    plan: &'w Plan,
+    world: &'w World,
+    names: BTreeMap<&'w str, Vec<&'w Record>>,
+    known: BTreeMap<(&'w str, RecordType), bool>,
+}
+
+impl<'w> Healthy<'w> {
+    pub(super) fn new(plan: &'w Plan, world: &'w World, zone: &'w HostedZone) -> Self {
+        let mut names: BTreeMap<&str, Vec<&Record>> = BTreeMap::new();
+        for record in &zone.records {
+            names.entry(&record.name).or_default().push(record);
         }
-        RecordValue::AliasLoadBalancer { .. }
-        | RecordValue::AliasRecord { .. }
-        | RecordValue::A(_)
-        | RecordValue::Cname(_)
-        | RecordValue::Txt(_) => true,
-    };
-    checked && target
+        Self {
+            plan,
+            world,
+            names,
+            known: BTreeMap::new(),
+        }
+    }
+
+    /// Whether a record is.
+    pub(super) fn is(&mut self, record: &'w Record) -> bool {
+        self.within(record, ALIASES_MAX)
+    }
+
+    /// The same; aliases beyond `hops` are not answered, and hinder nobody.
+    fn within(&mut self, record: &'w Record, hops: usize) -> bool {
+        let (plan, world) = (self.plan, self.world);
+        let check = record.health_check.as_ref();
+        let checked = check.is_none_or(|id| checked(&plan.topology, world, id));
+        checked
+            && match &record.value {
+                RecordValue::AliasLoadBalancer {
+                    load_balancer,
+                    evaluate_target_health: true,
+                    ..
+                } => super::balancer(plan, load_balancer)
+                    .is_some_and(|lb| load_balancer_healthy(plan, world, lb)),
+                RecordValue::AliasRecord {
+                    name,
+                    evaluate_target_health: true,
+                    kind,
+                } => hops == 0 || self.target(name, *kind, hops - 1),
+                RecordValue::AliasLoadBalancer { .. }
+                | RecordValue::AliasRecord { .. }
+                | RecordValue::A(_)
+                | RecordValue::Cname(_)
+                | RecordValue::Txt(_)
+                | RecordValue::Data(..) => true,
+            }
+    }
+
+    /// Whether one of the records that an alias can answer with is healthy.
+    fn target(&mut self, name: &'w str, kind: RecordType, hops: usize) -> bool {
+        if let Some(known) = self.known.get(&(name, kind)) {
+            return *known;
+        }
+        let records = self.names.get(name).cloned().unwrap_or_default();
+        let aliased = |record: &&Record| {
+            let of = record.value.kind();
+            of == kind || of == RecordType::Cname
+        };
+        let mut targets = records.into_iter().filter(aliased);
+        let healthy = targets.any(|target| self.within(target, hops));
+        self.known.insert((name, kind), healthy);
+        healthy
+    }
 }
 
 #[cfg(test)]
@@ -241,7 +277,7 @@ hosted-zones:
 
     fn alias_healthy(plan: &Plan, world: &World) -> bool {
         let zone = &plan.topology.hosted_zones[0];
-        record_healthy(plan, world, zone, &zone.records[0], 0)
+        Healthy::new(plan, world, zone).is(&zone.records[0])
     }
 
     #[test]

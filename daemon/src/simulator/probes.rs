@@ -93,11 +93,14 @@ pub(super) fn of_plan(plan: &Plan) -> Vec<ProbePlan> {
             }
         }
     }
-    probes.extend(plan.topology.health_checks.iter().map(|check| ProbePlan {
-        interval: paced(check.request_interval, scale),
-        timeout: paced(check.request_interval, scale),
-        from: ZoneNumber::OUTSIDE,
-        aim: Aim::HealthCheck(check.id.clone()),
+    probes.extend(plan.topology.health_checks.iter().filter_map(|check| {
+        let interval = paced(check.asks()?.request_interval, scale);
+        Some(ProbePlan {
+            interval,
+            timeout: interval,
+            from: ZoneNumber::OUTSIDE,
+            aim: Aim::HealthCheck(check.id.clone()),
+        })
     }));
     probes
 }

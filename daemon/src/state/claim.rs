@@ -3,6 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::net::{SocketAddrV4, TcpListener};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use topologies::address::{self, Slot, ZoneNumber};
@@ -57,7 +58,7 @@ pub struct Claim {
     /// can not read, off the slot.
     pub lease: TcpListener,
     home: Home,
-    _lock: File,
+    lock: File,
 }
 
 impl Home {
@@ -121,7 +122,7 @@ impl Home {
             leftovers,
             lease,
             home: self.clone(),
-            _lock: lock,
+            lock,
         })
     }
 
@@ -215,6 +216,25 @@ impl Claim {
         self.directory.write_record(&self.record)
     }
 
+    /// Whether its directory was removed, or another one is in its place: nobody can find the stack any more.
+    pub fn is_removed(&self) -> bool {
+        let there = fs::metadata(self.directory.lock_path());
+        match (self.lock.metadata(), there) {
+            (Ok(held), Ok(there)) => (held.dev(), held.ino()) != (there.dev(), there.ino()),
+            (_, Err(error)) => error.kind() == io::ErrorKind::NotFound,
+            (Err(_), Ok(_)) => false,
+        }
+    }
+
+    /// Removes what was made anew of a directory that was removed, unless somebody else has it by now.
+    pub fn forsake(self) -> Result<(), StateError> {
+        let _turn = self.home.lock()?;
+        if self.directory.lock_path().exists() {
+            return Ok(());
+        }
+        self.directory.remove()
+    }
+
     /// Gives the stack up and removes everything of it.
     pub fn purge(self) -> Result<(), StateError> {
         purge(&self.home, &self.directory, Some(&self.record))
@@ -240,7 +260,7 @@ pub(crate) fn remove_socket(record: &Record) {
 }
 
 fn take_lock(directory: &StackDirectory, name: &StackId) -> Result<File, StateError> {
-    let path = directory.path().join("lock");
+    let path = directory.lock_path();
     let file = open_lock(&path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -282,7 +282,7 @@ async fn what_a_primary_kept_is_there_at_its_next_start_and_at_no_other() {
     set(&mut group.client(primary, token).await, "a", 1)
         .await
         .unwrap();
-    group.engine.keep(primary).await.unwrap();
+    group.engine.keep(primary, &primary.instance).await.unwrap();
     assert_eq!(
         group.engine.probe(primary, PROBE).await,
         CacheProbe::Refused
@@ -296,7 +296,7 @@ async fn what_a_primary_kept_is_there_at_its_next_start_and_at_no_other() {
     set(&mut group.client(replica, token).await, "a", 2)
         .await
         .unwrap();
-    group.engine.keep(replica).await.unwrap();
+    group.engine.keep(replica, &replica.instance).await.unwrap();
     let role = CacheRole::Replica {
         of: direct(primary),
     };
@@ -304,6 +304,14 @@ async fn what_a_primary_kept_is_there_at_its_next_start_and_at_no_other() {
     group.processes.kill("sessions-002");
     assert_eq!(restart(replica, &CacheRole::Primary).await, None);
 
-    let silent = group.engine.keep(&group.nodes[2]).await;
+    // For a primary that can not be asked a replica keeps it.
+    set(&mut group.client(replica, token).await, "a", 3)
+        .await
+        .unwrap();
+    group.processes.kill("sessions-001");
+    group.engine.keep(replica, &primary.instance).await.unwrap();
+    assert_eq!(restart(primary, &CacheRole::Primary).await, Some(3));
+
+    let silent = group.engine.keep(&group.nodes[2], &primary.instance).await;
     assert!(silent.is_err(), "nobody is there to keep anything");
 }

@@ -148,12 +148,20 @@ impl Database {
 
     /// A client's session as the master user. The task that drives it ends with it.
     pub(crate) async fn client(&self, host: &EngineHost) -> Result<Client, tokio_postgres::Error> {
+        self.client_of(host, "shop").await
+    }
+
+    async fn client_of(
+        &self,
+        host: &EngineHost,
+        database: &str,
+    ) -> Result<Client, tokio_postgres::Error> {
         let (client, connection) = tokio_postgres::Config::new()
             .host(host.listen().ip().to_string())
             .port(host.port)
             .user("shopkeeper")
             .password("master's")
-            .dbname("shop")
+            .dbname(database)
             .connect(NoTls)
             .await?;
         let mut tasks = tokio::task::JoinSet::new();
@@ -235,6 +243,11 @@ async fn three_hosts_stream_and_serve_by_role() {
     assert!(!superuser.await.unwrap().get::<_, bool>(0));
     let setting = client.query_one("SHOW work_mem", &[]).await.unwrap();
     assert_eq!(setting.get::<_, String>(0), "2MB");
+
+    // As on RDS, the master user has the database that is always there, too.
+    let other = db.client_of(primary, "postgres").await.unwrap();
+    let made = other.batch_execute("CREATE TABLE notes (id int)").await;
+    made.unwrap();
 
     let reader = db.client(replica).await.unwrap();
     eventually("the replica has the row", SOON, async || {

@@ -1,6 +1,5 @@
 //! Where a request goes: what its rule says, and which target of its target group is chosen.
 
-use std::net::SocketAddrV4;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,6 +16,7 @@ use crate::alb::rules::Asked;
 use crate::alb::{cookies, errors, redirect, rules};
 use crate::core::{Snapshot, Visit};
 use crate::entrance::NodePort;
+use crate::node::Way;
 use crate::routes::{LoadBalancer, Target};
 use crate::targets::Usable;
 use crate::traffic::{Count, Counters};
@@ -29,7 +29,7 @@ pub(crate) enum Destination {
 
 /// The target that was chosen.
 pub(crate) struct Chosen {
-    pub(crate) address: SocketAddrV4,
+    pub(crate) way: Way,
     /// Where its group's numbers are; none for a moment in which the group is not known to be forwarded to.
     counters: Option<Arc<Counters>>,
     /// The target group that the client is to stay with, and for how long.
@@ -201,7 +201,7 @@ fn target(
     // A target that may not be used any more is replaced, and so is the cookie.
     let before = named.and_then(|named| usable.iter().find(|it| number(it) == named));
     let ports = visit.core.ports;
-    let dialled = |target: &Target| ports.dial(target.address, node.host.zone, target.port);
+    let dialled = |target: &Target| Way::address(node, target, ports);
     let turn = || visit.core.turns.borrow_mut().next(id, &node.zone);
     let algorithm = group.routing.algorithm;
     let chosen = before.or_else(|| match algorithm {
@@ -215,12 +215,13 @@ fn target(
     let Some(target) = chosen else {
         return unavailable();
     };
-    let address = dialled(target);
+    let way = Way::new(node, target, ports);
     let counts = algorithm == Algorithm::LeastOutstandingRequests;
     let zones = snapshot.meters.get(&node.load_balancer);
     let groups = zones.and_then(|zones| zones.get(&node.zone));
     Destination::Target(Chosen {
-        address,
+        outstanding: counts.then(|| visit.core.pool.begin(way.address)),
+        way,
         counters: groups.and_then(|groups| groups.get(id)).cloned(),
         stays: None,
         sticks: stickiness.enabled.then(|| Sticks {
@@ -228,7 +229,6 @@ fn target(
             snapshot: Rc::clone(snapshot),
             group: id.clone(),
         }),
-        outstanding: counts.then(|| visit.core.pool.begin(address)),
     })
 }
 

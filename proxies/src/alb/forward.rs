@@ -16,7 +16,7 @@ use topologies::topology::Headers;
 use crate::alb::body::{RequestBody, ResponseBody, TargetBody, Upload};
 use crate::alb::choose::{Chosen, seconds};
 use crate::alb::headers::{Origin, too_large, towards_client, towards_target, upgrades};
-use crate::alb::pool::{Lease, Unreachable, open};
+use crate::alb::pool::{CONNECT_TIMEOUT, Lease, Unreachable, open};
 use crate::alb::serve::settings;
 use crate::alb::upgrade;
 use crate::core::Visit;
@@ -34,11 +34,11 @@ pub(crate) async fn forward(
     let upload = Rc::new(Upload::default());
     let (mut request, upgrade) = prepared(served, request, &upload, rules);
     let (lease, response) = loop {
-        let waiting = visit.core.pool.waiting(target.address);
+        let waiting = visit.core.pool.waiting(&target.way);
         let fresh = waiting.is_none();
         let mut lease = match waiting {
             Some(lease) => lease,
-            None => connect(visit, target, idle_timeout).await?,
+            None => connect((visit, node), target, idle_timeout).await?,
         };
         let left = Instant::now();
         let response = lease.sender.try_send_request(request);
@@ -92,10 +92,20 @@ fn prepared(
     (Request::from_parts(parts, body), upgrade)
 }
 
-async fn connect(visit: &Visit, target: &Chosen, idle_timeout: Duration) -> Result<Lease, u16> {
+async fn connect(
+    (visit, node): (&Visit, &NodePort),
+    target: &Chosen,
+    idle_timeout: Duration,
+) -> Result<Lease, u16> {
     let (post, core) = (Arc::clone(&visit.post), visit.core.number);
     let ended = move || post.counters.add(core, Count::TargetConnectionsEnded);
-    let opened = open(target.address, idle_timeout, &visit.core.tasks, ended).await;
+    let opened = match target.way.opens(visit, node, CONNECT_TIMEOUT).await {
+        Some(left) => {
+            let limits = (left, idle_timeout);
+            open(&target.way, limits, &visit.core.tasks, ended).await
+        }
+        None => Err(Unreachable::Timeout),
+    };
     if opened.is_ok() {
         visit.count(Count::TargetConnections);
     }

@@ -12,13 +12,13 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpSocket;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
-use topologies::address::HostAddress;
 use topologies::network::Network;
 
 use crate::alb::body::RequestBody;
+use crate::node::Way;
 
 /// "Target connect timeout 10 s" (ALB troubleshooting, HTTP 504).
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often connections that have waited too long are looked for.
 const SWEEP: Duration = Duration::from_secs(15);
 
@@ -29,7 +29,7 @@ pub(crate) type Sender = SendRequest<RequestBody>;
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub(crate) sender: Sender,
-    target: SocketAddrV4,
+    way: Way,
     idle_timeout: Duration,
 }
 
@@ -49,10 +49,10 @@ struct Waiting {
     idle_timeout: Duration,
 }
 
-/// Waiting connections by the address dialled, which tells the node's zone, too; and how many requests are outstanding where that counts.
+/// Waiting connections by the node's zone and load balancer, and by the target; and how many requests are outstanding where that counts.
 #[derive(Debug, Default)]
 pub(crate) struct Pool(
-    RefCell<BTreeMap<SocketAddrV4, Vec<Waiting>>>,
+    RefCell<BTreeMap<Way, Vec<Waiting>>>,
     RefCell<BTreeMap<SocketAddrV4, Rc<Cell<u32>>>>,
 );
 
@@ -67,10 +67,10 @@ impl Drop for Outstanding {
 }
 
 impl Pool {
-    /// A connection to `target` that waits already: the one that has done so for the shortest time.
-    pub(crate) fn waiting(&self, target: SocketAddrV4) -> Option<Lease> {
-        let mut targets = self.0.borrow_mut();
-        let waiting = targets.get_mut(&target)?;
+    /// A connection that waits already: the one that has done so for the shortest time.
+    pub(crate) fn waiting(&self, way: &Way) -> Option<Lease> {
+        let mut ways = self.0.borrow_mut();
+        let waiting = ways.get_mut(way)?;
         let now = Instant::now();
         waiting.retain(|it| !it.sender.is_closed() && it.until > now);
         // One that has just delivered its response may need a moment until it is ready.
@@ -82,7 +82,7 @@ impl Pool {
         } = waiting.remove(ready);
         Some(Lease {
             sender,
-            target,
+            way: way.clone(),
             idle_timeout,
         })
     }
@@ -104,7 +104,7 @@ impl Pool {
     pub(crate) fn give_back(&self, lease: Lease) {
         let Lease {
             sender,
-            target,
+            way,
             idle_timeout,
         } = lease;
         if sender.is_closed() {
@@ -115,15 +115,13 @@ impl Pool {
             until: Instant::now() + idle_timeout,
             idle_timeout,
         };
-        self.0.borrow_mut().entry(target).or_default().push(waiting);
+        self.0.borrow_mut().entry(way).or_default().push(waiting);
     }
 
     /// A node that loses power loses its connections.
     pub(crate) fn follow(&self, network: &Network) {
-        self.0.borrow_mut().retain(|target, _| {
-            let view = HostAddress::parse(*target.ip()).map(|(view, _)| view);
-            view.is_none_or(|view| !network.dark.contains(&view))
-        });
+        let mut ways = self.0.borrow_mut();
+        ways.retain(|way, _| !network.dark.contains(&way.from));
     }
 
     /// Closes connections that have waited too long, for as long as it is polled.
@@ -140,19 +138,19 @@ impl Pool {
     }
 }
 
-/// Opens a connection to `target`; `ended` is called when one that was opened has ended.
+/// Opens a connection within a time, which then may be idle for another; `ended` is called when one that was opened has ended.
 pub(crate) async fn open(
-    target: SocketAddrV4,
-    idle_timeout: Duration,
+    way: &Way,
+    (patience, idle_timeout): (Duration, Duration),
     tasks: &TaskTracker,
     ended: impl FnOnce() + 'static,
 ) -> Result<Lease, Unreachable> {
     let connect = async {
-        let stream = TcpSocket::new_v4()?.connect(target.into()).await?;
+        let stream = TcpSocket::new_v4()?.connect(way.address.into()).await?;
         stream.set_nodelay(true)?;
         Ok::<_, io::Error>(stream)
     };
-    let stream = match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
+    let stream = match tokio::time::timeout(patience, connect).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
             return Err(Unreachable::Timeout);
@@ -169,7 +167,7 @@ pub(crate) async fn open(
     });
     Ok(Lease {
         sender,
-        target,
+        way: way.clone(),
         idle_timeout,
     })
 }

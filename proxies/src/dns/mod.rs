@@ -3,6 +3,7 @@
 pub mod client;
 
 pub(crate) mod answer;
+pub(crate) mod asker;
 pub(crate) mod select;
 pub(crate) mod serve;
 mod table;

@@ -1,64 +1,82 @@
 //! Which of a record set's candidates are answered. Pure.
+//!
+//! "Nothing healthy: all treated as healthy" (Route 53, "How Amazon Route 53 chooses records when health checking is configured"); for
+//! a failover pair that means the primary.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
-use topologies::topology::FailoverRole;
+use topologies::geography::{Coordinates, FARTHEST_KM};
+use topologies::prefix::Prefix;
+use topologies::topology::{FailoverRole, Location};
 
-use crate::routes::{Candidate, Policy, RecordSet, Value};
+use crate::dns::asker::{Chance, scattered};
+use crate::routes::{Candidate, Client, Part, Policy, RecordSet, Value};
 
-/// How often each name has been answered, so that its values take turns.
-#[derive(Debug, Default)]
-pub(crate) struct Rotation(BTreeMap<String, usize>);
+/// Records of a multivalue answer at most (aws-behaviour §6.2).
+const MULTI_VALUE_MAX: usize = 8;
 
-impl Rotation {
-    /// The number of this answer for `name`, which has to be one of ours: the memory grows with the names.
-    pub(crate) fn next(&mut self, name: &str) -> usize {
-        if let Some(turn) = self.0.get_mut(name) {
-            *turn = turn.wrapping_add(1);
-            return *turn;
-        }
-        self.0.insert(name.to_owned(), 0);
-        0
-    }
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Selection<'a> {
+    /// The lowest TTL of what was chosen.
+    pub(crate) ttl: Duration,
+    /// The values, in order.
+    pub(crate) values: Vec<&'a Value>,
 }
 
-/// The values to answer, in order; `turn` counts the answers of this name.
-///
-/// "Nothing healthy: all treated as healthy" (Route 53, "How Amazon Route 53 chooses records when health checking is
-/// configured"); for a failover pair that means the primary.
-pub(crate) fn select(set: &RecordSet, turn: usize) -> Vec<&Value> {
+/// The values to answer to a client with this address.
+pub(crate) fn select<'a>(
+    set: &'a RecordSet,
+    client: &Client,
+    address: Prefix,
+    chance: Chance,
+) -> Selection<'a> {
+    let all = &set.candidates;
+    let one = |chosen: Option<&'a Candidate>| rotated(chosen.into_iter(), chance.turn);
     match set.policy {
-        Policy::Simple => rotated(set.candidates.iter().take(1), turn),
-        Policy::Failover => rotated(failover(&set.candidates).into_iter(), turn),
-        Policy::HealthyNodes => rotated(healthy(&set.candidates).into_iter(), turn),
+        Policy::Simple => one(all.first()),
+        Policy::Failover => one(failover(all)),
+        Policy::Weighted => one(weighted(all, chance.random)),
+        Policy::Suited => one(suited(all, client, address)),
+        Policy::MultiValue => several(all, chance.random),
+        Policy::HealthyNodes => rotated(healthy(all), chance.turn),
         Policy::OneInTurn => {
-            let mut values = rotated(healthy(&set.candidates).into_iter(), turn);
-            values.truncate(1);
-            values
+            let mut selection = rotated(healthy(all), chance.turn);
+            selection.values.truncate(1);
+            selection
         }
     }
 }
 
-fn rotated<'a>(candidates: impl Iterator<Item = &'a Candidate>, turn: usize) -> Vec<&'a Value> {
-    let mut values: Vec<&Value> = candidates.flat_map(|it| &it.values).collect();
+/// The values of candidates, beginning with another one at each turn.
+fn rotated<'a>(candidates: impl Iterator<Item = &'a Candidate>, turn: usize) -> Selection<'a> {
+    let mut ttl = None;
+    let mut values: Vec<&Value> = Vec::new();
+    for candidate in candidates {
+        ttl = Some(ttl.map_or(candidate.ttl, |ttl: Duration| ttl.min(candidate.ttl)));
+        values.extend(&candidate.values);
+    }
     if !values.is_empty() {
         let count = values.len();
         values.rotate_left(turn % count);
     }
-    values
-}
-
-fn healthy(candidates: &[Candidate]) -> Vec<&Candidate> {
-    let healthy: Vec<&Candidate> = candidates.iter().filter(|it| it.healthy).collect();
-    if healthy.is_empty() {
-        candidates.iter().collect()
-    } else {
-        healthy
+    Selection {
+        ttl: ttl.unwrap_or_default(),
+        values,
     }
 }
 
+/// The healthy candidates, or all if none is.
+fn healthy(candidates: &[Candidate]) -> impl Iterator<Item = &Candidate> + Clone {
+    let none = !candidates.iter().any(|it| it.healthy);
+    candidates.iter().filter(move |it| it.healthy || none)
+}
+
 fn failover(candidates: &[Candidate]) -> Option<&Candidate> {
-    let of = |role| candidates.iter().find(|it| it.failover == Some(role));
+    let of = |role| {
+        let mut candidates = candidates.iter();
+        candidates.find(|it| it.part == Part::Failover(role))
+    };
     let primary = of(FailoverRole::Primary);
     primary
         .filter(|it| it.healthy)
@@ -67,110 +85,123 @@ fn failover(candidates: &[Candidate]) -> Option<&Candidate> {
         .or_else(|| candidates.first())
 }
 
-#[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-    use std::time::Duration;
-
-    use super::*;
-
-    const PRIMARY: Option<FailoverRole> = Some(FailoverRole::Primary);
-    const SECONDARY: Option<FailoverRole> = Some(FailoverRole::Secondary);
-
-    /// A candidate with one value for each of its last octets.
-    fn candidate(healthy: bool, failover: Option<FailoverRole>, octets: &[u8]) -> Candidate {
-        let values = octets
-            .iter()
-            .map(|it| Value::Address(Ipv4Addr::new(192, 0, 2, *it)));
-        Candidate {
-            healthy,
-            failover,
-            values: values.collect(),
-        }
-    }
-
-    fn check(policy: Policy, candidates: Vec<Candidate>, expected: &[&[u8]]) {
-        let set = RecordSet {
-            ttl: Duration::from_secs(60),
-            policy,
-            candidates,
-        };
-        for (turn, expected) in expected.iter().enumerate() {
-            let octets: Vec<u8> = select(&set, turn)
-                .into_iter()
-                .map(|value| {
-                    let Value::Address(address) = value else {
-                        panic!("{value:?}")
-                    };
-                    address.octets()[3]
-                })
-                .collect();
-            assert_eq!(octets, *expected, "{policy:?}, turn {turn}");
-        }
-    }
-
-    #[test]
-    fn simple_answers_all_values_and_ignores_health() {
-        check(
-            Policy::Simple,
-            vec![candidate(false, None, &[1, 2, 3])],
-            &[&[1, 2, 3], &[2, 3, 1], &[3, 1, 2], &[1, 2, 3]],
-        );
-        check(Policy::Simple, vec![], &[&[]]);
-    }
-
-    #[test]
-    fn failover_prefers_the_primary_and_returns_to_it_when_nothing_is_healthy() {
-        let table: [(bool, bool, &[u8]); 4] = [
-            (true, true, &[1]),
-            (true, false, &[1]),
-            (false, true, &[2]),
-            (false, false, &[1]),
-        ];
-        for (primary, secondary, expected) in table {
-            let pair = vec![
-                candidate(secondary, SECONDARY, &[2]),
-                candidate(primary, PRIMARY, &[1]),
-            ];
-            check(Policy::Failover, pair, &[expected]);
-        }
-    }
-
-    #[test]
-    fn nodes_leave_the_answer_until_none_is_left() {
-        let nodes = |a, b, c| {
-            vec![
-                candidate(a, None, &[1]),
-                candidate(b, None, &[2]),
-                candidate(c, None, &[3]),
-            ]
-        };
-        check(
-            Policy::HealthyNodes,
-            nodes(true, false, true),
-            &[&[1, 3], &[3, 1]],
-        );
-        check(
-            Policy::HealthyNodes,
-            nodes(false, false, false),
-            &[&[1, 2, 3], &[2, 3, 1]],
-        );
-    }
-
-    #[test]
-    fn readers_take_turns() {
-        let readers = |a, b| vec![candidate(a, None, &[1]), candidate(b, None, &[2])];
-        check(Policy::OneInTurn, readers(true, true), &[&[1], &[2], &[1]]);
-        check(Policy::OneInTurn, readers(false, true), &[&[2], &[2]]);
-        check(Policy::OneInTurn, readers(false, false), &[&[1], &[2]]);
-    }
-
-    #[test]
-    fn names_take_turns_on_their_own() {
-        let mut rotation = Rotation::default();
-        assert_eq!(rotation.next("a"), 0);
-        assert_eq!(rotation.next("b"), 0);
-        assert_eq!(rotation.next("a"), 1);
-        assert_eq!(rotation.next("b"), 1);
+fn weight(candidate: &Candidate) -> u64 {
+    match candidate.part {
+        Part::Weight(weight) => weight.into(),
+        Part::Any
+        | Part::Failover(_)
+        | Part::Region(..)
+        | Part::Location(_)
+        | Part::Near(..)
+        | Part::Blocks(_)
+        | Part::OtherBlocks => 0,
     }
 }
+
+/// A candidate by its share of the weights. Those of no weight are taken, with equal shares, only when every other is unhealthy or
+/// there is no other (aws-behaviour §6.2).
+fn weighted(candidates: &[Candidate], random: u64) -> Option<&Candidate> {
+    let eligible = healthy(candidates);
+    let total: u64 = eligible.clone().map(weight).sum();
+    if total == 0 {
+        let count = u64::try_from(eligible.clone().count()).ok()?;
+        let at = random.checked_rem(count)?;
+        return eligible.clone().nth(usize::try_from(at).ok()?);
+    }
+    let mut left = random % total;
+    for candidate in eligible {
+        match left.checked_sub(weight(candidate)) {
+            Some(rest) => left = rest,
+            None => return Some(candidate),
+        }
+    }
+    None
+}
+
+/// Up to eight healthy candidates in any order; of unhealthy ones only if all are.
+fn several(candidates: &[Candidate], random: u64) -> Selection<'_> {
+    let mut chosen: Vec<&Candidate> = healthy(candidates).collect();
+    let count = chosen.len();
+    let mut random = random;
+    for at in 0..count.min(MULTI_VALUE_MAX) {
+        random = scattered(random);
+        let rest = u64::try_from(count - at).unwrap_or(1);
+        let other = at + usize::try_from(random % rest).unwrap_or(0);
+        chosen.swap(at, other);
+    }
+    chosen.truncate(MULTI_VALUE_MAX);
+    rotated(chosen.into_iter(), 0)
+}
+
+/// The healthy candidate that suits a client best; of those that can suit it at all, the best if none is healthy.
+fn suited<'a>(
+    candidates: &'a [Candidate],
+    client: &Client,
+    address: Prefix,
+) -> Option<&'a Candidate> {
+    let best = |wanted: &dyn Fn(&Candidate) -> bool| {
+        let ranked = candidates.iter().filter(|it| wanted(it));
+        let ranked = ranked.filter_map(|it| Some((rank(&it.part, client, address)?, it)));
+        // Of equals, the first.
+        let best = ranked.min_by(|one, other| one.0.total_cmp(&other.0));
+        best.map(|(_, it)| it)
+    };
+    best(&|it| it.healthy).or_else(|| best(&|_| true))
+}
+
+/// How far a candidate is from suiting a client; none if it is not for it at all.
+fn rank(part: &Part, client: &Client, address: Prefix) -> Option<f64> {
+    match part {
+        Part::Region(region, at) => Some(if *region == client.region {
+            // Nothing is nearer than one's own region, not even one at the same place.
+            -1.0
+        } else {
+            away(*at, client)
+        }),
+        Part::Near(at, bias) => Some(biased(away(Some(*at), client), *bias)),
+        Part::Location(location) => located(location, client).map(f64::from),
+        Part::Blocks(blocks) => {
+            let longest = blocks.iter().filter(|block| block.contains(address));
+            let longest = longest.map(|block| block.length()).max()?;
+            Some(f64::from(u8::MAX - longest))
+        }
+        Part::OtherBlocks => Some(f64::from(u8::MAX)),
+        Part::Any | Part::Failover(_) | Part::Weight(_) => Some(0.0),
+    }
+}
+
+fn away(at: Option<Coordinates>, client: &Client) -> f64 {
+    match (at, client.coordinates) {
+        (Some(at), Some(client)) => at.distance_km(client),
+        // Further than what is known to be anywhere.
+        (None, _) => 2.0 * FARTHEST_KM,
+        (Some(_), None) => FARTHEST_KM,
+    }
+}
+
+/// "Biased distance = actual distance * [1 - (bias/100)]" where the bias is positive, "/ [1 + (bias/100)]" where it is negative
+/// (Route 53, "Geoproximity routing").
+fn biased(distance: f64, bias: i8) -> f64 {
+    let part = f64::from(bias.clamp(-99, 99)) / 100.0;
+    if bias < 0 {
+        distance / (1.0 + part)
+    } else {
+        distance * (1.0 - part)
+    }
+}
+
+/// The most specific location that a client is in comes first (aws-behaviour §6.2).
+fn located(location: &Location, client: &Client) -> Option<u8> {
+    let is = |known: &Option<String>, code: &String| known.as_ref() == Some(code);
+    match location {
+        Location::Subdivision(country, code) => {
+            (is(&client.country, country) && is(&client.subdivision, code)).then_some(0)
+        }
+        Location::Country(code) => is(&client.country, code).then_some(1),
+        Location::Continent(code) => is(&client.continent, code).then_some(2),
+        Location::Default => Some(3),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,10 @@
 use std::net::Ipv4Addr;
 
 use topologies::address::ZoneNumber;
+use topologies::topology::RecordType;
 
-use crate::dns::select::Rotation;
-use crate::dns::zone::{Data, Resolution, Type, resolve};
+use crate::dns::asker::{Asker, Rotation};
+use crate::dns::zone::{Data, Resolution, resolve};
 use crate::routes::Routes;
 
 /// What the resolver of `view` answers to the first question for each name: the same for the same routes. Wildcards and names
@@ -13,14 +14,15 @@ use crate::routes::Routes;
 pub fn addresses(routes: &Routes, view: ZoneNumber) -> Vec<(&str, Vec<Ipv4Addr>)> {
     let names = routes.names.keys().filter(|name| !name.starts_with('*'));
     let answered = names.filter_map(|name| {
-        let Resolution::Found(found) =
-            resolve(routes, view, name, Type::A, &mut Rotation::default())
-        else {
+        let mut rotation = Rotation::default();
+        let mut asker = Asker::new(&routes.clients, view, None, &mut rotation);
+        let wanted = Some(RecordType::A);
+        let Resolution::Found(found) = resolve(routes, name, wanted, &mut asker) else {
             return None;
         };
         let addresses = found.into_iter().filter_map(|found| match found.data {
             Data::A(address) => Some(address),
-            Data::Cname(_) | Data::Txt(_) => None,
+            Data::Cname(_) | Data::Other(..) => None,
         });
         let addresses: Vec<Ipv4Addr> = addresses.collect();
         (!addresses.is_empty()).then_some((name.as_str(), addresses))
@@ -36,7 +38,7 @@ mod tests {
     use topologies::address::{HostAddress, Slot};
 
     use super::*;
-    use crate::routes::{Apex, Candidate, Policy, RecordSet, Value};
+    use crate::routes::{Apex, Candidate, Part, Policy, RecordSet, Value};
 
     fn host(zone: usize) -> HostAddress {
         HostAddress {
@@ -47,21 +49,31 @@ mod tests {
     }
 
     fn routes() -> Routes {
-        let simple = |value| vec![RecordSet::simple(Duration::from_secs(5), vec![value])];
+        let simple = |value| {
+            let kind = match value {
+                Value::Cname(_) => RecordType::Cname,
+                Value::Data(_) => RecordType::Txt,
+                Value::Host(_) | Value::Address(_) | Value::Alias(_) => RecordType::A,
+            };
+            vec![RecordSet::simple(kind, Duration::from_secs(5), vec![value])]
+        };
         let nodes = [(1, false), (2, true), (3, true)].map(|(zone, healthy)| Candidate {
             healthy,
-            failover: None,
+            ttl: Duration::from_secs(60),
+            part: Part::Any,
             values: vec![Value::Host(host(zone))],
         });
         let balancer = RecordSet {
-            ttl: Duration::from_secs(60),
+            kind: RecordType::A,
             policy: Policy::HealthyNodes,
             candidates: nodes.to_vec(),
         };
         Routes {
             apexes: vec![Apex {
                 name: "shop.internal".to_owned(),
+                soa_ttl: Duration::from_secs(900),
                 soa_minimum: Duration::from_secs(60),
+                soa: None,
             }],
             names: BTreeMap::from([
                 (
@@ -79,7 +91,7 @@ mod tests {
                 ),
                 (
                     "txt.shop.internal".to_owned(),
-                    simple(Value::Text("v=1".to_owned())),
+                    simple(Value::Data(b"\x03v=1".as_slice().into())),
                 ),
                 ("*.shop.internal".to_owned(), simple(Value::Host(host(2)))),
                 (

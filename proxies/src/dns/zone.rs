@@ -1,32 +1,25 @@
 //! Finds a name's records: apexes, wildcards, aliases, chains of CNAMEs. Pure; knows nothing of packets.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use topologies::address::ZoneNumber;
+use topologies::topology::RecordType;
 
-use crate::dns::select::{Rotation, select};
-use crate::routes::{Apex, RecordSet, Routes, Value};
+use crate::dns::asker::Asker;
+use crate::dns::select::{Selection, select};
+use crate::routes::{Apex, Policy, RecordSet, Routes, Value};
 
 /// CNAMEs and aliases followed for one question; a chain longer than that is a loop.
-const HOPS_MAX: usize = 8;
-
-/// The types of record that names have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Type {
-    A,
-    Cname,
-    Txt,
-    /// Any other: our names have none.
-    Other,
-}
+const HOPS_MAX: usize = topologies::records::ALIASES_MAX;
 
 /// A record's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Data {
     A(Ipv4Addr),
     Cname(String),
-    Txt(String),
+    /// Of another type, as packets have them.
+    Other(RecordType, Arc<[u8]>),
 }
 
 /// A record of an answer.
@@ -49,8 +42,8 @@ pub(crate) enum Resolution<'a> {
     NoName(Vec<Found>, &'a Apex),
     /// The name is under none of our apexes.
     NotOurs,
-    /// The records lead in a circle.
-    Loop,
+    /// The records lead in a circle, or to name servers that can not be asked from here.
+    Lost,
 }
 
 /// The most specific apex above `name`.
@@ -69,13 +62,12 @@ fn under(name: &str, apex: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// Answers for `name`, in lower case without the final dot, as seen from `view`.
+/// Answers for `name`, in lower case without the final dot. A type that we have no records of is none.
 pub(crate) fn resolve<'a>(
     routes: &'a Routes,
-    view: ZoneNumber,
     name: &str,
-    wanted: Type,
-    rotation: &mut Rotation,
+    wanted: Option<RecordType>,
+    asker: &mut Asker<'_>,
 ) -> Resolution<'a> {
     let mut found = Vec::new();
     let mut current = name.to_owned();
@@ -88,8 +80,11 @@ pub(crate) fn resolve<'a>(
                 Resolution::Found(found)
             };
         };
+        if delegated(routes, apex, &current, wanted) {
+            return Resolution::Lost;
+        }
         let owner = (hop > 0).then(|| current.clone());
-        let step = step(routes, view, &current, wanted, rotation, HOPS_MAX);
+        let step = step(routes, &current, wanted, asker, HOPS_MAX);
         match step {
             Step::Records(records) => {
                 found.extend(records.into_iter().map(|(ttl, data)| Found {
@@ -109,10 +104,25 @@ pub(crate) fn resolve<'a>(
             }
             Step::NoData => return Resolution::NoData(found, apex),
             Step::NoName => return Resolution::NoName(found, apex),
-            Step::Loop => return Resolution::Loop,
+            Step::Loop => return Resolution::Lost,
         }
     }
-    Resolution::Loop
+    Resolution::Lost
+}
+
+/// Whether name servers of its own answer for a name: NS records at or above it, below the apex. What is asked of the delegation
+/// itself is ours.
+fn delegated(routes: &Routes, apex: &Apex, name: &str, wanted: Option<RecordType>) -> bool {
+    let mut above = Some(name);
+    while let Some(at) = above.filter(|at| at.len() > apex.name.len()) {
+        let sets = routes.names.get(at).into_iter().flatten();
+        if sets.into_iter().any(|set| set.kind == RecordType::Ns) {
+            let of_itself = [Some(RecordType::Ns), Some(RecordType::Ds)];
+            return at != name || !of_itself.contains(&wanted);
+        }
+        above = at.split_once('.').map(|(_, above)| above);
+    }
+    false
 }
 
 enum Step {
@@ -125,10 +135,9 @@ enum Step {
 
 fn step(
     routes: &Routes,
-    view: ZoneNumber,
     name: &str,
-    wanted: Type,
-    rotation: &mut Rotation,
+    wanted: Option<RecordType>,
+    asker: &mut Asker<'_>,
     hops: usize,
 ) -> Step {
     if hops == 0 {
@@ -141,27 +150,30 @@ fn step(
             Step::NoName
         };
     };
-    let cname = sets.iter().find(|set| type_of(set) == Some(Type::Cname));
-    if let Some(set) = cname {
-        return match select(set, rotation.next(key)).first() {
-            Some(Value::Cname(target)) if wanted == Type::Cname => {
-                Step::Records(vec![(set.ttl, Data::Cname(target.clone()))])
+    let of = |kind| sets.iter().find(|set| set.kind == kind);
+    if let Some(set) = of(RecordType::Cname) {
+        let selection = chosen(set, key, asker);
+        return match selection.values.first() {
+            Some(Value::Cname(target)) if wanted == Some(RecordType::Cname) => {
+                Step::Records(vec![(selection.ttl, Data::Cname(target.clone()))])
             }
-            Some(Value::Cname(target)) => Step::Cname(set.ttl, target.to_ascii_lowercase()),
+            Some(Value::Cname(target)) => Step::Cname(selection.ttl, target.to_ascii_lowercase()),
             _ => Step::NoData,
         };
     }
-    let Some(set) = sets.iter().find(|set| type_of(set) == Some(wanted)) else {
+    let Some(set) = wanted.and_then(of) else {
         return Step::NoData;
     };
+    let selection = chosen(set, key, asker);
+    let ttl = selection.ttl;
     let mut records = Vec::new();
-    for value in select(set, rotation.next(key)) {
+    for value in selection.values {
         match value {
-            Value::Host(host) => records.push((set.ttl, Data::A(host.seen_from(view)))),
-            Value::Address(address) => records.push((set.ttl, Data::A(*address))),
-            Value::Text(text) => records.push((set.ttl, Data::Txt(text.clone()))),
+            Value::Host(host) => records.push((ttl, Data::A(host.seen_from(asker.view)))),
+            Value::Address(address) => records.push((ttl, Data::A(*address))),
+            Value::Data(data) => records.push((ttl, Data::Other(set.kind, Arc::clone(data)))),
             Value::Cname(_) => {}
-            Value::Alias(target) => match aliased(routes, view, target, wanted, rotation, hops) {
+            Value::Alias(target) => match aliased(routes, target, wanted, asker, hops) {
                 Ok(more) => records.extend(more),
                 Err(Looped) => return Step::Loop,
             },
@@ -174,49 +186,33 @@ fn step(
     }
 }
 
+/// What a set answers the asker.
+fn chosen<'a>(set: &'a RecordSet, key: &str, asker: &mut Asker<'_>) -> Selection<'a> {
+    let chance = asker.rotation.next(key);
+    asker.located |= set.policy == Policy::Suited;
+    select(set, asker.client, asker.address, chance)
+}
+
 struct Looped;
 
 /// What an alias's target answers; its names do not show.
 fn aliased(
     routes: &Routes,
-    view: ZoneNumber,
     target: &str,
-    wanted: Type,
-    rotation: &mut Rotation,
+    wanted: Option<RecordType>,
+    asker: &mut Asker<'_>,
     hops: usize,
 ) -> Result<Vec<(Duration, Data)>, Looped> {
-    match step(routes, view, target, wanted, rotation, hops - 1) {
-        Step::Records(records) => Ok(records),
-        Step::Cname(_, further) => {
-            aliased_further(routes, view, &further, wanted, rotation, hops - 1)
+    let mut current = target.to_owned();
+    for hops in (0..hops).rev() {
+        match step(routes, &current, wanted, asker, hops) {
+            Step::Records(records) => return Ok(records),
+            Step::Cname(_, further) => current = further,
+            Step::NoData | Step::NoName => return Ok(Vec::new()),
+            Step::Loop => return Err(Looped),
         }
-        Step::NoData | Step::NoName => Ok(Vec::new()),
-        Step::Loop => Err(Looped),
     }
-}
-
-fn aliased_further(
-    routes: &Routes,
-    view: ZoneNumber,
-    target: &str,
-    wanted: Type,
-    rotation: &mut Rotation,
-    hops: usize,
-) -> Result<Vec<(Duration, Data)>, Looped> {
-    if hops == 0 {
-        return Err(Looped);
-    }
-    aliased(routes, view, target, wanted, rotation, hops)
-}
-
-/// The type of a set: its values are all of one. An alias stands for addresses.
-fn type_of(set: &RecordSet) -> Option<Type> {
-    let value = set.candidates.iter().flat_map(|it| &it.values).next()?;
-    Some(match value {
-        Value::Host(_) | Value::Address(_) | Value::Alias(_) => Type::A,
-        Value::Cname(_) => Type::Cname,
-        Value::Text(_) => Type::Txt,
-    })
+    Err(Looped)
 }
 
 /// The record sets of `name` or of the nearest wildcard above it, with the name that they are written under.
@@ -256,155 +252,4 @@ fn exists(routes: &Routes, name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use topologies::address::{HostAddress, Slot};
-
-    use super::*;
-    use crate::routes::{Candidate, Policy};
-
-    fn set(values: Vec<Value>) -> RecordSet {
-        RecordSet {
-            ttl: Duration::from_secs(5),
-            policy: Policy::Simple,
-            candidates: vec![Candidate {
-                healthy: true,
-                failover: None,
-                values,
-            }],
-        }
-    }
-
-    fn host() -> HostAddress {
-        HostAddress {
-            slot: Slot::new(100).unwrap(),
-            zone: ZoneNumber::zone(2).unwrap(),
-            host: 7,
-        }
-    }
-
-    fn routes() -> Routes {
-        let cname = |name: &str| vec![set(vec![Value::Cname(name.into())])];
-        let alias = |name: &str| vec![set(vec![Value::Alias(name.into())])];
-        let apex = |name: &str| Apex {
-            name: name.into(),
-            soa_minimum: Duration::from_secs(9),
-        };
-        Routes {
-            apexes: vec![apex("internal"), apex("shop.internal")],
-            names: BTreeMap::from([
-                (
-                    "db.eu.internal".into(),
-                    vec![set(vec![Value::Host(host())])],
-                ),
-                ("shop.internal".into(), alias("db.eu.internal")),
-                ("www.shop.internal".into(), cname("DB.eu.internal")),
-                ("out.shop.internal".into(), cname("example.org")),
-                ("gone.shop.internal".into(), cname("nothing.shop.internal")),
-                ("a.shop.internal".into(), cname("b.shop.internal")),
-                ("b.shop.internal".into(), cname("a.shop.internal")),
-                ("x.shop.internal".into(), alias("y.shop.internal")),
-                ("y.shop.internal".into(), alias("x.shop.internal")),
-                ("via.shop.internal".into(), alias("www.shop.internal")),
-                (
-                    "t.shop.internal".into(),
-                    vec![set(vec![Value::Text("v=1".into())])],
-                ),
-                (
-                    "*.w.shop.internal".into(),
-                    vec![set(vec![Value::Host(host())])],
-                ),
-                (
-                    "own.w.shop.internal".into(),
-                    vec![set(vec![Value::Text("own".into())])],
-                ),
-            ]),
-            ..Routes::default()
-        }
-    }
-
-    fn check(name: &str, wanted: Type, expected: &str) {
-        let routes = routes();
-        let mut rotation = Rotation::default();
-        let view = ZoneNumber::zone(1).unwrap();
-        let records = |found: &[Found]| {
-            let line = |it: &Found| {
-                let name = it.name.as_deref().unwrap_or("@");
-                match &it.data {
-                    Data::A(address) => format!("{name} A {address}"),
-                    Data::Cname(target) => format!("{name} CNAME {target}"),
-                    Data::Txt(text) => format!("{name} TXT {text}"),
-                }
-            };
-            found.iter().map(line).collect::<Vec<_>>().join(", ")
-        };
-        let found = match resolve(&routes, view, name, wanted, &mut rotation) {
-            Resolution::Found(found) => records(&found),
-            Resolution::NoData(found, apex) => {
-                format!("{} no data in {}", records(&found), apex.name)
-            }
-            Resolution::NoName(found, apex) => {
-                format!("{} no name in {}", records(&found), apex.name)
-            }
-            Resolution::NotOurs => "not ours".to_owned(),
-            Resolution::Loop => "loop".to_owned(),
-        };
-        assert_eq!(found.trim_start(), expected, "{name} {wanted:?}");
-    }
-
-    #[test]
-    fn addresses_are_those_seen_from_the_view() {
-        check("db.eu.internal", Type::A, "@ A 127.100.18.7");
-    }
-
-    #[test]
-    fn aliases_show_no_other_name() {
-        check("shop.internal", Type::A, "@ A 127.100.18.7");
-        check("via.shop.internal", Type::A, "@ A 127.100.18.7");
-        check("x.shop.internal", Type::A, "loop");
-    }
-
-    #[test]
-    fn cnames_are_followed_as_far_as_they_are_ours() {
-        check(
-            "www.shop.internal",
-            Type::A,
-            "@ CNAME db.eu.internal, db.eu.internal A 127.100.18.7",
-        );
-        check("www.shop.internal", Type::Cname, "@ CNAME DB.eu.internal");
-        check("out.shop.internal", Type::A, "@ CNAME example.org");
-        check(
-            "gone.shop.internal",
-            Type::A,
-            "@ CNAME nothing.shop.internal no name in shop.internal",
-        );
-        check("a.shop.internal", Type::A, "loop");
-    }
-
-    #[test]
-    fn what_is_missing_is_missing_in_the_right_way() {
-        check("db.eu.internal", Type::Other, "no data in internal");
-        check("eu.internal", Type::A, "no data in internal");
-        check("internal", Type::A, "no data in internal");
-        check("t.shop.internal", Type::A, "no data in shop.internal");
-        check("t.shop.internal", Type::Txt, "@ TXT v=1");
-        check("no.shop.internal", Type::A, "no name in shop.internal");
-        check("example.org", Type::A, "not ours");
-        check("notshop.example", Type::A, "not ours");
-        check("xinternal", Type::A, "not ours");
-    }
-
-    #[test]
-    fn wildcards_cover_what_does_not_exist() {
-        check("any.w.shop.internal", Type::A, "@ A 127.100.18.7");
-        check("a.b.w.shop.internal", Type::A, "@ A 127.100.18.7");
-        check("own.w.shop.internal", Type::A, "no data in shop.internal");
-        check(
-            "below.own.w.shop.internal",
-            Type::A,
-            "no name in shop.internal",
-        );
-        check("w.shop.internal", Type::A, "no data in shop.internal");
-    }
-}
+mod tests;

@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::acl::Acl;
+use crate::security_group::Party;
+use topologies::security_group::{Peer, SecurityGroupRule};
 
 fn zone(number: usize) -> ZoneNumber {
     ZoneNumber::zone(number).unwrap()
@@ -36,14 +38,17 @@ fn an_interface_is_reached_from_every_view() {
             "127.100.2.10:8080",
             "127.100.18.10:8080",
             "127.100.34.10:8080",
-            "127.100.47.10:8080"
+            "127.100.47.10:8080",
+            "127.164.18.10:8080",
+            "127.164.34.10:8080"
         ]
     );
     let engines: BTreeSet<_> = found
         .values()
         .map(|entrance| {
-            let (Service::Eni { engine, .. } | Service::Management { engine, .. }) =
-                &entrance.service
+            let (Service::Eni { engine, .. }
+            | Service::Balanced { engine, .. }
+            | Service::Management { engine, .. }) = &entrance.service
             else {
                 panic!("{entrance:?}")
             };
@@ -148,19 +153,62 @@ fn a_network_acl_darkens_what_crosses_a_border_and_management_passes_it() {
             .map(|it| (it.from.get(), door_state(it, routes, &network)));
         let weather = all
             .values()
-            .map(|it| weather(it, 40_000, routes, &network).dark);
+            .map(|it| weather(it, &Caller::new(it, 40_000, None, routes), routes, &network).dark);
         let dark: Vec<bool> = weather.collect();
         let (from, states): (Vec<u8>, Vec<DoorState>) = states.unzip();
         let doors = states.iter().map(|it| *it == DoorState::Dark);
         assert_eq!(dark, doors.collect::<Vec<_>>());
         (from, dark)
     };
-    assert_eq!(met(&routes), (vec![0, 1, 2, 0], vec![false; 4]));
+    let from = vec![0, 1, 2, 0, 1, 2];
+    assert_eq!(met(&routes), (from.clone(), vec![false; 6]));
     routes.acls.insert(zone(2), Acl::default());
-    let behind_it = vec![true, true, false, false];
-    assert_eq!(met(&routes), (vec![0, 1, 2, 0], behind_it));
+    let behind_it = vec![true, true, false, false, true, false];
+    assert_eq!(met(&routes), (from, behind_it));
     routes.acls = [(zone(1), Acl::default())].into();
-    assert_eq!(met(&routes).1, [false, true, false, false]);
+    assert_eq!(met(&routes).1, [false, true, false, false, true, false]);
+}
+
+#[test]
+fn security_groups_darken_a_host_for_all_but_load_balancers_and_those_who_manage_and_replicate_it()
+{
+    let views = [ZoneNumber::OUTSIDE, zone(1), zone(2)];
+    let mut routes = eni(false);
+    let party = |host: u8| Party {
+        address: Cidr::host(Ipv4Addr::new(127, 100, 1, host)),
+        groups: vec!["sg-1".into()],
+    };
+    routes.groups.insert_instance("web-1".into(), party(10));
+    let dark = |routes: &Routes| {
+        let all = entrances(routes, &views, Ports { offset: 8000 });
+        let states = all.values().map(|it| {
+            let state = door_state(it, routes, &Network::default());
+            let caller = Caller::new(it, 40_000, None, routes);
+            let weather = weather(it, &caller, routes, &Network::default());
+            assert_eq!(weather.dark, state == DoorState::Dark, "{it:?}");
+            weather.dark
+        });
+        states.collect::<Vec<_>>()
+    };
+    assert_eq!(dark(&routes), [false; 6], "none is known that could");
+    routes.groups.insert("sg-1".into(), &[]);
+    // From outside and both zones, over the management interface, and by load balancers' nodes of both zones.
+    assert_eq!(dark(&routes), [true, true, true, false, false, false]);
+    let rule = SecurityGroupRule {
+        id: String::new(),
+        egress: false,
+        protocol: None,
+        // As it is written, wherever the port really is.
+        ports: Some((80, 80)),
+        icmp: None,
+        peer: Peer::Cidr(Cidr::new(Ipv4Addr::UNSPECIFIED, 0)),
+        description: None,
+    };
+    routes.groups.insert("sg-1".into(), &[rule]);
+    assert_eq!(dark(&routes), [false; 6]);
+    routes.groups.insert("sg-1".into(), &[]);
+    routes.enis.get_mut("web-1").unwrap().replicates = true;
+    assert_eq!(dark(&routes), [true, true, true, false, false, false]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -11,8 +12,12 @@ use crate::core::Visit;
 use crate::eni::{NOBODY, forward};
 use crate::entrance::{NodePort, Stake, target_health};
 use crate::nlb::route::{flow_hash, target_group};
+use crate::node::Way;
 use crate::targets::pick;
 use crate::traffic::Count;
+
+/// How long a flow's target is tried for if nobody answers: as long as the kernel tries for others.
+const PATIENCE: Duration = Duration::from_secs(127);
 
 /// Serves one flow.
 pub(crate) async fn serve(visit: Visit, client: TcpStream, node: NodePort) {
@@ -28,7 +33,7 @@ pub(crate) async fn serve(visit: Visit, client: TcpStream, node: NodePort) {
 
 /// Connects to the flow's target, through the links of the node's zone. The target's refusal is the client's.
 async fn connect(visit: &Visit, node: &NodePort) -> io::Result<TcpStream> {
-    let target = {
+    let way = {
         let snapshot = Rc::clone(&visit.core.snapshot());
         let hash = flow_hash(visit.peer, visit.local, visit.core.seed);
         let routes = &snapshot.routes;
@@ -47,12 +52,13 @@ async fn connect(visit: &Visit, node: &NodePort) -> io::Result<TcpStream> {
             target: target.instance.clone(),
             health: target_health(load_balancer, node, &target.instance, routes),
         });
-        visit
-            .core
-            .ports
-            .dial(target.address, node.host.zone, target.port)
+        Way::new(node, target, visit.core.ports)
     };
-    let connected = TcpSocket::new_v4()?.connect(target.into()).await;
+    let connected = if way.opens(visit, node, PATIENCE).await.is_some() {
+        TcpSocket::new_v4()?.connect(way.address.into()).await
+    } else {
+        Err(io::ErrorKind::TimedOut.into())
+    };
     if connected.is_err() {
         visit.count(Count::TargetConnectionErrors);
     }

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use proxies::dns::client::{LookupError, lookup};
-use proxies::routes::{Apex, Candidate, Policy, RecordSet, Value};
+use proxies::routes::{Apex, Candidate, Part, Policy, RecordSet, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use topologies::address::{ZoneNumber, resolver};
+use topologies::topology::RecordType;
 
 use crate::stack::{DNS_PORT, NEVER, SOON, Stack, connect, refusal, zone};
 
@@ -15,17 +16,20 @@ use crate::stack::{DNS_PORT, NEVER, SOON, Stack, connect, refusal, zone};
 async fn with_name(slot: u8) -> Stack {
     let mut stack = Stack::start(slot);
     let set = RecordSet {
-        ttl: Duration::from_secs(5),
+        kind: RecordType::A,
         policy: Policy::Simple,
         candidates: vec![Candidate {
             healthy: true,
-            failover: None,
+            ttl: Duration::from_secs(5),
+            part: Part::Any,
             values: vec![Value::Host(stack.host(1, 10))],
         }],
     };
     stack.routes.names = BTreeMap::from([("db.internal".into(), vec![set])]);
     stack.routes.apexes = vec![Apex {
         name: "internal".into(),
+        soa_ttl: Duration::from_secs(900),
+        soa: None,
         soa_minimum: Duration::from_secs(5),
     }];
     stack.apply().await;

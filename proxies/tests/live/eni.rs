@@ -16,7 +16,7 @@ use crate::stack::{Echo, NEVER, SOON, Stack, connect, next, nothing_wrong, ping,
 const PORT: u16 = 5432;
 
 /// A stack with an echoing instance `db` in zone 1.
-async fn with_db(slot: u8) -> (Stack, Echo) {
+pub(crate) async fn with_db(slot: u8) -> (Stack, Echo) {
     let mut stack = Stack::start(slot);
     let address = stack.host(1, 10);
     stack.add_eni("db", address, PORT);
@@ -26,7 +26,7 @@ async fn with_db(slot: u8) -> (Stack, Echo) {
 }
 
 /// The address of `db` as dialled from a zone.
-fn db(stack: &Stack, from: ZoneNumber) -> (std::net::Ipv4Addr, u16) {
+pub(crate) fn db(stack: &Stack, from: ZoneNumber) -> (std::net::Ipv4Addr, u16) {
     (stack.host(1, 10).seen_from(from), PORT)
 }
 

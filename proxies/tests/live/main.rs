@@ -10,5 +10,6 @@ mod eni;
 mod nlb;
 #[cfg(test)]
 mod probe;
+mod security_groups;
 #[cfg(test)]
 mod stack;

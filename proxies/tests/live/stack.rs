@@ -1,7 +1,7 @@
 //! A small stack for a test: a data plane on its own slot, engines that echo, clients with deadlines.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use topologies::address::{HostAddress, Slot, ZoneNumber};
-use topologies::id::ZoneId;
+use topologies::id::{InstanceId, ZoneId};
 use topologies::network::Network;
 use topologies::topology::{LoadBalancerType, Protocol, RuleAction};
 
@@ -54,6 +54,7 @@ impl Stack {
             views: vec![ZoneNumber::OUTSIDE, zone(1), zone(2), zone(3)],
             dns_port,
             ports: Ports::default(),
+            who_dials: Some(by_address),
             seed: 1,
         };
         Self {
@@ -104,6 +105,12 @@ impl Stack {
     pub(crate) async fn shutdown(self) {
         self.plane.shutdown(Duration::ZERO).await;
     }
+}
+
+/// Clients at 127.0.0.N are the instance `client-N`.
+fn by_address(client: SocketAddrV4, _: SocketAddrV4) -> Option<InstanceId> {
+    let [.., number] = client.ip().octets();
+    Some(format!("client-{number}").into())
 }
 
 /// An engine that sends back what it gets and ends when its client does; dropped, it is gone with all its connections.

@@ -115,8 +115,8 @@ with refused("InvalidInput"):
     change(("CREATE", {"Name": "empty.store.internal", "Type": "A"}))
 with refused("InvalidInput"):
     change(("CREATE", record("one.store.internal", "A", "192.0.2.9", Failover="PRIMARY")))
-with refused("NotImplemented"):
-    change(("CREATE", record("heavy.store.internal", "A", "192.0.2.9", SetIdentifier="a", Weight=1)))
+with refused("InvalidInput"):
+    change(("CREATE", record("heavy.store.internal", "A", "192.0.2.9", Weight=1)))
 with refused("NoSuchHealthCheck"):
     change(("CREATE", record("one.store.internal", "A", "192.0.2.9", HealthCheckId="00000000-0000-4000-8000-000000000000")))
 with refused("NoSuchHostedZone"):

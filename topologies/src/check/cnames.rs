@@ -28,6 +28,7 @@ pub(super) fn links(apex: &str, records: &[(&At<RecordSpec>, Record)]) -> Vec<Li
         }),
         RecordValue::A(_)
         | RecordValue::Txt(_)
+        | RecordValue::Data(..)
         | RecordValue::AliasLoadBalancer { .. }
         | RecordValue::AliasRecord { .. } => None,
     };

@@ -4,26 +4,38 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Checker;
 use crate::nearest::nearest;
+use crate::records::{Clash, SET_MAX, circles, clashes};
 use crate::spec::{At, RecordSpec};
-use crate::topology::{FailoverRole, Record, RecordValue};
+use crate::topology::{FailoverRole, Record, RecordType, RecordValue, Routing};
 
 type Written<'s> = (&'s At<RecordSpec>, Record);
 
+type Sets<'w, 's> = BTreeMap<(&'w str, &'static str), Vec<&'w Written<'s>>>;
+
 /// Checks the records of one hosted zone.
 pub(super) fn check(checker: &mut Checker<'_>, apex: &str, records: &[Written<'_>]) {
-    let mut sets: BTreeMap<(&str, &str), Vec<&Written<'_>>> = BTreeMap::new();
+    let mut sets = Sets::new();
     for written in records {
-        let key = (written.1.name.as_str(), written.1.value.kind());
+        let key = (written.1.name.as_str(), written.1.value.kind().as_str());
         sets.entry(key).or_default().push(written);
     }
     for ((name, kind), set) in &sets {
         if *kind == "CNAME" {
             cname(checker, apex, name, &sets, set);
         }
-        if set.iter().any(|(_, record)| record.failover.is_some()) {
+        if *kind == "NS" && *name == apex {
+            let span = set[0].0.name.span;
+            checker.error_with(
+                span,
+                format!("`{apex}` itself has its name servers already"),
+                "leave this record out: every hosted zone has its own",
+            );
+        }
+        let failover = |routing: &Routing| matches!(routing, Routing::Failover(_));
+        if set.iter().any(|(_, record)| failover(&record.routing)) {
             failover_pair(checker, name, kind, set);
         } else {
-            simple(checker, name, kind, set);
+            one_policy(checker, name, kind, set);
         }
     }
     aliases(checker, records);
@@ -33,7 +45,7 @@ fn cname(
     checker: &mut Checker<'_>,
     apex: &str,
     name: &str,
-    sets: &BTreeMap<(&str, &str), Vec<&Written<'_>>>,
+    sets: &Sets<'_, '_>,
     set: &[&Written<'_>],
 ) {
     for (written, _) in set {
@@ -56,21 +68,65 @@ fn cname(
     }
 }
 
-fn simple(checker: &mut Checker<'_>, name: &str, kind: &str, set: &[&Written<'_>]) {
-    for (written, _) in set.iter().skip(1) {
-        let first = set[0].0.name.span.line;
-        checker.error_with(
-            written.name.span,
-            format!("there are two {kind} records for `{name}`"),
-            format!("the first one is on line {first}; put all values into one, or make them a failover pair"),
-        );
+/// Notes what keeps records of one name and type from being a set of one policy.
+fn one_policy(checker: &mut Checker<'_>, name: &str, kind: &str, set: &[&Written<'_>]) {
+    let records: Vec<&Record> = set.iter().map(|(_, record)| record).collect();
+    let first = set[0].0.name.span.line;
+    for (at, clash) in clashes(&records) {
+        let (written, record) = set[at];
+        let policy = record.routing.policy();
+        let id = written.set_identifier.as_ref();
+        let span = written.name.span;
+        match clash {
+            Clash::Alone => checker.error_with(
+                span,
+                format!("there are two {kind} records for `{name}`"),
+                format!("the first one is on line {first}; put all values into one, or give each a routing policy"),
+            ),
+            Clash::Policy => checker.error_with(
+                span,
+                format!("this {policy} {kind} record for `{name}` stands beside one of another routing policy"),
+                format!("all {kind} records for one name have the policy of the first, on line {first}"),
+            ),
+            Clash::NoIdentifier => checker.error_with(
+                span,
+                format!("this {policy} record for `{name}` has no `set-identifier`"),
+                "it tells the records of a set apart: `set-identifier: blue`",
+            ),
+            Clash::Identifier => checker.error(
+                id.map_or(span, |id| id.span),
+                format!("the records for `{name}` have the same set identifier"),
+            ),
+            Clash::Same => checker.error(
+                span,
+                format!("there are two {policy} records for `{name}` that are for the same"),
+            ),
+            Clash::Ttl => checker.error_with(
+                written.ttl.as_ref().map_or(span, |ttl| ttl.span),
+                format!("the weighted records for `{name}` have several TTLs"),
+                "weighted records of one name and type have the same TTL",
+            ),
+            Clash::Collection => checker.error(
+                written.cidr.as_ref().map_or(span, |cidr| cidr.span),
+                format!("the records for `{name}` go by several CIDR collections"),
+            ),
+            Clash::Many => checker.error(
+                span,
+                format!("there are more than {SET_MAX} {kind} records for `{name}`"),
+            ),
+            Clash::Type => checker.error(
+                span,
+                format!("a {kind} record can not be a multivalue answer"),
+            ),
+        }
     }
-    for (written, _) in set.iter().take(1) {
+    let simple = |it: &&&Written<'_>| it.1.routing == Routing::Simple;
+    for (written, _) in set.iter().take(1).filter(simple) {
         if let Some(id) = &written.set_identifier {
             checker.error_with(
                 id.span,
                 format!("`{name}` is a simple record and has no set identifier"),
-                "`failover: PRIMARY` and `failover: SECONDARY` make a pair",
+                "`failover: PRIMARY` and `failover: SECONDARY` make a pair, `weight: 10` a weighted set",
             );
         }
     }
@@ -80,7 +136,7 @@ fn failover_pair(checker: &mut Checker<'_>, name: &str, kind: &str, set: &[&Writ
     let mut identifiers = BTreeSet::new();
     let mut roles = BTreeSet::new();
     for (written, record) in set {
-        let Some(role) = record.failover else {
+        let Routing::Failover(role) = record.routing else {
             checker.error_with(
                 written.name.span,
                 format!("this {kind} record for `{name}` stands beside a failover pair"),
@@ -101,7 +157,7 @@ fn failover_pair(checker: &mut Checker<'_>, name: &str, kind: &str, set: &[&Writ
                 format!("the records for `{name}` have the same set identifier"),
             );
         }
-        let watched = record.health_check.is_some() || evaluates(&record.value);
+        let watched = record.health_check.is_some() || record.value.evaluates();
         if role == FailoverRole::Primary && !watched {
             checker.error_with(
                 span,
@@ -128,48 +184,23 @@ fn role_word(role: FailoverRole) -> &'static str {
     }
 }
 
-fn evaluates(value: &RecordValue) -> bool {
-    match value {
-        RecordValue::AliasLoadBalancer {
-            evaluate_target_health,
-            ..
-        }
-        | RecordValue::AliasRecord {
-            evaluate_target_health,
-            ..
-        } => *evaluate_target_health,
-        RecordValue::A(_) | RecordValue::Cname(_) | RecordValue::Txt(_) => false,
-    }
-}
-
-/// The record names that each name's aliases lead to.
-type Targets<'r> = BTreeMap<&'r str, Vec<&'r str>>;
-
-fn targets<'r>(records: &'r [Written<'_>]) -> Targets<'r> {
-    let mut targets = Targets::new();
-    for (_, record) in records {
-        if let RecordValue::AliasRecord { name, .. } = &record.value {
-            targets.entry(record.name.as_str()).or_default().push(name);
-        }
-    }
-    targets
-}
-
 fn aliases(checker: &mut Checker<'_>, records: &[Written<'_>]) {
-    let targets = targets(records);
-    let addresses: BTreeSet<&str> = records
-        .iter()
-        .filter(|(_, record)| record.value.kind() == "A")
-        .map(|(_, record)| record.name.as_str())
+    let all = || records.iter().map(|(_, record)| record);
+    let circles = circles(all());
+    let there: BTreeSet<(&str, RecordType)> = all()
+        .map(|record| (record.name.as_str(), record.value.kind()))
         .collect();
     for (written, record) in records {
-        let RecordValue::AliasRecord { name: target, .. } = &record.value else {
+        let RecordValue::AliasRecord {
+            name: target, kind, ..
+        } = &record.value
+        else {
             continue;
         };
         let Some(alias) = &written.alias else {
             continue;
         };
-        let exists = addresses.contains(target.as_str());
+        let exists = there.contains(&(target.as_str(), *kind));
         if !exists && checker.left_out.may_have(&alias.value) {
             continue;
         }
@@ -185,8 +216,10 @@ fn aliases(checker: &mut Checker<'_>, records: &[Written<'_>]) {
             let hint = match nearest(&alias.value, &known) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => {
-                    "an alias is a load balancer's name or an A record's of the same hosted zone"
-                        .to_owned()
+                    format!(
+                        "an alias is a load balancer's name or that of a record of type {} in the same hosted zone",
+                        kind.as_str()
+                    )
                 }
             };
             checker.error_with(
@@ -194,7 +227,7 @@ fn aliases(checker: &mut Checker<'_>, records: &[Written<'_>]) {
                 format!("alias `{}` leads to nothing", alias.value),
                 hint,
             );
-        } else if cycle(&targets, &record.name) {
+        } else if circles.contains(&(record.name.as_str(), *kind)) {
             checker.error_with(
                 alias.span,
                 format!("alias `{}` leads back to `{}`", alias.value, record.name),
@@ -202,20 +235,4 @@ fn aliases(checker: &mut Checker<'_>, records: &[Written<'_>]) {
             );
         }
     }
-}
-
-/// Whether aliases that begin at `start` come back to it.
-fn cycle(targets: &Targets<'_>, start: &str) -> bool {
-    let next = |name: &str| targets.get(name).into_iter().flatten().copied();
-    let mut seen = BTreeSet::new();
-    let mut open: Vec<&str> = next(start).collect();
-    while let Some(name) = open.pop() {
-        if name == start {
-            return true;
-        }
-        if seen.insert(name) {
-            open.extend(next(name));
-        }
-    }
-    false
 }

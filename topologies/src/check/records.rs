@@ -1,66 +1,20 @@
-//! Route 53: health checks, hosted zones and their records, each by itself. What records are together is in `record_sets`.
+//! Route 53: hosted zones and their records, each by itself. What records are together is in `record_sets`.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::identifiers::{self, domain};
+use super::identifiers::domain;
 use super::references::{Part, parts};
-use super::target_groups::path;
 use super::timing::whole_seconds;
-use super::{Checker, cnames, record_sets};
+use super::{Checker, cnames, record_sets, routing};
 use crate::defaults;
 use crate::id::{HealthCheckId, LoadBalancerId};
 use crate::names;
-use crate::records::with_alias_ttls;
-use crate::spec::{At, FailoverSpec, ProtocolSpec, RecordSpec, RecordTypeSpec};
-use crate::topology::{
-    FailoverRole, HealthCheck, HostedZone, Protocol, Record, RecordValue, Topology,
-};
+use crate::rdata;
+use crate::records::{owner, with_alias_ttls};
+use crate::spec::{At, RecordSpec, RecordTypeSpec};
+use crate::topology::{HostedZone, Record, RecordType, RecordValue, Topology};
 use crate::yaml::values::Words;
-
-pub(super) fn health_checks(checker: &mut Checker<'_>, topology: &Topology) -> Vec<HealthCheck> {
-    let spec = checker.spec;
-    let mut checks = Vec::new();
-    for (name, check) in spec.health_checks.iter() {
-        identifiers::name(checker, &identifiers::HEALTH_CHECK, name);
-        let protocol = check.kind.map_or(Protocol::Http, ProtocolSpec::into);
-        if let (Protocol::Tcp, Some(path)) = (protocol, &check.resource_path) {
-            checker.error(path.span, "a TCP health check has no `resource-path`");
-        }
-        let interval = check
-            .request_interval
-            .as_ref()
-            .map_or(defaults::HEALTH_CHECK_INTERVAL, |at| at.value.0);
-        if let Some(at) = &check.request_interval
-            && interval != defaults::HEALTH_CHECK_INTERVAL
-            && interval != defaults::HEALTH_CHECK_FAST_INTERVAL
-        {
-            checker.error_with(
-                at.span,
-                format!("request interval {} is not one of Route 53's", at.value),
-                "it is 30s or 10s; `timing: { health-check-scale: 30 }` divides it",
-            );
-        }
-        let resource_path = path(checker, check.resource_path.as_ref());
-        let Some(fully_qualified_domain_name) =
-            domain_text(checker, topology, &check.fully_qualified_domain_name)
-        else {
-            continue;
-        };
-        checks.push(HealthCheck {
-            id: HealthCheckId::from(name.value.as_str()),
-            fully_qualified_domain_name,
-            port: check.port.unwrap_or(defaults::HEALTH_CHECK_PORT),
-            protocol,
-            resource_path,
-            request_interval: interval,
-            failure_threshold: check
-                .failure_threshold
-                .unwrap_or(defaults::HEALTH_CHECK_THRESHOLD),
-        });
-    }
-    checks
-}
 
 pub(super) fn hosted_zones(checker: &mut Checker<'_>, topology: &Topology) -> Vec<HostedZone> {
     let spec = checker.spec;
@@ -122,33 +76,14 @@ fn record(
         evaluate_target_health,
         ttl,
         set_identifier,
-        failover,
         health_check,
+        ..
     } = &written.value;
     let name = record_name(checker, apex, name);
     let health_check = health_check
         .as_ref()
         .and_then(|id| known_health_check(checker, id));
-    if let Some(ttl) = ttl {
-        whole_seconds(checker, ttl);
-        if let Some(alias) = alias {
-            let hint = format!(
-                "an alias has the TTL of its target `{}`; leave out `ttl`",
-                alias.value
-            );
-            checker.error_with(ttl.span, "an alias has no TTL of its own", hint);
-        }
-    }
-    if let (Some(at), None) = (evaluate_target_health, alias) {
-        checker.error(at.span, "only an alias can evaluate its target's health");
-    }
-    if let Some(id) = set_identifier
-        && (id.value.is_empty()
-            || id.value.chars().count() > 128
-            || id.value.chars().any(char::is_control))
-    {
-        checker.error(id.span, "a set identifier has 1 to 128 characters");
-    }
+    by_itself(checker, &written.value);
     let evaluate = evaluate_target_health.as_ref().is_some_and(|on| on.value);
     let value = match (alias, values) {
         (Some(alias), None) => alias_value(checker, apex, kind.as_ref(), alias, evaluate),
@@ -164,26 +99,43 @@ fn record(
             None
         }
     };
-    let failover = failover.as_ref().map(|at| match at.value {
-        FailoverSpec::Primary => FailoverRole::Primary,
-        FailoverSpec::Secondary => FailoverRole::Secondary,
-    });
+    let routing = routing::routing(checker, topology, written);
+    let set_identifier = set_identifier.as_ref().map(|id| id.value.clone());
+    let routing = routing?;
     Some(Record {
         name: name?,
         value: value?,
         ttl: ttl
             .as_ref()
             .map_or_else(|| default_ttl(checker), |ttl| ttl.value.0),
-        set_identifier: set_identifier
-            .as_ref()
-            .map(|id| id.value.clone())
-            .or(failover.map(|role| match role {
-                FailoverRole::Primary => "primary".to_owned(),
-                FailoverRole::Secondary => "secondary".to_owned(),
-            })),
-        failover,
+        set_identifier: set_identifier.or_else(|| routing::default_identifier(&routing)),
+        routing,
         health_check,
     })
+}
+
+/// Notes what of a record can not be, whatever it answers.
+fn by_itself(checker: &mut Checker<'_>, record: &RecordSpec) {
+    if let Some(ttl) = &record.ttl {
+        whole_seconds(checker, ttl);
+        if let Some(alias) = &record.alias {
+            let hint = format!(
+                "an alias has the TTL of its target `{}`; leave out `ttl`",
+                alias.value
+            );
+            checker.error_with(ttl.span, "an alias has no TTL of its own", hint);
+        }
+    }
+    if let (Some(at), None) = (&record.evaluate_target_health, &record.alias) {
+        checker.error(at.span, "only an alias can evaluate its target's health");
+    }
+    if let Some(id) = &record.set_identifier
+        && (id.value.is_empty()
+            || id.value.chars().count() > 128
+            || id.value.chars().any(char::is_control))
+    {
+        checker.error(id.span, "a set identifier has 1 to 128 characters");
+    }
 }
 
 /// The console's TTL at the timing's pace, in whole seconds.
@@ -197,13 +149,16 @@ fn record_name(checker: &mut Checker<'_>, apex: &str, written: &At<String>) -> O
     if written.value == "@" {
         return Some(apex.to_owned());
     }
-    let whole = domain(&written.value).and_then(|name| {
+    if written.value == "*" {
+        return Some(format!("*.{apex}"));
+    }
+    let whole = owner(&written.value).and_then(|name| {
         let inside = name == apex || name.ends_with(&format!(".{apex}"));
         let absolute = written.value.ends_with('.');
         match (inside, absolute) {
             (true, _) => Some(name),
             (false, true) => None,
-            (false, false) => domain(&format!("{name}.{apex}")),
+            (false, false) => owner(&format!("{name}.{apex}")),
         }
     });
     if whole.is_none() {
@@ -219,7 +174,10 @@ fn record_name(checker: &mut Checker<'_>, apex: &str, written: &At<String>) -> O
     whole
 }
 
-fn known_health_check(checker: &mut Checker<'_>, written: &At<String>) -> Option<HealthCheckId> {
+pub(super) fn known_health_check(
+    checker: &mut Checker<'_>,
+    written: &At<String>,
+) -> Option<HealthCheckId> {
     let spec = checker.spec;
     let declared: Vec<&str> = spec
         .health_checks
@@ -240,14 +198,17 @@ fn alias_value(
     alias: &At<String>,
     evaluate_target_health: bool,
 ) -> Option<RecordValue> {
-    if let Some(kind) = kind
-        && kind.value != RecordTypeSpec::A
+    let of_balancer = |kind: RecordType| matches!(kind, RecordType::A | RecordType::Aaaa);
+    let asked = kind.map_or(RecordType::A, |at| record_type(at.value));
+    if let Some(at) = kind
+        && matches!(asked, RecordType::Ns | RecordType::Soa | RecordType::Cname)
     {
         checker.error_with(
-            kind.span,
-            "an alias has type A",
+            at.span,
+            format!("an alias can not have type {}", asked.as_str()),
             "leave out `type`, or give `values` in place of `alias`",
         );
+        return None;
     }
     let spec = checker.spec;
     let balancers: Vec<&str> = spec
@@ -256,16 +217,47 @@ fn alias_value(
         .map(|(name, _)| name.value.as_str())
         .collect();
     if balancers.contains(&alias.value.as_str()) {
+        if let Some(at) = kind.filter(|_| !of_balancer(asked)) {
+            checker.error_with(
+                at.span,
+                "an alias of a load balancer has type A",
+                "leave out `type`, or give `values` in place of `alias`",
+            );
+        }
         return Some(RecordValue::AliasLoadBalancer {
             load_balancer: LoadBalancerId::from(alias.value.as_str()),
             evaluate_target_health,
+            kind: asked,
         });
     }
     let name = record_name(checker, apex, alias)?;
     Some(RecordValue::AliasRecord {
         name,
         evaluate_target_health,
+        kind: asked,
     })
+}
+
+/// The type that is meant.
+pub(super) fn record_type(kind: RecordTypeSpec) -> RecordType {
+    match kind {
+        RecordTypeSpec::A => RecordType::A,
+        RecordTypeSpec::Aaaa => RecordType::Aaaa,
+        RecordTypeSpec::Caa => RecordType::Caa,
+        RecordTypeSpec::Cname => RecordType::Cname,
+        RecordTypeSpec::Ds => RecordType::Ds,
+        RecordTypeSpec::Https => RecordType::Https,
+        RecordTypeSpec::Mx => RecordType::Mx,
+        RecordTypeSpec::Naptr => RecordType::Naptr,
+        RecordTypeSpec::Ns => RecordType::Ns,
+        RecordTypeSpec::Ptr => RecordType::Ptr,
+        RecordTypeSpec::Spf => RecordType::Spf,
+        RecordTypeSpec::Srv => RecordType::Srv,
+        RecordTypeSpec::Sshfp => RecordType::Sshfp,
+        RecordTypeSpec::Svcb => RecordType::Svcb,
+        RecordTypeSpec::Tlsa => RecordType::Tlsa,
+        RecordTypeSpec::Txt => RecordType::Txt,
+    }
 }
 
 fn plain_value(
@@ -279,26 +271,88 @@ fn plain_value(
         checker.error(written.span, "a record has at least one value");
         return None;
     }
-    match kind.unwrap_or(RecordTypeSpec::A) {
-        RecordTypeSpec::A => addresses(checker, values).map(RecordValue::A),
-        RecordTypeSpec::Cname => {
+    match kind.map_or(RecordType::A, record_type) {
+        RecordType::A => addresses(checker, values).map(RecordValue::A),
+        RecordType::Cname => {
             if values.len() > 1 {
                 checker.error(written.span, "a CNAME record has one value");
             }
             domain_text(checker, topology, &values[0]).map(RecordValue::Cname)
         }
-        RecordTypeSpec::Txt => {
-            for text in values.iter().filter(|text| text.value.len() > 255) {
-                checker.error(
-                    text.span,
-                    "a text of a TXT record has at most 255 characters",
-                );
-            }
-            Some(RecordValue::Txt(
-                values.iter().map(|text| text.value.clone()).collect(),
-            ))
-        }
+        kind @ (RecordType::Txt | RecordType::Spf) => text(checker, kind, values),
+        kind @ (RecordType::Aaaa
+        | RecordType::Caa
+        | RecordType::Ds
+        | RecordType::Https
+        | RecordType::Mx
+        | RecordType::Naptr
+        | RecordType::Ns
+        | RecordType::Ptr
+        | RecordType::Soa
+        | RecordType::Srv
+        | RecordType::Sshfp
+        | RecordType::Svcb
+        | RecordType::Tlsa) => data(checker, kind, values),
     }
+}
+
+/// Texts as they are, or in quotation marks as Route 53 has them, where one can be of several strings.
+fn text(checker: &mut Checker<'_>, kind: RecordType, values: &[At<String>]) -> Option<RecordValue> {
+    let marked = rdata::is_quoted;
+    let long = |text: &At<String>| text.value.len() > 255 && !marked(&text.value);
+    for text in values.iter().filter(|text| long(text)) {
+        checker.error_with(
+            text.span,
+            "a text of a TXT record has at most 255 characters",
+            "cut it into strings in quotation marks: '\"one\" \"two\"'",
+        );
+    }
+    if kind == RecordType::Txt && !values.iter().any(|it| marked(&it.value)) {
+        let texts = values.iter().map(|it| it.value.clone());
+        return Some(RecordValue::Txt(texts.collect()));
+    }
+    let written = values.iter().map(|it| At {
+        span: it.span,
+        value: if marked(&it.value) {
+            it.value.clone()
+        } else {
+            rdata::texts(&it.value)
+        },
+    });
+    let written: Vec<At<String>> = written.collect();
+    let value = data(checker, kind, &written)?;
+    Some(rdata_value(value))
+}
+
+/// Texts that are one string each, as such.
+fn rdata_value(value: RecordValue) -> RecordValue {
+    if let RecordValue::Data(RecordType::Txt, values) = &value {
+        let texts: Option<Vec<String>> = values.iter().map(|it| rdata::single(it)).collect();
+        return texts.map_or(value, RecordValue::Txt);
+    }
+    value
+}
+
+/// Data as Route 53 writes them.
+fn data(checker: &mut Checker<'_>, kind: RecordType, values: &[At<String>]) -> Option<RecordValue> {
+    let read = |value: &At<String>| match rdata::encode(kind, &value.value) {
+        Ok(_) => Some(value.value.clone()),
+        Err(problem) => {
+            let word = kind.as_str();
+            checker.error_with(
+                value.span,
+                format!(
+                    "`{}` is not a value of type {word}",
+                    value.value.escape_debug()
+                ),
+                format!("{}: `{}`", problem.text, problem.value.escape_debug()),
+            );
+            None
+        }
+    };
+    let read: Vec<Option<String>> = values.iter().map(read).collect();
+    let read: Option<Vec<String>> = read.into_iter().collect();
+    read.map(|values| RecordValue::Data(kind, values))
 }
 
 fn addresses(checker: &mut Checker<'_>, values: &[At<String>]) -> Option<Vec<Ipv4Addr>> {
@@ -318,7 +372,7 @@ fn addresses(checker: &mut Checker<'_>, values: &[At<String>]) -> Option<Vec<Ipv
 }
 
 /// A domain name that may be written as a reference to an endpoint.
-fn domain_text(
+pub(super) fn domain_text(
     checker: &mut Checker<'_>,
     topology: &Topology,
     written: &At<String>,

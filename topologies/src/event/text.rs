@@ -6,6 +6,8 @@ use super::{
     DbInstanceStatus, DbRequest, Event, EventKind, ReplicationGroupStatus, ReplicationStatus,
     TargetHealth,
 };
+use crate::id::SecurityGroupId;
+use crate::security_group::Guarded;
 use crate::world::Wanted;
 
 macro_rules! words {
@@ -61,7 +63,8 @@ impl EventKind {
             | Self::InstanceExited { instance, .. }
             | Self::InstanceWanted { instance, .. }
             | Self::HostReachable { instance }
-            | Self::HostUnreachable { instance, .. } => instance.to_string(),
+            | Self::HostUnreachable { instance, .. }
+            | Self::HostHangs { instance } => instance.to_string(),
             Self::DbInstanceStatusChanged { db_instance, .. }
             | Self::DbInstanceRequested { db_instance, .. }
             | Self::StandbyInSync { db_instance, .. }
@@ -94,6 +97,13 @@ impl EventKind {
             | Self::ZonalShiftEnded { load_balancer, .. } => load_balancer.to_string(),
             Self::NetworkAclChanged { acl, .. } => acl.to_string(),
             Self::NetworkAclAssociated { zone, .. } => zone.to_string(),
+            Self::SecurityGroupChanged { group, .. } => group.to_string(),
+            Self::SecurityGroupsGiven { member, .. } => match member {
+                Guarded::Instance(id) => id.to_string(),
+                Guarded::LoadBalancer(id) => id.to_string(),
+                Guarded::DbInstance(id) => id.to_string(),
+                Guarded::ReplicationGroup(id) => id.to_string(),
+            },
             Self::AlarmStateChanged { alarm, .. } => alarm.to_string(),
             Self::ActionFailed { .. } => "control".to_owned(),
             Self::DrillStarted { drill } | Self::DrillEnded { drill, .. } => drill.clone(),
@@ -136,6 +146,7 @@ impl fmt::Display for EventKind {
                 Wanted::Terminated => "to be terminated",
             }),
             Self::HostReachable { .. } => f.write_str("reachable"),
+            Self::HostHangs { .. } => f.write_str("hangs: it is ended and started anew"),
             Self::HostUnreachable { why, .. } => write!(f, "unreachable: {why}"),
             Self::DbInstanceStatusChanged { status, .. } => write!(f, "status {status}"),
             Self::DbInstanceRequested { request, .. } => f.write_str(match request {
@@ -303,6 +314,16 @@ impl fmt::Display for EventKind {
             }
             Self::NetworkAclAssociated { acl, .. } => {
                 write!(f, "the subnet has network ACL {acl}")
+            }
+            Self::SecurityGroupChanged { name, rules, .. } => {
+                write!(f, "security group {name} of {} rules", rules.len())
+            }
+            Self::SecurityGroupsGiven { groups, .. } => {
+                let groups: Vec<&str> = groups.iter().map(SecurityGroupId::as_str).collect();
+                match groups.is_empty() {
+                    true => write!(f, "no security groups"),
+                    false => write!(f, "security groups {}", groups.join(", ")),
+                }
             }
             Self::AlarmStateChanged { finding, .. } => {
                 write!(f, "alarm {}: {}", finding.state, finding.reason)

@@ -338,7 +338,7 @@ fn record_port(
                 let endpoint = own.iter().find(|endpoint| endpoint.name == *name);
                 return endpoint.map(|endpoint| endpoint.port);
             }
-            RecordValue::A(_) | RecordValue::Txt(_) => return None,
+            RecordValue::A(_) | RecordValue::Txt(_) | RecordValue::Data(..) => return None,
         }
     }
     None

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use proxies::traffic::{Subject, Times, Traffic};
 use topologies::id::InstanceId;
 use topologies::world::World;
+use topologies::world::health_check::{checked, is_known};
 
 use super::series::{Kind, Resolution};
 use super::statistics::Statistics;
@@ -49,13 +50,13 @@ pub(super) fn data(sights: &Sights<'_>, at: i64) -> Vec<Datum> {
     };
     balancers::tell(sights, &mut board);
     engines::tell(sights, &mut board);
-    for check in &sights.world.plan.topology.health_checks {
-        let Some(healthy) = sights.world.health_checks.get(&check.id) else {
-            continue;
-        };
+    let topology = &sights.world.plan.topology;
+    let known = topology.health_checks.iter();
+    for check in known.filter(|check| is_known(sights.world, check)) {
+        let healthy = checked(topology, sights.world, &check.id);
         let id = health_checks::uuid(&check.id);
         let source = Source::new(HEALTH_CHECKS_REGION, "AWS/Route53", [("HealthCheckId", id)]);
-        let share = if *healthy { 1.0 } else { 0.0 };
+        let share = if healthy { 1.0 } else { 0.0 };
         board.gauge(&source, "HealthCheckStatus", "None", share);
         // One checker stands for all.
         let percent = share * 100.0;

@@ -3,6 +3,7 @@
 //! A state is what was asked for and what the host reported, together ("Amazon EC2 instance state changes"); nothing is shown that
 //! did not happen. A terminated instance is shown for an hour, as EC2 does.
 
+mod attributes;
 mod describe;
 mod run;
 mod shown;
@@ -18,6 +19,7 @@ use wire::Fault;
 use crate::aws::input::texts;
 use crate::aws::{View, ids};
 
+pub(super) use attributes::modify as modify_attribute;
 pub(super) use describe::{all, describe, describe_status};
 pub(super) use run::run;
 pub(super) use transitions::{reboot, start, stop, terminate};

@@ -1,7 +1,4 @@
-//! The default VPC of a region, with one subnet for each zone ("Default VPCs"), its security group, and images: what instances can
-//! be made of.
-//!
-//! The only security group filters nothing, and says so; what is filtered between subnets, network ACLs tell.
+//! The default VPC of a region, with one subnet for each zone ("Default VPCs"), and images: what instances can be made of.
 
 use serde_json::Value;
 use topologies::address;
@@ -13,9 +10,6 @@ use super::tags;
 use crate::aws::input::texts;
 use crate::aws::tags::shown as shown_tags;
 use crate::aws::{View, ids};
-
-/// The security group that every VPC has ("Default security groups for your VPCs").
-const DEFAULT_GROUP: &str = "default";
 
 pub(super) fn describe_vpcs(
     view: &View<'_>,
@@ -80,56 +74,12 @@ pub(super) fn subnets(view: &View<'_>) -> Vec<Shown> {
     subnets.collect()
 }
 
-pub(super) fn describe_security_groups(
-    view: &View<'_>,
-    call: &Call<'_>,
-    input: &Value,
-) -> Result<Record, Fault> {
-    let names = texts(input, "GroupNames");
-    if let Some(lost) = names.iter().find(|name| **name != DEFAULT_GROUP) {
-        let text = format!(
-            "The security group '{lost}' does not exist in default VPC '{}'",
-            ids::vpc(view.region)
-        );
-        return Err(Fault::sender("InvalidGroup.NotFound", text));
-    }
-    let everything = || {
-        let anywhere = Record::new().set("CidrIp", "0.0.0.0/0");
-        Record::new()
-            .set("IpProtocol", "-1")
-            .list("IpRanges", [anywhere])
-    };
-    let groups = view.here().map(|_| {
-        let id = ids::security_group(view.region);
-        let record = Record::new()
-            .set("GroupId", id.as_str())
-            .set("GroupName", DEFAULT_GROUP)
-            .set("Description", "default VPC security group")
-            .set(
-                "SecurityGroupArn",
-                view.arn("ec2", &format!("security-group/{id}")),
-            )
-            .set("VpcId", ids::vpc(view.region))
-            .set("OwnerId", view.account)
-            .list("IpPermissions", [everything()])
-            .list("IpPermissionsEgress", [everything()])
-            .list("Tags", tagged(view, "security-group", &id));
-        shown(id, record)
-    });
-    let groups = groups.into_iter().collect();
-    let lost = ("InvalidGroup.NotFound", "security group");
-    list(call, input, "GroupIds", lost, "SecurityGroups", groups)
-}
-
 /// What of the network can have tags.
 pub(super) fn ids(view: &View<'_>) -> Vec<(&'static str, String, Option<String>)> {
     let Some(region) = view.here() else {
         return Vec::new();
     };
-    let mut all = vec![
-        ("vpc", ids::vpc(view.region), None),
-        ("security-group", ids::security_group(view.region), None),
-    ];
+    let mut all = vec![("vpc", ids::vpc(view.region), None)];
     let subnets = region.zones.iter().map(|zone| ids::subnet(&zone.id));
     all.extend(subnets.map(|id| ("subnet", id, None)));
     for id in view.topology().services.iter().map(ids::image) {

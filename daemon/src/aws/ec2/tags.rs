@@ -6,7 +6,7 @@ use topologies::id::RegionId;
 use wire::{Call, Fault, Record, page};
 
 use super::filter::{self, Shown};
-use super::{instances, network, network_acls};
+use super::{instances, network, network_acls, security_groups};
 use crate::aws::input::{text, texts};
 use crate::aws::tags::{self, Tags};
 use crate::aws::{Change, Decision, View};
@@ -42,6 +42,8 @@ type Taggable = (&'static str, String, Option<String>);
 fn taggables(view: &View<'_>) -> Vec<Taggable> {
     let mut all = network::ids(view);
     all.extend(network_acls::names(view).map(|id| ("network-acl", id, None)));
+    let groups = security_groups::taggables(view).into_iter();
+    all.extend(groups.map(|(kind, id)| (kind, id, None)));
     all.extend(instances::names(view).map(|(id, called)| ("instance", id, called)));
     all
 }
@@ -64,6 +66,8 @@ fn named(view: &View<'_>, input: &Value) -> Result<Vec<Taggable>, Fault> {
         found.ok_or_else(|| match id.split_once('-') {
             Some(("i", _)) => instances::not_found(&[id]),
             Some(("acl", _)) => network_acls::not_found(id),
+            Some(("sg", _)) => security_groups::not_found(id),
+            Some(("sgr", _)) => security_groups::no_rule(id),
             _ => Fault::sender("InvalidID", format!("The ID '{id}' is not valid")),
         })
     });

@@ -8,7 +8,7 @@ use topologies::plan::cache_node;
 use topologies::topology::{Member, ReplicationGroup};
 use wire::{Fault, Record};
 
-use super::create::{NODES_MAX, accepts, edited, invalid, recorded, settings, zone_named};
+use super::create::{NODES_MAX, accepts, edited, given, invalid, recorded, settings, zone_named};
 use super::describe::{REBOOTING, cache_cluster, replication_group, shown};
 use super::names::{self, NODE_GROUP, RECORD};
 use super::subnet_groups::GROUPS;
@@ -22,6 +22,7 @@ const MODIFY: &[&str] = &[
     "MultiAZEnabled",
     "ReplicationGroupDescription",
     "ReplicationGroupId",
+    "SecurityGroupIds",
 ];
 
 pub(super) fn modify(view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
@@ -63,7 +64,8 @@ pub(super) fn modify(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
     );
     let recorded = changed.then(|| recorded(view, &group.id, settings));
     let edited = (with != *group).then(|| edited("elasticache:ModifyReplicationGroup", with));
-    let changes = recorded.into_iter().chain(edited).collect();
+    let given = given(view, &group.id, input)?;
+    let changes = recorded.into_iter().chain(edited).chain(given).collect();
     Ok((Record::new().set("ReplicationGroup", record), changes))
 }
 

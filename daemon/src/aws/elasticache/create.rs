@@ -6,6 +6,7 @@ use topologies::edit::Edit;
 use topologies::event::{EventKind, ReplicationGroupStatus};
 use topologies::id::{RegionId, ReplicationGroupId, ZoneId};
 use topologies::plan::cache_node;
+use topologies::security_group::Guarded;
 use topologies::topology::{Member, ReplicationGroup};
 use wire::{Fault, Record};
 
@@ -13,6 +14,7 @@ use super::describe::{SETTINGS, shown};
 use super::names::{self, RECORD};
 use super::subnet_groups::GROUPS;
 use crate::aws::input::{is_identifier, is_on, not_implemented, only, text, texts};
+use crate::aws::security_groups::{give, resolve};
 use crate::aws::versions::REDIS;
 use crate::aws::{Change, Decision, View, tags};
 
@@ -33,6 +35,7 @@ const CREATE: &[&str] = &[
     "ReplicasPerNodeGroup",
     "ReplicationGroupDescription",
     "ReplicationGroupId",
+    "SecurityGroupIds",
     "Tags",
     "TransitEncryptionEnabled",
 ];
@@ -90,12 +93,32 @@ pub(super) fn replication_group(view: &View<'_>, input: &Value) -> Result<Decisi
     );
     let tags = tags::read(&input["Tags"]);
     let tagged = tags::put(view, &names::arn(view, group.id.as_str()), tags);
+    let given = given(view, &group.id, input)?;
     let changes = [
         recorded(view, &group.id, settings),
         edited("elasticache:CreateReplicationGroup", group),
     ];
-    let changes = changes.into_iter().chain(tagged).collect();
+    let changes = changes.into_iter().chain(given).chain(tagged).collect();
     Ok((Record::new().set("ReplicationGroup", record), changes))
+}
+
+/// The security groups that are named become its own.
+pub(super) fn given(
+    view: &View<'_>,
+    id: &ReplicationGroupId,
+    input: &Value,
+) -> Result<Option<Change>, Fault> {
+    let asked = texts(input, "SecurityGroupIds");
+    if asked.is_empty() {
+        return Ok(None);
+    }
+    let groups = resolve(view, &asked)
+        .map_err(|lost| invalid(format!("Some security group ids are invalid: {lost}.")))?;
+    Ok(Some(give(
+        view,
+        Guarded::ReplicationGroup(id.clone()),
+        groups,
+    )))
 }
 
 /// Refuses what has no effect here and would have one on AWS.

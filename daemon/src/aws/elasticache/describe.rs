@@ -4,12 +4,14 @@ use serde_json::Value;
 use topologies::event::ReplicationGroupStatus;
 use topologies::id::{InstanceId, RegionId, ZoneId};
 use topologies::names as endpoints;
+use topologies::security_group::Guarded;
 use topologies::topology::{Member, ReplicationGroup};
 use wire::{Call, Fault, Record, page};
 
 use super::names::{self, NODE_GROUP, RECORD};
 use crate::aws::View;
 use crate::aws::input::{is_on, text};
+use crate::aws::security_groups::memberships_of;
 use crate::aws::subnet_groups::DEFAULT;
 use crate::aws::versions::REDIS;
 
@@ -211,6 +213,14 @@ pub(super) fn cache_cluster(
         .set("PreferredMaintenanceWindow", "sun:17:00-sun:18:00")
         .set("PendingModifiedValues", Record::new())
         .set("CacheSubnetGroupName", subnets)
+        .set(
+            "SecurityGroups",
+            memberships_of(
+                view,
+                "SecurityGroupId",
+                &Guarded::ReplicationGroup(group.id.clone()),
+            ),
+        )
         .set("AutoMinorVersionUpgrade", true)
         .set("SnapshotRetentionLimit", 0)
         .set("SnapshotWindow", "16:00-17:00")

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use topologies::defaults;
 use topologies::edit::Edit;
 use topologies::event::EventKind;
-use topologies::id::{LoadBalancerId, RegionId, ZoneId};
+use topologies::id::{LoadBalancerId, RegionId, SecurityGroupId, ZoneId};
+use topologies::security_group::Guarded;
 use topologies::topology::{Headers, LoadBalancer, LoadBalancerType};
 use topologies::zonal_shift::ZonalShiftStatus;
 use wire::{Fault, Record};
@@ -16,6 +17,7 @@ use super::names::{self, BALANCER_RECORD};
 use super::targets::edited;
 use super::{headers, tagging};
 use crate::aws::input::{not_implemented, only, text};
+use crate::aws::security_groups::{give, of_load_balancer, resolve};
 use crate::aws::{Change, Decision, View, ids};
 
 /// Characters of a name at most (CreateLoadBalancer, CreateTargetGroup).
@@ -62,10 +64,10 @@ pub(super) fn create(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
     };
     let attributes = json!({
         "Scheme": text(input, "Scheme").unwrap_or("internet-facing"),
-        "SecurityGroups": security_groups(view, input)?,
     });
+    let groups = security_groups(view, input)?;
     if let Some(there) = there(view, &lb) {
-        return match same(view, there, &lb, &attributes) {
+        return match same(view, there, &lb, (&attributes, groups.as_deref())) {
             true => Ok((list(describe::load_balancer(view, there)), Vec::new())),
             false => Err(view.fault(
                 "DuplicateLoadBalancerNameException",
@@ -78,11 +80,16 @@ pub(super) fn create(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
     }
     let shown = describe::load_balancer(view, &lb)
         .set("Scheme", attributes["Scheme"].clone())
-        .set("SecurityGroups", attributes["SecurityGroups"].clone())
         .set("State", Record::new().set("Code", "provisioning"))
         .time("CreatedTime", view.now);
+    let shown = match &groups {
+        Some(groups) => shown.list("SecurityGroups", groups.iter().map(|it| it.as_str())),
+        None => shown,
+    };
     let arn = names::load_balancer(view, &lb);
     let mut changes = vec![recorded(&lb, attributes)];
+    let given = groups.map(|groups| give(view, Guarded::LoadBalancer(lb.id.clone()), groups));
+    changes.extend(given);
     changes.extend(tagging::first(view, &arn, input)?);
     changes.push(put("elbv2:CreateLoadBalancer", lb));
     Ok((list(shown), changes))
@@ -98,12 +105,19 @@ fn there<'a>(view: &View<'a>, lb: &LoadBalancer) -> Option<&'a LoadBalancer> {
     all.find(|it| it.id == lb.id)
 }
 
-fn same(view: &View<'_>, there: &LoadBalancer, lb: &LoadBalancer, attributes: &Value) -> bool {
+fn same(
+    view: &View<'_>,
+    there: &LoadBalancer,
+    lb: &LoadBalancer,
+    (attributes, groups): (&Value, Option<&[SecurityGroupId]>),
+) -> bool {
+    let has = of_load_balancer(view.world, there);
     let own = record(view, there);
     let scheme = own.and_then(|own| own["Scheme"].as_str());
     there.region == lb.region
         && there.kind == lb.kind
         && there.zones == lb.zones
+        && groups.is_none_or(|groups| groups == has)
         && scheme.unwrap_or("internet-facing") == attributes["Scheme"]
 }
 
@@ -324,19 +338,41 @@ fn zones(view: &View<'_>, kind: LoadBalancerType, input: &Value) -> Result<Vec<Z
     Ok(zones)
 }
 
-/// There is one, and it filters nothing.
-fn security_groups(view: &View<'_>, input: &Value) -> Result<Vec<String>, Fault> {
-    let own = ids::security_group(view.region);
-    let asked = words(input, "SecurityGroups").unwrap_or_default();
-    if let Some(lost) = asked.iter().find(|id| **id != own) {
-        let text = format!("One or more security groups are invalid: {lost}");
-        return Err(view.fault("InvalidSecurityGroupException", text));
+/// An NLB that was made without security groups never gets any ("Update the security groups for your Network Load Balancer").
+pub(super) fn set_security_groups(view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
+    only(
+        "SetSecurityGroups",
+        input,
+        &["LoadBalancerArn", "SecurityGroups"],
+    )?;
+    let lb = found(view, input)?;
+    let member = Guarded::LoadBalancer(lb.id.clone());
+    if of_load_balancer(view.world, lb).is_empty() {
+        let text = format!(
+            "Security groups cannot be set on load balancer '{}': it was created without any",
+            names::load_balancer(view, lb)
+        );
+        return Err(view.fault("InvalidConfigurationRequestException", text));
     }
-    Ok(if asked.is_empty() {
-        Vec::new()
-    } else {
-        vec![own]
-    })
+    let Some(groups) = security_groups(view, input)? else {
+        let text = "At least one security group must be specified";
+        return Err(view.fault("InvalidConfigurationRequestException", text));
+    };
+    let ids = groups.iter().map(|it| it.as_str());
+    let output = Record::new().list("SecurityGroupIds", ids);
+    Ok((output, vec![give(view, member, groups)]))
+}
+
+/// Those that are named; none if none is.
+fn security_groups(view: &View<'_>, input: &Value) -> Result<Option<Vec<SecurityGroupId>>, Fault> {
+    let Some(asked) = words(input, "SecurityGroups") else {
+        return Ok(None);
+    };
+    let found = resolve(view, &asked).map_err(|lost| {
+        let text = format!("One or more security groups are invalid: {lost}");
+        view.fault("InvalidSecurityGroupException", text)
+    })?;
+    Ok(Some(found))
 }
 
 /// The keys and values of attributes.

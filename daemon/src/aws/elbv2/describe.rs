@@ -12,6 +12,7 @@ use wire::{Call, Fault, Record, page};
 
 use super::names::{self, Found};
 use super::{balancers, headers, routing};
+use crate::aws::security_groups::of_load_balancer;
 use crate::aws::{View, ids};
 pub(super) use shown::{listener, rule};
 
@@ -151,6 +152,7 @@ pub(super) fn load_balancer(view: &View<'_>, lb: &LoadBalancer) -> Record {
         .resource(names::BALANCER_RECORD, &region, lb.id.as_str());
     let recorded = |name: &str| record.and_then(|it| it.attributes.get(name)).cloned();
     let scheme = recorded("Scheme").unwrap_or_else(|| "internet-facing".into());
+    let groups = of_load_balancer(view.world, lb);
     let zones = lb.zones.iter().map(|zone| {
         Record::new()
             .set("ZoneName", zone.as_str())
@@ -172,7 +174,7 @@ pub(super) fn load_balancer(view: &View<'_>, lb: &LoadBalancer) -> Record {
         .set("State", Record::new().set("Code", "active"))
         .set("Type", kind)
         .list("AvailabilityZones", zones)
-        .maybe("SecurityGroups", recorded("SecurityGroups"))
+        .list("SecurityGroups", groups.iter().map(|it| it.as_str()))
         .set("IpAddressType", "ipv4")
 }
 

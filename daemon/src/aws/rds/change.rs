@@ -6,7 +6,7 @@ use topologies::id::RegionId;
 use wire::{Fault, Record};
 
 use super::convert;
-use super::create::{accepts, recorded, settings};
+use super::create::{accepts, given, recorded, settings};
 use super::describe::{instance, shown};
 use super::names::{self, Named, RECORD};
 use crate::aws::input::{is_on, not_implemented, only, text};
@@ -19,6 +19,7 @@ const MODIFY: &[&str] = &[
     "DBInstanceIdentifier",
     "MasterUserPassword",
     "MultiAZ",
+    "VpcSecurityGroupIds",
 ];
 
 pub(super) fn modify(view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
@@ -41,6 +42,7 @@ pub(super) fn modify(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
     let tags = tags::of(view, &names::arn(view, named.id().as_str()));
     let mut record = shown(view, named, &settings, named.status(view), created)
         .list("TagList", tags::shown(&tags));
+    let given = given(view, named.id(), input, &mut record)?;
     let conversion = convert::asked(view, named, input)?;
     if let Some((request, _)) = &conversion {
         record.put("DBInstanceStatus", request.status().as_str());
@@ -48,7 +50,8 @@ pub(super) fn modify(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
     let change = changed.then(|| recorded(view, named.id(), settings));
     let asked = conversion.into_iter().flat_map(|(_, changes)| changes);
     let output = Record::new().set("DBInstance", record);
-    Ok((output, change.into_iter().chain(asked).collect()))
+    let changes = change.into_iter().chain(given).chain(asked);
+    Ok((output, changes.collect()))
 }
 
 /// Storage can not shrink.

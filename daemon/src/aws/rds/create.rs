@@ -8,13 +8,15 @@ use topologies::edit::Edit;
 use topologies::event::{DbInstanceStatus, EventKind};
 use topologies::id::{DbInstanceId, RegionId, ZoneId};
 use topologies::plan::db_host;
+use topologies::security_group::Guarded;
 use topologies::topology::{DbInstance, Member, ReadReplica};
 use wire::{Fault, Record};
 
-use super::describe::{SETTINGS, shown};
+use super::describe::{MEMBERSHIP, SETTINGS, shown};
 use super::names::{self, Named, RECORD};
 use super::subnet_groups::GROUPS;
-use crate::aws::input::{is_identifier, is_on, not_implemented, only, text};
+use crate::aws::input::{is_identifier, is_on, not_implemented, only, text, texts};
+use crate::aws::security_groups::{give, memberships, resolve};
 use crate::aws::versions::POSTGRES;
 use crate::aws::{Change, Decision, View, tags};
 
@@ -33,6 +35,7 @@ const CREATE: &[&str] = &[
     "Port",
     "StorageEncrypted",
     "Tags",
+    "VpcSecurityGroupIds",
 ];
 /// What CreateDBInstanceReadReplica takes besides them.
 const CREATE_REPLICA: &[&str] = &[
@@ -41,6 +44,7 @@ const CREATE_REPLICA: &[&str] = &[
     "DBSubnetGroupName",
     "SourceDBInstanceIdentifier",
     "Tags",
+    "VpcSecurityGroupIds",
 ];
 /// "The number of the port: 1150-65535" (CreateDBInstance).
 const PORTS: std::ops::RangeInclusive<i64> = 1150..=65535;
@@ -132,8 +136,9 @@ fn made(
     let id = named.id().as_str();
     let settings = Value::Object(settings(input));
     let tags = tags::read(&input["Tags"]);
-    let record = shown(view, named, &settings, DbInstanceStatus::Creating, view.now)
+    let mut record = shown(view, named, &settings, DbInstanceStatus::Creating, view.now)
         .list("TagList", tags::shown(&tags));
+    let given = given(view, named.id(), input, &mut record)?;
     let recorded = EventKind::ResourceRecorded {
         resource: RECORD.to_owned(),
         region: RegionId::from(view.region),
@@ -148,8 +153,29 @@ fn made(
     let changes = [recorded, edited]
         .map(Change::Note)
         .into_iter()
+        .chain(given)
         .chain(tagged);
     Ok((record, changes.collect()))
+}
+
+/// The security groups that are named become its own; it is shown with them.
+pub(super) fn given(
+    view: &View<'_>,
+    id: &DbInstanceId,
+    input: &Value,
+    record: &mut Record,
+) -> Result<Option<Change>, Fault> {
+    let asked = texts(input, "VpcSecurityGroupIds");
+    if asked.is_empty() {
+        return Ok(None);
+    }
+    let groups = resolve(view, &asked).map_err(|lost| {
+        invalid(format!(
+            "Invalid security group , groupId= {lost}, groupName=."
+        ))
+    })?;
+    record.put("VpcSecurityGroups", memberships(MEMBERSHIP, &groups));
+    Ok(Some(give(view, Guarded::DbInstance(id.clone()), groups)))
 }
 
 /// Refuses what has no effect here and would have one on AWS.

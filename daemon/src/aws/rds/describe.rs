@@ -4,12 +4,14 @@ use serde_json::Value;
 use topologies::event::{DbInstanceStatus, ReplicationStatus};
 use topologies::id::{DbInstanceId, InstanceId, RegionId, ZoneId};
 use topologies::names as endpoints;
+use topologies::security_group::Guarded;
 use topologies::topology::{DbInstance, ReadReplica};
 use topologies::world::Database;
 use wire::{Call, Fault, Record, page};
 
 use super::names::{self, Named, RECORD};
 use super::subnet_groups::GROUPS;
+use crate::aws::security_groups::memberships_of;
 use crate::aws::subnet_groups::DEFAULT;
 use crate::aws::versions::POSTGRES;
 use crate::aws::{View, ids, tags};
@@ -32,6 +34,9 @@ pub(super) const SETTINGS: &[(&str, &str)] = &[
     ("StorageThroughput", "StorageThroughput"),
     ("StorageType", "StorageType"),
 ];
+
+/// What a membership in a security group names it by.
+pub(super) const MEMBERSHIP: &str = "VpcSecurityGroupId";
 
 /// The class of a DB instance that nobody gave one: the smallest.
 const CLASS: &str = "db.t4g.micro";
@@ -128,7 +133,10 @@ pub(super) fn shown(
         .set("PerformanceInsightsEnabled", false)
         .set("IAMDatabaseAuthenticationEnabled", false)
         .list("DBSecurityGroups", Vec::<Record>::new())
-        .list("VpcSecurityGroups", Vec::<Record>::new())
+        .set(
+            "VpcSecurityGroups",
+            memberships_of(view, MEMBERSHIP, &Guarded::DbInstance(id.clone())),
+        )
         .maybe(
             "DBSubnetGroup",
             group.map(|group| GROUPS.record(view, &group)),

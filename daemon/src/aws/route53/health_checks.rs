@@ -1,25 +1,26 @@
 //! Health checks: what the outside of the stack asks, and what it found.
 
-use std::time::Duration;
+mod config;
 
 use serde_json::{Value, json};
-use topologies::defaults;
 use topologies::edit::Edit;
 use topologies::event::EventKind;
 use topologies::id::HealthCheckId;
-use topologies::records::domain;
-use topologies::topology::{HealthCheck, Protocol};
+use topologies::topology::{HealthCheck, HealthCheckKind};
+use topologies::world::health_check::{DEPTH_MAX, checked};
 use wire::{Call, Fault, Record};
 
 use super::{nowhere, pages, tags};
-use crate::aws::input::{not_implemented, only, text};
+use crate::aws::input::{only, text};
 use crate::aws::{Change, Decision, View, ids, region};
+
+use config::{config, read};
 
 /// What CreateHealthCheck was asked beyond what the topology knows, and how often it was changed.
 const CREATED: &str = "route53:healthcheck";
 
 /// The id of a health check: a UUID, that of the topology file's by their names.
-pub(in crate::aws) fn uuid(id: &HealthCheckId) -> String {
+pub(crate) fn uuid(id: &HealthCheckId) -> String {
     let name = id.as_str();
     if is_uuid(name) {
         return name.to_owned();
@@ -65,8 +66,18 @@ pub(super) fn list(view: &View<'_>, call: &Call<'_>, input: &Value) -> Result<Re
 /// One checker tells: all of them stand outside of the stack, at one place. Healthy until enough was seen (aws-behaviour §6.4).
 pub(super) fn status(view: &View<'_>, _: &Call<'_>, input: &Value) -> Result<Record, Fault> {
     let check = named(view, input)?;
-    let healthy = view.world.health_checks.get(&check.id).copied();
-    let status = match healthy {
+    let seen = match check.kind {
+        HealthCheckKind::Endpoint(_) => view.world.health_checks.get(&check.id).copied(),
+        HealthCheckKind::Alarm(_) => {
+            Some(checked(view.topology(), view.world, &check.id) != check.inverted)
+        }
+        HealthCheckKind::Calculated { .. } => {
+            let text =
+                "The status of a CALCULATED health check can't be got by GetHealthCheckStatus.";
+            return Err(view.fault("InvalidInput", text));
+        }
+    };
+    let status = match seen {
         Some(false) => "Failure: the endpoint did not pass the last checks",
         Some(true) => "Success: the endpoint passed the last checks",
         None => "Success: not enough was seen yet",
@@ -96,6 +107,10 @@ pub(super) fn create(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
             "A health check with the same caller reference and different settings exists already.";
         return Err(view.fault("HealthCheckAlreadyExists", text));
     }
+    if view.topology().health_checks.len() >= DEPTH_MAX {
+        let text = format!("The limit of {DEPTH_MAX} health checks is reached.");
+        return Err(view.fault("TooManyHealthChecks", text));
+    }
     let shown = describe(&check, reference, 1);
     let output = created(view, &check, shown);
     let changes = put(check, reference, 1, "route53:CreateHealthCheck");
@@ -118,10 +133,18 @@ pub(super) fn update(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
     let built = [
         "HealthCheckId",
         "HealthCheckVersion",
+        "IPAddress",
         "Port",
         "ResourcePath",
         "FullyQualifiedDomainName",
+        "SearchString",
         "FailureThreshold",
+        "Inverted",
+        "Disabled",
+        "HealthThreshold",
+        "ChildHealthChecks",
+        "AlarmIdentifier",
+        "InsufficientDataHealthStatus",
     ];
     only("UpdateHealthCheck", input, &built)?;
     let old = named(view, input)?;
@@ -140,7 +163,7 @@ pub(super) fn update(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
         ));
     };
     for (name, value) in input.as_object().into_iter().flatten() {
-        if !name.starts_with("HealthCheck") {
+        if !["HealthCheckId", "HealthCheckVersion"].contains(&name.as_str()) {
             config.insert(name.clone(), value.clone());
         }
     }
@@ -166,6 +189,15 @@ pub(super) fn delete(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
             "The health check {} is in use by the record {}.",
             uuid(&check.id),
             user.name
+        );
+        return Err(view.fault("HealthCheckInUse", text));
+    }
+    let mut parents = view.topology().health_checks.iter();
+    if let Some(parent) = parents.find(|it| it.children().contains(&check.id)) {
+        let text = format!(
+            "The health check {} is in use by the health check {}.",
+            uuid(&check.id),
+            uuid(&parent.id)
         );
         return Err(view.fault("HealthCheckInUse", text));
     }
@@ -197,98 +229,11 @@ fn put(check: HealthCheck, reference: &str, version: i64, by: &str) -> Vec<Chang
     vec![Change::Note(recorded), Change::Note(edited)]
 }
 
-/// What a HealthCheckConfig means.
-fn read(view: &View<'_>, id: HealthCheckId, config: &Value) -> Result<HealthCheck, Fault> {
-    let built = [
-        "Type",
-        "Port",
-        "ResourcePath",
-        "FullyQualifiedDomainName",
-        "RequestInterval",
-        "FailureThreshold",
-    ];
-    // Said with the value that they have anyway, these ask for nothing.
-    let idle = ["MeasureLatency", "Inverted", "Disabled", "EnableSNI"];
-    let mut asked = config.clone();
-    if let Some(members) = asked.as_object_mut() {
-        members.retain(|name, value| !(idle.contains(&name.as_str()) && *value == false));
-    }
-    only("a health check", &asked, &built)?;
-    let invalid = |text: String| view.fault("InvalidInput", text);
-    let protocol = match text(config, "Type").unwrap_or_default() {
-        "HTTP" => Protocol::Http,
-        "TCP" => Protocol::Tcp,
-        other => return Err(not_implemented(format!("a health check of type {other}"))),
-    };
-    let name = text(config, "FullyQualifiedDomainName").unwrap_or_default();
-    let fully_qualified_domain_name =
-        domain(name).ok_or_else(|| invalid(format!("'{name}' is not a valid domain name")))?;
-    let port = config["Port"]
-        .as_u64()
-        .and_then(|port| u16::try_from(port).ok());
-    if protocol == Protocol::Tcp && port.is_none() {
-        return Err(invalid(
-            "Port must be specified for a TCP health check.".to_owned(),
-        ));
-    }
-    let path = text(config, "ResourcePath");
-    if protocol == Protocol::Tcp && path.is_some() {
-        return Err(invalid(
-            "ResourcePath must not be specified for a TCP health check.".to_owned(),
-        ));
-    }
-    let path = path.unwrap_or("/");
-    if !path.starts_with('/') || path.contains(char::is_whitespace) {
-        return Err(invalid(format!(
-            "Invalid parameter : ResourcePath '{path}'"
-        )));
-    }
-    let interval = config["RequestInterval"].as_u64().map(Duration::from_secs);
-    let interval = interval.unwrap_or(defaults::HEALTH_CHECK_INTERVAL);
-    let allowed = [
-        defaults::HEALTH_CHECK_INTERVAL,
-        defaults::HEALTH_CHECK_FAST_INTERVAL,
-    ];
-    if !allowed.contains(&interval) {
-        return Err(invalid(
-            "Invalid parameter : RequestInterval must be either 10 or 30.".to_owned(),
-        ));
-    }
-    let threshold = config["FailureThreshold"].as_u64();
-    let threshold = threshold.and_then(|threshold| u32::try_from(threshold).ok());
-    Ok(HealthCheck {
-        id,
-        fully_qualified_domain_name,
-        port: port.unwrap_or(defaults::HEALTH_CHECK_PORT),
-        protocol,
-        resource_path: path.to_owned(),
-        request_interval: interval,
-        failure_threshold: threshold.unwrap_or(defaults::HEALTH_CHECK_THRESHOLD),
-    })
-}
-
-/// The HealthCheckConfig that means it.
-fn config(check: &HealthCheck) -> Record {
-    let (kind, path) = match check.protocol {
-        Protocol::Http => ("HTTP", Some(check.resource_path.as_str())),
-        Protocol::Tcp => ("TCP", None),
-    };
-    Record::new()
-        .set("Type", kind)
-        .set(
-            "FullyQualifiedDomainName",
-            check.fully_qualified_domain_name.as_str(),
-        )
-        .set("Port", check.port)
-        .maybe("ResourcePath", path)
-        .set("RequestInterval", check.request_interval.as_secs())
-        .set("FailureThreshold", check.failure_threshold)
-}
-
 fn describe(check: &HealthCheck, reference: &str, version: i64) -> Record {
-    let config = ["MeasureLatency", "Inverted", "Disabled", "EnableSNI"]
-        .iter()
-        .fold(config(check), |config, name| config.set(name, false));
+    let flags = ["MeasureLatency", "EnableSNI"];
+    let endpoint = matches!(check.kind, HealthCheckKind::Endpoint(_));
+    let flags = flags.iter().filter(|_| endpoint);
+    let config = flags.fold(config(check), |config, name| config.set(name, false));
     Record::new()
         .set("Id", uuid(&check.id))
         .set("CallerReference", reference)

@@ -39,9 +39,14 @@ fn info(view: &View<'_>, made: i64) -> Record {
     let takes = i64::try_from(takes.as_millis()).unwrap_or(i64::MAX);
     let there = view.now.saturating_sub(made) >= takes;
     Record::new()
-        .set("Id", format!("/change/{}", name(made)))
+        .set("Id", id(made))
         .set("Status", if there { "INSYNC" } else { "PENDING" })
         .time("SubmittedAt", made)
+}
+
+/// The id of a change that is made at this moment, as CIDR collections have it.
+pub(super) fn id(made: i64) -> String {
+    format!("/change/{}", name(made))
 }
 
 fn name(made: i64) -> String {

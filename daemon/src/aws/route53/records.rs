@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 use topologies::names as endpoints;
-use topologies::topology::{FailoverRole, HostedZone, Record as Own, RecordValue};
+use topologies::rdata::quoted;
+use topologies::topology::{HostedZone, Record as Own, RecordType, RecordValue};
 use wire::{Call, Fault, Record};
 
-use super::{dotted, find_zone, health_checks, order, pages, zone_id};
+use super::{dotted, find_zone, health_checks, order, pages, routing, zone_id};
 use crate::aws::input::text;
 use crate::aws::{View, elbv2};
 
@@ -14,6 +15,8 @@ const PAGE_MAX: usize = 300;
 /// "NS records TTL 172,800; SOA TTL 900" (aws-behaviour §6.1).
 const NS_TTL: u64 = 172_800;
 const SOA_TTL: u64 = 900;
+/// The types of the records that every zone has for itself.
+const REQUIRED: [RecordType; 2] = [RecordType::Ns, RecordType::Soa];
 
 /// Where a record set stands in the list: by name from its end, type, set identifier.
 type Place = (String, String, String);
@@ -22,10 +25,10 @@ pub(super) fn list(view: &View<'_>, _: &Call<'_>, input: &Value) -> Result<Recor
     let zone = find_zone(view, text(input, "HostedZoneId").unwrap_or_default())?;
     let size = pages::size(view, input, PAGE_MAX)?;
     let from = beginning(view, input)?;
-    let mut all: Vec<(Place, Record)> = required(view, zone).into_iter().collect();
+    let mut all: Vec<(Place, Record)> = required(view, zone);
     all.extend(zone.records.iter().map(|record| {
         let set = record.set_identifier.clone().unwrap_or_default();
-        let kind = record.value.kind().to_owned();
+        let kind = record.value.kind().as_str().to_owned();
         ((order(&record.name), kind, set), shown(view, zone, record))
     }));
     all.sort_by(|one, other| one.0.cmp(&other.0));
@@ -63,20 +66,41 @@ fn beginning(view: &View<'_>, input: &Value) -> Result<Place, Fault> {
     Ok((name.unwrap_or_default(), word(kind), word(set)))
 }
 
-/// The record sets that every zone has.
-fn required(view: &View<'_>, zone: &HostedZone) -> [(Place, Record); 2] {
-    let set = |kind: &str, ttl: u64, values: Vec<String>| {
+/// Whether a record is one that every zone has: its SOA, or the NS of the zone itself.
+pub(super) fn is_required(zone: &HostedZone, record: &Own) -> bool {
+    record.name == zone.name && REQUIRED.contains(&record.value.kind())
+}
+
+/// How many record sets a zone has.
+pub(super) fn count_of(zone: &HostedZone) -> usize {
+    let own = zone.records.iter().filter(|it| !is_required(zone, it));
+    own.count() + REQUIRED.len()
+}
+
+/// The record sets that every zone has, but for those that were put in their place.
+fn required(view: &View<'_>, zone: &HostedZone) -> Vec<(Place, Record)> {
+    let set = |kind: RecordType, ttl: u64, values: Vec<String>| {
         let record = Record::new()
             .set("Name", dotted(&zone.name))
-            .set("Type", kind)
+            .set("Type", kind.as_str())
             .set("TTL", ttl)
             .list("ResourceRecords", values.into_iter().map(value));
-        ((order(&zone.name), kind.to_owned(), String::new()), record)
+        let place = (order(&zone.name), kind.as_str().to_owned(), String::new());
+        (kind, (place, record))
     };
     let servers = proxies::dns::NAME_SERVERS.map(str::to_owned).to_vec();
     let minimum = crate::routes::soa_minimum(view.topology());
     let soa = proxies::dns::soa_text(minimum);
-    [set("NS", NS_TTL, servers), set("SOA", SOA_TTL, vec![soa])]
+    let own = |kind: RecordType| {
+        let mut own = zone.records.iter();
+        own.any(|it| is_required(zone, it) && it.value.kind() == kind)
+    };
+    let sets = [
+        set(RecordType::Ns, NS_TTL, servers),
+        set(RecordType::Soa, SOA_TTL, vec![soa]),
+    ];
+    let sets = sets.into_iter().filter(|(kind, _)| !own(*kind));
+    sets.map(|(_, set)| set).collect()
 }
 
 fn value(text: String) -> Record {
@@ -84,17 +108,13 @@ fn value(text: String) -> Record {
 }
 
 fn shown(view: &View<'_>, zone: &HostedZone, record: &Own) -> Record {
-    let failover = record.failover.map(|role| match role {
-        FailoverRole::Primary => "PRIMARY",
-        FailoverRole::Secondary => "SECONDARY",
-    });
     let check = record.health_check.as_ref().map(health_checks::uuid);
     let shown = Record::new()
-        .set("Name", dotted(&record.name))
-        .set("Type", record.value.kind())
+        .set("Name", dotted(&record.name).replace('*', "\\052"))
+        .set("Type", record.value.kind().as_str())
         .maybe("SetIdentifier", record.set_identifier.as_deref())
-        .maybe("Failover", failover)
         .maybe("HealthCheckId", check);
+    let shown = routing::shown(shown, &record.routing);
     match &record.value {
         RecordValue::A(addresses) => {
             let addresses = addresses.iter().map(ToString::to_string);
@@ -102,9 +122,11 @@ fn shown(view: &View<'_>, zone: &HostedZone, record: &Own) -> Record {
         }
         RecordValue::Cname(target) => plain(shown, record, std::iter::once(target.clone())),
         RecordValue::Txt(texts) => plain(shown, record, texts.iter().map(|text| quoted(text))),
+        RecordValue::Data(_, values) => plain(shown, record, values.iter().cloned()),
         RecordValue::AliasLoadBalancer {
             load_balancer,
             evaluate_target_health,
+            ..
         } => {
             let balancers = &view.topology().load_balancers;
             let lb = balancers.iter().find(|lb| lb.id == *load_balancer);
@@ -117,6 +139,7 @@ fn shown(view: &View<'_>, zone: &HostedZone, record: &Own) -> Record {
         RecordValue::AliasRecord {
             name,
             evaluate_target_health,
+            ..
         } => alias(shown, &zone_id(zone), name, *evaluate_target_health),
     }
 }
@@ -133,40 +156,4 @@ fn alias(shown: Record, zone: &str, name: &str, evaluate: bool) -> Record {
         .set("DNSName", dotted(name))
         .set("EvaluateTargetHealth", evaluate);
     shown.set("AliasTarget", target)
-}
-
-/// A text of a TXT record as Route 53 writes it.
-fn quoted(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
-    format!("\"{escaped}\"")
-}
-
-/// The text that is written so; none if it is no single quoted string.
-pub(super) fn unquoted(written: &str) -> Option<String> {
-    let inner = written.trim().strip_prefix('"')?.strip_suffix('"')?;
-    let mut text = String::new();
-    let mut letters = inner.chars();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '"' => return None,
-            '\\' => text.push(letters.next()?),
-            letter => text.push(letter),
-        }
-    }
-    Some(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{quoted, unquoted};
-
-    #[test]
-    fn texts_come_back_as_they_were_written() {
-        for text in ["", "v=1", "a \"b\" c", "back\\slash"] {
-            assert_eq!(unquoted(&quoted(text)).as_deref(), Some(text));
-        }
-        for written in ["bare", "\"open", "\"two\" \"texts\"", "\"ends\\\""] {
-            assert_eq!(unquoted(written), None, "{written}");
-        }
-    }
 }

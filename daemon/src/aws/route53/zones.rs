@@ -8,14 +8,13 @@ use topologies::topology::HostedZone;
 use wire::{Call, Fault, Record};
 
 use super::pages::{self, PAGE_MAX};
+use super::records::{count_of, is_required};
 use super::{dotted, find_zone, nowhere, order, propagation, tags, zone_id};
 use crate::aws::input::{only, text};
 use crate::aws::{Change, Decision, View, ids};
 
 /// What CreateHostedZone was asked beyond what the topology knows.
 const CREATED: &str = "route53:hostedzone";
-/// Record sets that every zone has: its SOA and its NS.
-const REQUIRED: usize = 2;
 
 pub(super) fn get(view: &View<'_>, _: &Call<'_>, input: &Value) -> Result<Record, Fault> {
     let zone = find_zone(view, text(input, "Id").unwrap_or_default())?;
@@ -155,7 +154,7 @@ fn own_vpc(view: &View<'_>, vpc: &Value) -> Result<Value, Fault> {
 
 pub(super) fn delete(view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
     let zone = find_zone(view, text(input, "Id").unwrap_or_default())?;
-    if !zone.records.is_empty() {
+    if !zone.records.iter().all(|record| is_required(zone, record)) {
         let text = "The specified hosted zone contains non-required resource record sets and so cannot be deleted.";
         return Err(view.fault("HostedZoneNotEmpty", text));
     }
@@ -202,7 +201,7 @@ fn describe(zone: &HostedZone, reference: &str, comment: Option<&str>, private: 
         .set("Name", dotted(&zone.name))
         .set("CallerReference", reference)
         .set("Config", config)
-        .set("ResourceRecordSetCount", zone.records.len() + REQUIRED)
+        .set("ResourceRecordSetCount", count_of(zone))
 }
 
 fn delegation_set() -> Record {

@@ -61,7 +61,10 @@ impl DatabaseMachine {
             }
             return;
         }
-        if self.synchronous.pending().is_some() || standby.in_sync {
+        // One that only its primary hears would be given up again as soon as that is noticed.
+        let host = self.hosts.get(instance);
+        let heard = host.is_some_and(|host| host.liveness.alive());
+        if self.synchronous.pending().is_some() || standby.in_sync || !heard {
             return;
         }
         if !waits || self.waited_for.as_ref() != Some(instance) {

@@ -43,11 +43,14 @@ impl Postgres {
             let databases = names(&mut session, "SELECT datname FROM pg_database")
                 .await
                 .map_err(&fail)?;
+            let master = identifier(&self.settings.master_username);
+            // The database that is always there is the master user's too; only its owner may create tables in it, from 15 on.
+            let mut sql = format!("ALTER DATABASE postgres OWNER TO {master}");
+            session.execute(&sql).await.map_err(&fail)?;
             if !databases.contains(&self.settings.db_name) {
-                let sql = format!(
-                    "CREATE DATABASE {} OWNER {}",
+                sql = format!(
+                    "CREATE DATABASE {} OWNER {master}",
                     identifier(&self.settings.db_name),
-                    identifier(&self.settings.master_username)
                 );
                 session.execute(&sql).await.map_err(&fail)?;
             }

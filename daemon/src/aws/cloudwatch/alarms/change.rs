@@ -139,6 +139,7 @@ pub(in crate::aws::cloudwatch) fn set_state(
         state,
         reason: text(input, "StateReason").unwrap_or_default().to_owned(),
         data: data.map(str::to_owned),
+        by_hand: true,
     };
     let found = found(
         view.world,

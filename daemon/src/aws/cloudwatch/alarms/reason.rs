@@ -25,6 +25,7 @@ pub(super) fn finding(
         state,
         reason: reason(rule, state, evaluated),
         data: Some(data(rule, unit, evaluated, now).to_string()),
+        by_hand: false,
     }
 }
 

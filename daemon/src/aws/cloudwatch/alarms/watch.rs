@@ -118,7 +118,9 @@ impl Watch {
                 now: now.div_euclid(SECOND),
             };
             let finding = rule.look(lookup, unit, (now, unseen))?;
-            (finding.state != alarm.finding.state).then(|| Found {
+            // What somebody set is found once more, so that it is known to be so.
+            let new = finding.state != alarm.finding.state || alarm.finding.by_hand;
+            new.then(|| Found {
                 region: region.clone(),
                 alarm: id.clone(),
                 configured: alarm.configured,

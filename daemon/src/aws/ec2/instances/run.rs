@@ -3,13 +3,16 @@
 use serde_json::Value;
 use topologies::edit::Edit;
 use topologies::event::EventKind;
-use topologies::id::{InstanceId, RegionId, ServiceId, ZoneId};
+use topologies::id::{InstanceId, RegionId, SecurityGroupId, ServiceId, ZoneId};
+use topologies::security_group;
 use topologies::topology::{Member, Service};
 use wire::{Fault, Record};
 
 use super::shown::{common, record, reservation};
 use super::{INSTANCE_TYPE, LAUNCHED, PENDING, state};
-use crate::aws::ec2::tags;
+use crate::aws::ec2::{security_groups, tags};
+use crate::aws::input::{not_implemented, texts};
+use crate::aws::security_groups::{default_group, give};
 use crate::aws::{Change, Decision, View, ids};
 
 /// Instances of one RunInstances at most: the addresses of a zone.
@@ -35,6 +38,7 @@ pub(in crate::aws::ec2) fn run(view: &View<'_>, input: &Value) -> Result<Decisio
         return Err(Fault::sender("InvalidAMIID.NotFound", text));
     };
     let zone = zone(view, input)?;
+    let groups = groups(view, input)?;
     let reservation_id = format!("r-{}", view.draw("reservation", 17));
     let members: Vec<Member> = (0..max)
         .map(|index| Member {
@@ -51,10 +55,17 @@ pub(in crate::aws::ec2) fn run(view: &View<'_>, input: &Value) -> Result<Decisio
         by: "ec2:RunInstances".to_owned(),
         edits: vec![Edit::PutService(Box::new(service))],
     })];
+    let (default, _) = default_group(&RegionId::from(view.region));
     let mut instances = Vec::new();
     for (index, member) in members.iter().enumerate() {
         changes.extend(launch(view, input, member, index, &reservation_id));
-        instances.push(pending(view, input, member, index, image));
+        if let Some(groups) = &groups {
+            let member = security_group::Guarded::Instance(member.id.clone());
+            changes.push(give(view, member, groups.clone()));
+        }
+        let shown = groups.clone().unwrap_or_else(|| vec![default.clone()]);
+        let shown = security_groups::identifiers(view, &shown);
+        instances.push(pending(view, input, member, index, image).list("SecurityGroups", shown));
     }
     Ok((reservation(view, &reservation_id, instances), changes))
 }
@@ -130,7 +141,9 @@ pub(super) fn zone(view: &View<'_>, input: &Value) -> Result<ZoneId, Fault> {
     let zones = view.here().map(|region| region.zones.as_slice());
     let zones = zones.unwrap_or_default();
     let placement = input["Placement"]["AvailabilityZone"].as_str();
+    let interface = &input["NetworkInterfaces"][0];
     let subnet = input["SubnetId"].as_str();
+    let subnet = subnet.or_else(|| interface["SubnetId"].as_str());
     let found = zones.iter().find(|zone| {
         placement.is_none_or(|named| zone.id.as_str() == named)
             && subnet.is_none_or(|named| ids::subnet(&zone.id) == named)
@@ -148,6 +161,30 @@ pub(super) fn zone(view: &View<'_>, input: &Value) -> Result<ZoneId, Fault> {
                 Fault::sender("InvalidParameterValue", text)
             }
         })
+}
+
+/// The security groups that were named, of the call or of its network interface; none if nobody named any.
+fn groups(view: &View<'_>, input: &Value) -> Result<Option<Vec<SecurityGroupId>>, Fault> {
+    let interfaces = input["NetworkInterfaces"].as_array();
+    let (mut ids, names) = (
+        texts(input, "SecurityGroupIds"),
+        texts(input, "SecurityGroups"),
+    );
+    match interfaces.map(Vec::as_slice).unwrap_or_default() {
+        [] => {}
+        [_] if !ids.is_empty() || !names.is_empty() => {
+            let text = "Network interfaces and an instance-level security groups may not be specified on the same request";
+            return Err(Fault::sender("InvalidParameterCombination", text));
+        }
+        [interface] => ids.extend(texts(interface, "Groups")),
+        [_, ..] => {
+            return Err(not_implemented(
+                "RunInstances with several network interfaces",
+            ));
+        }
+    }
+    let found = security_groups::for_interface(view, &ids, &names)?;
+    Ok(Some(found).filter(|it| !it.is_empty()))
 }
 
 /// The launch that was asked for with this token before ("Ensuring idempotency in Amazon EC2 API requests").

@@ -4,10 +4,12 @@ use serde_json::Value;
 use topologies::address::ZoneNumber;
 use topologies::id::{RegionId, ZoneId};
 use topologies::plan::Instance;
+use topologies::security_group::Guarded;
 use wire::Record;
 
 use super::{INSTANCE_TYPE, LAUNCHED, called, service_of};
-use crate::aws::ec2::tags;
+use crate::aws::ec2::{security_groups, tags};
+use crate::aws::security_groups::of;
 use crate::aws::tags::shown;
 use crate::aws::{View, ids};
 
@@ -29,6 +31,7 @@ pub(super) fn record(view: &View<'_>, instance: &Instance, state: (i64, &str)) -
     let image = service_of(view, instance).map(ids::image);
     let address = instance.address.seen_from(ZoneNumber::OUTSIDE);
     let tags = tags::of(view, "instance", &id, called(instance, &id));
+    let groups = of(view.world, &region, &Guarded::Instance(instance.id.clone()));
     common(
         view,
         &id,
@@ -47,6 +50,10 @@ pub(super) fn record(view: &View<'_>, instance: &Instance, state: (i64, &str)) -
     )
     .maybe("ClientToken", attribute("ClientToken").cloned())
     .time("LaunchTime", since.unwrap_or(view.facts.epoch))
+    .list(
+        "SecurityGroups",
+        security_groups::identifiers(view, &groups),
+    )
     .list("Tags", shown(&tags))
 }
 

@@ -6,17 +6,12 @@ use topologies::network_acl::{NetworkAcl, NetworkAclEntry};
 use wire::{Fault, Record};
 
 use super::{LAST, changed, named};
+use crate::aws::ec2::protocols::{self, ICMP, TCP, UDP};
 use crate::aws::input::{is_on, not_implemented, text};
 use crate::aws::{Decision, View};
 
 /// "Rules per network ACL: 20 … one-way limit" ("Amazon VPC quotas").
 const ENTRIES_MAX: usize = 20;
-
-/// Protocols by the names that are taken for their numbers.
-const PROTOCOLS: &[(&str, u8)] = &[("icmp", ICMP), ("tcp", TCP), ("udp", UDP)];
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
 
 pub(in crate::aws::ec2) fn create(view: &View<'_>, input: &Value) -> Result<Decision, Fault> {
     let (id, mut acl) = named(view, input)?;
@@ -92,7 +87,7 @@ fn read(input: &Value) -> Result<NetworkAclEntry, Fault> {
     if text(input, "Ipv6CidrBlock").is_some() {
         return Err(not_implemented("A network ACL entry with Ipv6CidrBlock"));
     }
-    let protocol = protocol(text(input, "Protocol").unwrap_or_default())?;
+    let protocol = protocols::read(text(input, "Protocol").unwrap_or_default())?;
     let written = text(input, "CidrBlock").ok_or_else(|| missing("cidrBlock"))?;
     let cidr: Cidr = written.parse().map_err(|_| {
         invalid(format!(
@@ -125,22 +120,6 @@ fn number(input: &Value) -> Result<u16, Fault> {
         invalid(format!(
             "Value ({asked}) for parameter ruleNumber is invalid. It must be between 1 and {}.",
             LAST - 1
-        ))
-    })
-}
-
-fn protocol(written: &str) -> Result<Option<u8>, Fault> {
-    if written == "-1" {
-        return Ok(None);
-    }
-    let named = PROTOCOLS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(written));
-    let number = named.map(|(_, number)| *number);
-    let number = number.or_else(|| written.parse().ok());
-    number.map(Some).ok_or_else(|| {
-        invalid(format!(
-            "Invalid value '{written}' for IP protocol. Unknown protocol."
         ))
     })
 }

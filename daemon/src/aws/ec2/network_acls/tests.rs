@@ -1,71 +1,10 @@
 use serde_json::json;
-use topologies::address::Slot;
-use topologies::event::Event;
-use topologies::time::Time;
-use topologies::world::World;
-use wire::Catalog;
 
 use super::*;
-use crate::aws::session::{Issuer, Principal};
-use crate::aws::view::{Context, Facts};
+use crate::aws::fixture::{Handler, REGION, Stack};
 
-const REGION: &str = "ap-northeast-2";
-
-type Handler = fn(&View<'_>, &Value) -> Result<Decision, Fault>;
-
-/// A stack and how often it was called.
-struct Stack {
-    world: World,
-    calls: u8,
-}
-
+/// What is asked of the fixture here.
 impl Stack {
-    fn new() -> Self {
-        let text = include_str!("../../../../../topologies/tier-10k.yaml");
-        let (topology, _) = topologies::check::check(text, "tier-10k.yaml");
-        let slot = Slot::new(64).unwrap();
-        Self {
-            world: World::new(&topologies::plan::plan(&topology.unwrap(), slot)),
-            calls: 0,
-        }
-    }
-
-    fn with<T>(&self, see: impl FnOnce(&View<'_>) -> T) -> T {
-        let context = Context {
-            now: 0,
-            region: REGION.to_owned(),
-            service: Catalog::standard().service("ec2").unwrap(),
-            caller: Principal {
-                arn: "arn:aws:iam::123456789012:root".to_owned(),
-                id: "123456789012".to_owned(),
-            },
-            entropy: [self.calls; 16],
-            facts: Facts {
-                epoch: 0,
-                port_offset: 0,
-                issuer: Issuer::new([0; 32]),
-                metrics: crate::aws::Metrics::default(),
-            },
-        };
-        see(&context.view(&self.world))
-    }
-
-    /// Calls, and has happen what was decided; the output, or the error's code.
-    fn call(&mut self, handler: Handler, input: &Value) -> Result<Value, String> {
-        self.calls += 1;
-        let (output, changes) = self
-            .with(|view| handler(view, input))
-            .map_err(|fault| fault.code.into_owned())?;
-        for change in changes {
-            let Change::Note(event) = change else {
-                panic!("nothing else is changed")
-            };
-            let (seq, at) = (self.world.seq + 1, Time::ZERO);
-            self.world.apply(&Event { seq, at, event });
-        }
-        Ok(output.into())
-    }
-
     fn created(&mut self) -> String {
         let input = json!({ "VpcId": ids::vpc(REGION) });
         let made = self.call(create, &input).unwrap();
@@ -145,11 +84,7 @@ fn the_default_one_lets_everything_pass_and_has_every_subnet() {
         ]
     );
     assert_eq!(subnets(acl).len(), 3);
-    assert!(
-        crate::routes::routes(&stack.world.plan, &stack.world)
-            .acls
-            .is_empty()
-    );
+    assert!(stack.routes().acls.is_empty());
 }
 
 #[test]
@@ -171,7 +106,7 @@ fn a_new_one_denies_everything_to_the_subnets_that_get_it() {
         replaced["NewAssociationId"]
     );
     assert_eq!(subnets(&acl), [association["SubnetId"].as_str().unwrap()]);
-    let acls = crate::routes::routes(&stack.world.plan, &stack.world).acls;
+    let acls = stack.routes().acls;
     let zones: Vec<u8> = acls.keys().map(|zone| zone.get()).collect();
     assert_eq!(zones, [2]);
     assert_eq!(acls.values().next(), Some(&Default::default()));
@@ -187,11 +122,7 @@ fn a_new_one_denies_everything_to_the_subnets_that_get_it() {
     stack.call(replace_association, &back).unwrap();
     stack.call(delete, &json!({ "NetworkAclId": id })).unwrap();
     assert_eq!(stack.told().len(), 1);
-    assert!(
-        crate::routes::routes(&stack.world.plan, &stack.world)
-            .acls
-            .is_empty()
-    );
+    assert!(stack.routes().acls.is_empty());
 }
 
 #[test]
@@ -354,6 +285,6 @@ fn the_default_one_is_changed_as_any_other() {
         entries(&acl),
         ["32767 deny out", "100 allow in", "32767 deny in"]
     );
-    let acls = crate::routes::routes(&stack.world.plan, &stack.world).acls;
+    let acls = stack.routes().acls;
     assert_eq!(acls.len(), 3);
 }
