@@ -162,6 +162,7 @@ fn topology() -> Topology {
             },
             cross_zone: None,
             deregistration_delay: second,
+            routing: topologies::topology::Balancing::default(),
         }],
         load_balancers: Vec::new(),
         db_instances: vec![DbInstance {

@@ -18,7 +18,7 @@ use proxies::routes::{
 use topologies::event::TargetHealth;
 use topologies::id::{InstanceId, LoadBalancerId};
 use topologies::plan::{EndpointKind, InstanceKind, Plan};
-use topologies::topology::{self, RecordType, RuleAction, Topology};
+use topologies::topology::{self, RecordType, Topology};
 use topologies::world::World;
 
 pub use records::soa_minimum;
@@ -165,18 +165,8 @@ pub fn forwards<'a>(
     lb: &LoadBalancerId,
 ) -> impl Iterator<Item = &'a topology::TargetGroup> {
     let listeners = balancer(plan, lb).into_iter().flat_map(|lb| &lb.listeners);
-    let actions = listeners.flat_map(|listener| {
-        listener
-            .rules
-            .iter()
-            .map(|rule| &rule.action)
-            .chain([&listener.default_action])
-    });
-    let groups: Vec<_> = actions
-        .filter_map(|action| match action {
-            RuleAction::Forward(group) => Some(group),
-            RuleAction::FixedResponse { .. } => None,
-        })
+    let groups: Vec<_> = listeners
+        .flat_map(topology::Listener::target_groups)
         .collect();
     plan.topology
         .target_groups
@@ -198,6 +188,7 @@ fn load_balancers(plan: &Plan, world: &World) -> BTreeMap<LoadBalancerId, LoadBa
             cross_zone: lb.cross_zone,
             away_from: away_from(plan, world, lb).cloned(),
             idle_timeout: lb.idle_timeout,
+            headers: lb.headers,
             nodes: nodes
                 .map(|node| Node {
                     zone: node.zone.clone(),
@@ -237,6 +228,7 @@ fn target_groups(
             group.id.clone(),
             TargetGroup {
                 cross_zone: group.cross_zone,
+                routing: group.routing.clone(),
                 targets: targets.collect(),
             },
         )

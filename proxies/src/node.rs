@@ -32,9 +32,8 @@ pub(crate) struct Way {
 
 impl Way {
     pub(crate) fn new(node: &NodePort, target: &Target, ports: Ports) -> Self {
-        let door = target.address.balanced(node.host.zone);
         Self {
-            address: SocketAddrV4::new(door, ports.real(target.port)),
+            address: Self::address(node, target, ports),
             from: node.host.zone,
             load_balancer: node.load_balancer.clone(),
             instance: target.instance.clone(),
@@ -42,8 +41,19 @@ impl Way {
         }
     }
 
-    /// Waits until security groups let a node connect, for so long at most; whether they do.
-    pub(crate) async fn opens(&self, visit: &Visit, node: &NodePort, patience: Duration) -> bool {
+    /// Where a node dials a target.
+    pub(crate) fn address(node: &NodePort, target: &Target, ports: Ports) -> SocketAddrV4 {
+        let door = target.address.balanced(node.host.zone);
+        SocketAddrV4::new(door, ports.real(target.port))
+    }
+
+    /// Waits until security groups let a node connect, for so long at most. What is left of that then; nothing if they do not.
+    pub(crate) async fn opens(
+        &self,
+        visit: &Visit,
+        node: &NodePort,
+        patience: Duration,
+    ) -> Option<Duration> {
         let begun = Instant::now();
         let mut pause = FIRST_RETRY;
         loop {
@@ -51,13 +61,13 @@ impl Way {
             let snapshot = visit.core.snapshot();
             let groups = &snapshot.routes.groups;
             if groups.is_empty() || groups.reaches(from, &self.instance, self.port) {
-                return true;
+                return Some(patience.saturating_sub(begun.elapsed()));
             }
             drop(snapshot);
             let left = patience.saturating_sub(begun.elapsed());
             sleep(pause.min(left)).await;
             if left <= pause {
-                return false;
+                return None;
             }
             pause *= 2;
         }

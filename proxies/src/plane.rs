@@ -389,10 +389,7 @@ fn sound(snapshot: &Snapshot, entrance: &Entrance) -> bool {
 fn forwards(listener: &Listener) -> impl Iterator<Item = &TargetGroupId> {
     let rules = listener.rules.iter().map(|rule| &rule.action);
     let actions = rules.chain([&listener.default_action]);
-    actions.filter_map(|action| match action {
-        RuleAction::Forward(group) => Some(group),
-        RuleAction::FixedResponse { .. } => None,
-    })
+    actions.flat_map(RuleAction::target_groups)
 }
 
 fn subject(entrance: &Entrance) -> Subject {

@@ -13,7 +13,7 @@ use topologies::geography::Coordinates;
 use topologies::id::{InstanceId, LoadBalancerId, RegionId, TargetGroupId, ZoneId};
 use topologies::prefix::Prefix;
 use topologies::topology::{
-    FailoverRole, LoadBalancerType, Location, Protocol, RecordType, RuleAction,
+    Balancing, FailoverRole, Headers, LoadBalancerType, Location, Protocol, RecordType, RuleAction,
 };
 
 use crate::acl::Acls;
@@ -64,6 +64,8 @@ pub struct LoadBalancer {
     pub away_from: Option<ZoneId>,
     /// Idle timeout of connections.
     pub idle_timeout: Duration,
+    /// What becomes of headers.
+    pub headers: Headers,
     /// One node per enabled zone.
     pub nodes: Vec<Node>,
     /// Its listeners, the same on every node.
@@ -97,6 +99,8 @@ pub struct Listener {
 pub struct TargetGroup {
     /// Overrides the load balancer's cross-zone choice.
     pub cross_zone: Option<bool>,
+    /// How requests are shared among targets.
+    pub routing: Balancing,
     /// Registered targets.
     pub targets: Vec<Target>,
 }

@@ -85,6 +85,10 @@ counts! {
     routed Routed,
     /// `HTTP_Fixed_Response_Count`.
     fixed_responses FixedResponses,
+    /// `HTTP_Redirect_Count`.
+    redirects Redirects,
+    /// `HTTP_Redirect_Url_Limit_Exceeded_Count`.
+    redirects_too_long RedirectsTooLong,
     /// `HTTPCode_ELB_3XX_Count`.
     elb_3xx Elb3xx,
     /// `HTTPCode_ELB_4XX_Count`.

@@ -47,6 +47,12 @@ fn elbv2_as_boto3_has_it() {
     holds_inside("elbv2.py");
 }
 
+/// aws-behaviour §4.2: conditions and actions, as clients of the load balancer see them.
+#[test]
+fn s4_2_rules_of_an_alb_as_boto3_has_them() {
+    holds_inside("elbv2_rules.py");
+}
+
 /// Control plane faults: calls suffer, what runs goes on.
 #[test]
 fn throttled_clients_get_through_after_the_heal_and_the_site_serves_meanwhile() {

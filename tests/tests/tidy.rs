@@ -56,6 +56,8 @@ const PURE: &[&str] = &[
     "proxies/src/dns/table.rs",
     "proxies/src/nlb/route.rs",
     "proxies/src/alb/rules.rs",
+    "proxies/src/alb/redirect.rs",
+    "proxies/src/alb/cookies.rs",
     "proxies/src/acl.rs",
     "proxies/src/security_group.rs",
     "proxies/src/targets.rs",

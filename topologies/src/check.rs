@@ -4,7 +4,9 @@
 //! mistake is left out, but its name stays known, so that one mistake is not told twice.
 
 mod account;
+mod actions;
 mod balancers;
+mod balancing;
 mod caches;
 mod cnames;
 mod databases;
@@ -18,6 +20,7 @@ mod record_sets;
 mod records;
 mod references;
 mod routing;
+mod rules;
 mod target_groups;
 mod timing;
 mod zones;

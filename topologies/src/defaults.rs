@@ -73,6 +73,16 @@ pub const CONDITION_VALUES_MAX: usize = 3;
 pub const RULE_VALUES_MAX: usize = 5;
 /// ALB: longest host or path pattern (rule-condition-types).
 pub const PATTERN_LENGTH_MAX: usize = 128;
+/// ALB: longest header name and longest method of a condition (HttpHeaderConditionConfig, HttpRequestMethodConditionConfig).
+pub const HEADER_NAME_MAX: usize = 40;
+/// ALB: most target groups of a forward (load-balancer-limits).
+pub const FORWARD_GROUPS_MAX: usize = 5;
+/// ALB: largest weight of a target group (TargetGroupTuple).
+pub const WEIGHT_MAX: u16 = 999;
+/// ALB: shortest and longest stickiness of target groups and of targets (rule-action-types, edit-target-group-attributes).
+pub const STICKINESS_RANGE: (Duration, Duration) = (seconds(1), seconds(604_800));
+/// ALB: how long stickiness to a target lasts (edit-target-group-attributes).
+pub const STICKINESS: Duration = seconds(86_400);
 /// ALB: longest body of a fixed response (rule-action-types).
 pub const FIXED_BODY_MAX: usize = 1_024;
 /// ALB: content types of a fixed response (rule-action-types).

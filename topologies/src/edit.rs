@@ -14,8 +14,8 @@ use crate::id::{
 };
 use crate::plan::{HOSTS_PER_ZONE, occupied};
 use crate::topology::{
-    CidrCollection, DbInstance, HealthCheck, HostedZone, LoadBalancer, ReplicationGroup, Routing,
-    RuleAction, Service, TargetGroup, Topology,
+    CidrCollection, DbInstance, HealthCheck, HostedZone, Listener, LoadBalancer, ReplicationGroup,
+    Routing, Service, TargetGroup, Topology,
 };
 
 /// One change to a topology. What is put takes the place of what had its identifier, or comes last.
@@ -196,17 +196,8 @@ fn dangling(topology: &Topology) -> Option<Unsound> {
         return Some(Unsound::NoTarget(target.clone()));
     }
     let listeners = topology.load_balancers.iter().flat_map(|it| &it.listeners);
-    let mut forwards = listeners.flat_map(|listener| {
-        let rules = listener.rules.iter().map(|rule| &rule.action);
-        rules.chain([&listener.default_action])
-    });
-    let lost = forwards.find_map(|action| match action {
-        RuleAction::Forward(group) => {
-            let there = topology.target_groups.iter().any(|it| it.id == *group);
-            (!there).then_some(group)
-        }
-        RuleAction::FixedResponse { .. } => None,
-    });
+    let mut forwards = listeners.flat_map(Listener::target_groups);
+    let lost = forwards.find(|group| !topology.target_groups.iter().any(|it| it.id == **group));
     if let Some(group) = lost {
         return Some(Unsound::NoTargetGroup(group.clone()));
     }

@@ -3,6 +3,8 @@
 //! Times of health checks are written as AWS would have them, before the timing's scale divides them. Names of the stack's own
 //! endpoints are written as references: they have the stack's name in them, and what is explained is to come up under any.
 
+mod balancing;
+mod listeners;
 mod route53;
 
 use std::time::Duration;
@@ -13,8 +15,8 @@ use crate::id::InstanceId;
 use crate::names;
 use crate::plan::app_instance;
 use crate::topology::{
-    Credential, DbInstance, Listener, LoadBalancer, LoadBalancerType, Protocol, ReplicationGroup,
-    RuleAction, Service, TargetGroup, Timing, Topology,
+    Credential, DbInstance, LoadBalancer, LoadBalancerType, Protocol, ReplicationGroup, Service,
+    TargetGroup, Timing, Topology,
 };
 use crate::yaml::values::{Period, PeriodRange, StatusCodes};
 use route53::{health_check, hosted_zone};
@@ -191,8 +193,10 @@ fn target_group(group: &TargetGroup, services: &[Service]) -> Json {
         health_check,
         cross_zone,
         deregistration_delay,
+        routing,
     } = group;
     let http = health_check.protocol == Protocol::Http;
+    let alb = *own == Protocol::Http;
     let codes = StatusCodes(health_check.matcher.clone()).to_string();
     json!({
         "targets": targets(named, services),
@@ -209,6 +213,9 @@ fn target_group(group: &TargetGroup, services: &[Service]) -> Json {
         },
         "cross-zone": cross_zone,
         "deregistration-delay": period(*deregistration_delay),
+        "load-balancing-algorithm": alb.then(|| balancing::algorithm(routing.algorithm)),
+        "stickiness": balancing::stickiness(&routing.stickiness),
+        "target-group-health": alb.then(|| balancing::health(routing)),
     })
 }
 
@@ -221,7 +228,9 @@ fn load_balancer(balancer: &LoadBalancer) -> Json {
         cross_zone,
         idle_timeout,
         listeners,
+        headers,
     } = balancer;
+    let alb = *kind == LoadBalancerType::Application;
     json!({
         "type": match kind {
             LoadBalancerType::Application => "application",
@@ -230,48 +239,12 @@ fn load_balancer(balancer: &LoadBalancer) -> Json {
         "availability-zones": zones,
         "cross-zone": cross_zone,
         "idle-timeout": period(*idle_timeout),
-        "listeners": listeners.iter().map(listener).collect::<Vec<_>>(),
+        "xff-header-processing": alb.then_some(headers.forwarded_for),
+        "xff-client-port": alb.then_some(headers.client_port),
+        "preserve-host-header": alb.then_some(headers.preserve_host),
+        "drop-invalid-header-fields": alb.then_some(headers.drop_invalid),
+        "listeners": listeners.iter().map(listeners::listener).collect::<Vec<_>>(),
     })
-}
-
-fn listener(listener: &Listener) -> Json {
-    let Listener {
-        port,
-        protocol: own,
-        rules,
-        default_action,
-    } = listener;
-    let rules = rules.iter().map(|rule| {
-        json!({
-            "priority": rule.priority,
-            "host-header": rule.host_header,
-            "path-pattern": rule.path_pattern,
-            "action": action(&rule.action),
-        })
-    });
-    json!({
-        "port": port,
-        "protocol": protocol(*own),
-        "default-action": action(default_action),
-        "rules": rules.collect::<Vec<_>>(),
-    })
-}
-
-fn action(action: &RuleAction) -> Json {
-    match action {
-        RuleAction::Forward(group) => json!({ "forward": group.as_str() }),
-        RuleAction::FixedResponse {
-            status_code,
-            content_type,
-            message_body,
-        } => json!({
-            "fixed-response": {
-                "status-code": status_code,
-                "content-type": content_type,
-                "message-body": message_body,
-            },
-        }),
-    }
 }
 
 fn db_instance(db: &DbInstance) -> Json {

@@ -3,6 +3,8 @@
 //! The types here are the file's only description: what a field may hold is in their JSON schema, which editors use and which
 //! a file is held against ([`yaml::read`]) before it is decoded. Names are not resolved here and no default is filled.
 
+mod balancing;
+mod listeners;
 mod route53;
 mod timing;
 
@@ -12,6 +14,13 @@ use serde::Deserialize;
 pub use crate::yaml::At;
 use crate::yaml::values::{Literal, Named, Period, StatusCodes, Version, Words};
 use crate::yaml::{self, Language, Read};
+pub use balancing::{
+    AlgorithmSpec, StickinessSpec, StickinessTypeSpec, TargetGroupHealthSpec, ThresholdSpec,
+};
+pub use listeners::{
+    ActionSpec, FixedResponseSpec, ForwardConfigSpec, HttpHeaderSpec, ListenerSpec, QueryPairSpec,
+    QueryStringSpec, RedirectSpec, RuleSpec, ShareSpec,
+};
 pub use route53::{
     AlarmSpec, CidrSpec, FailoverSpec, GeolocationSpec, GeoproximitySpec, HealthCheckSpec,
     HealthCheckTypeSpec, HostedZoneSpec, PlaceSpec, RecordSpec, RecordTypeSpec, UnsureSpec,
@@ -165,6 +174,12 @@ pub struct TargetGroupSpec {
     pub cross_zone: Option<bool>,
     /// How long a deregistered target drains.
     pub deregistration_delay: Option<At<Period>>,
+    /// Which target gets a request, on an ALB: `round_robin` (the default), `least_outstanding_requests` or `weighted_random`.
+    pub load_balancing_algorithm: Option<At<AlgorithmSpec>>,
+    /// Whether clients stay with a target, on an ALB; they do not if absent.
+    pub stickiness: Option<At<StickinessSpec>>,
+    /// How many healthy targets are enough, on an ALB.
+    pub target_group_health: Option<At<TargetGroupHealthSpec>>,
 }
 
 /// A target group's health check.
@@ -213,61 +228,29 @@ pub struct LoadBalancerSpec {
     pub cross_zone: Option<At<bool>>,
     /// Idle timeout of connections.
     pub idle_timeout: Option<At<Period>>,
+    /// What becomes of `X-Forwarded-For`, on an ALB: `append` (the default) the client's address, `preserve` or `remove` it.
+    pub xff_header_processing: Option<At<ForwardedForSpec>>,
+    /// Whether the client's port stands in `X-Forwarded-For`, on an ALB; it does not if absent.
+    pub xff_client_port: Option<At<bool>>,
+    /// Whether targets get the `Host` header as the client wrote it, on an ALB; they do not if absent.
+    pub preserve_host_header: Option<At<bool>>,
+    /// Whether headers with names of other characters than letters, digits and hyphens are taken out, on an ALB; they are not if absent.
+    pub drop_invalid_header_fields: Option<At<bool>>,
     /// Its listeners.
     pub listeners: At<Vec<At<ListenerSpec>>>,
 }
 
-/// A listener.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ListenerSpec {
-    /// The port.
-    #[schemars(range(min = 1))]
-    pub port: At<u16>,
-    /// HTTP on an ALB, TCP on an NLB; may be left out.
-    pub protocol: Option<At<ProtocolSpec>>,
-    /// What happens when no rule matches.
-    pub default_action: At<ActionSpec>,
-    /// Rules of an ALB's listener.
-    pub rules: Option<At<Vec<At<RuleSpec>>>>,
-}
-
-/// What a listener does with a request: one of `forward` and `fixed-response`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ActionSpec {
-    /// The target group to hand it to.
-    pub forward: Option<At<String>>,
-    /// The answer to give.
-    pub fixed_response: Option<At<FixedResponseSpec>>,
-}
-
-/// An answer that a listener gives by itself.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct FixedResponseSpec {
-    /// The status: 2xx, 4xx or 5xx.
-    #[schemars(range(min = 200, max = 599))]
-    pub status_code: At<u16>,
-    /// The content type; `text/plain` if absent.
-    pub content_type: Option<At<String>>,
-    /// The body, at most 1,024 characters.
-    pub message_body: Option<At<String>>,
-}
-
-/// A listener rule: conditions, all of which must hold, and an action.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct RuleSpec {
-    /// Rules are tried from the lowest priority up.
-    #[schemars(range(min = 1, max = 50000))]
-    pub priority: At<u32>,
-    /// Host patterns, any of which must match.
-    pub host_header: Option<At<Words>>,
-    /// Path patterns, any of which must match.
-    pub path_pattern: Option<At<Words>>,
-    /// What happens then.
-    pub action: At<ActionSpec>,
+/// What becomes of `X-Forwarded-For`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum ForwardedForSpec {
+    /// The client's address comes last.
+    Append,
+    /// It stays as it came.
+    Preserve,
+    /// It goes.
+    Remove,
 }
 
 /// The database engine.

@@ -2,10 +2,13 @@
 //!
 //! A `Topology` that exists is sound: every reference points to something, no name is used twice, no zone overflows.
 
+mod balancing;
+mod headers;
 mod health_checks;
+mod listeners;
 mod record_sets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +25,10 @@ pub use record_sets::{
     CidrCollection, DnsClients, FailoverRole, HostedZone, Location, Place, Proximity, Record,
     RecordType, RecordValue, Routing,
 };
+
+pub use balancing::{Algorithm, Balancing, Stickiness, StickinessType, Threshold};
+pub use headers::{ForwardedFor, Headers};
+pub use listeners::{HttpHeader, Listener, QueryPair, Redirect, Rule, RuleAction, Share, Split};
 
 /// A whole stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,6 +176,9 @@ pub struct TargetGroup {
     pub cross_zone: Option<bool>,
     /// How long a deregistered target drains.
     pub deregistration_delay: Duration,
+    /// How requests are shared among targets; as AWS does by default on an NLB.
+    #[serde(default)]
+    pub routing: Balancing,
 }
 
 /// A listener's or target group's protocol.
@@ -239,49 +249,9 @@ pub struct LoadBalancer {
     pub idle_timeout: Duration,
     /// Its listeners.
     pub listeners: Vec<Listener>,
-}
-
-/// A listener.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listener {
-    /// The port.
-    pub port: u16,
-    /// HTTP on an ALB, TCP on an NLB.
-    pub protocol: Protocol,
-    /// Rules by ascending priority; always empty on an NLB.
-    pub rules: Vec<Rule>,
-    /// What happens when no rule matches.
-    pub default_action: RuleAction,
-}
-
-/// A listener rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rule {
-    /// 1 to 50,000, ascending.
-    pub priority: u32,
-    /// Host patterns, any of which must match; empty matches all.
-    pub host_header: Vec<String>,
-    /// Path patterns, any of which must match; empty matches all.
-    pub path_pattern: Vec<String>,
-    /// What happens then.
-    pub action: RuleAction,
-}
-
-/// What a listener does with a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RuleAction {
-    /// Hands it to a target of the group.
-    Forward(TargetGroupId),
-    /// Answers it.
-    FixedResponse {
-        /// The status, 2xx, 4xx or 5xx.
-        status_code: u16,
-        /// The content type.
-        content_type: String,
-        /// The body, at most 1,024 characters.
-        message_body: String,
-    },
+    /// What becomes of headers, on an ALB.
+    #[serde(default)]
+    pub headers: Headers,
 }
 
 /// An RDS DB instance for PostgreSQL.
@@ -384,15 +354,9 @@ impl Topology {
     /// The target groups that a listener forwards to: the targets of others are not checked.
     pub fn in_use(&self) -> impl Iterator<Item = &TargetGroup> {
         let listeners = self.load_balancers.iter().flat_map(|lb| &lb.listeners);
-        let actions = listeners.flat_map(|listener| {
-            let rules = listener.rules.iter().map(|rule| &rule.action);
-            rules.chain([&listener.default_action])
-        });
-        let actions: Vec<&RuleAction> = actions.collect();
-        self.target_groups.iter().filter(move |group| {
-            let mut actions = actions.iter();
-            actions.any(|action| matches!(action, RuleAction::Forward(id) if *id == group.id))
-        })
+        let used: BTreeSet<&TargetGroupId> = listeners.flat_map(Listener::target_groups).collect();
+        let all = self.target_groups.iter();
+        all.filter(move |group| used.contains(&group.id))
     }
 
     /// A zone's number.

@@ -14,7 +14,7 @@ target-groups:
   api: { targets: apo }
   odd: { protocol: TCP, targets: api }
 load-balancers:
-  site: { type: application, listeners: [{ port: 80, default-action: { forward: web, redirect: x } }] }
+  site: { type: application, listeners: [{ port: 80, default-action: { forward: web, rewrites: x } }] }
   inner: { type: network, listeners: [{ port: 81, default-action: { forward: odd } }] }
 db-instances:
   orders: { multi-az: yep }
@@ -36,7 +36,7 @@ fn of_shape_and_of_meaning() {
     5:30: expected a whole number, found `eighty`
     6:78: unknown reference `${sesions.host}`
     9:19: group of instances `apo` is not declared
-    12:86: unknown field `redirect` in `load-balancers.site.listeners.default-action`
+    12:86: unknown field `rewrites` in `load-balancers.site.listeners.default-action`
     15:23: expected true or false, found `yep`
     17:41: DB instance `order` is not declared
     19:71: zone `z` is not declared

@@ -6,11 +6,14 @@
 
 mod actions;
 mod balancers;
+mod conditions;
 mod describe;
 mod groups;
+mod headers;
 pub(super) mod health;
 mod listeners;
 pub(super) mod names;
+mod routing;
 mod rules;
 mod tagging;
 mod targets;

@@ -95,9 +95,9 @@ pub(super) fn away_from<'w>(
 /// A target group as a node sees it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum GroupHealth {
-    /// At least one target is healthy.
+    /// As many targets are healthy as its threshold of DNS failover asks for, by default one.
     Healthy,
-    /// None is.
+    /// Fewer are.
     Unhealthy,
     /// The node has no target at all.
     Empty,
@@ -111,7 +111,7 @@ fn group_health(
     zone: &ZoneId,
 ) -> GroupHealth {
     let views = world.targets.get(&group.id);
-    let mut health = GroupHealth::Empty;
+    let (mut registered, mut healthy) = (0, 0);
     for target in plan.targets(group) {
         if !cross_zone && target.zone != *zone {
             continue;
@@ -119,12 +119,15 @@ fn group_health(
         let view = views
             .and_then(|targets| targets.get(&target.id))
             .and_then(|views| views.get(zone));
-        if view.is_some_and(|view| view.state == TargetHealth::Healthy) {
-            return GroupHealth::Healthy;
-        }
-        health = GroupHealth::Unhealthy;
+        registered += 1;
+        healthy += usize::from(view.is_some_and(|view| view.state == TargetHealth::Healthy));
     }
-    health
+    let enough = group.routing.dns_failover.is_met(healthy, registered);
+    match (registered, enough) {
+        (0, _) => GroupHealth::Empty,
+        (_, true) => GroupHealth::Healthy,
+        (_, false) => GroupHealth::Unhealthy,
+    }
 }
 
 /// Whether the records of a zone are healthy: each while its health check is and, where asked for, its alias's target is
@@ -283,6 +286,25 @@ hosted-zones:
         let both = ["ap-northeast-2a", "ap-northeast-2b"];
         assert_eq!(zones_in_dns(&plan, &world(&plan, &["web-2"])), both);
         assert!(zones_in_dns(&plan, &world(&plan, &[])).is_empty());
+    }
+
+    #[test]
+    fn s4_5_a_threshold_of_dns_failover_counts_all_targets_with_cross_zone() {
+        let least = |least: &str| {
+            let health = format!("CROSS, target-group-health: {{ dns-failover: {least} }} }}");
+            planned(&STACK.replace("CROSS }", &health).replace("CROSS", "true"))
+        };
+        for (threshold, stays) in [
+            ("{ count: 1 }", true),
+            ("{ count: 2 }", false),
+            ("{ percentage: 50 }", true),
+            ("{ percentage: 51 }", false),
+        ] {
+            let plan = least(threshold);
+            let one = world(&plan, &["web-1"]);
+            let zones = zones_in_dns(&plan, &one).len();
+            assert_eq!(zones, if stays { 2 } else { 0 }, "{threshold}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use topologies::id::{HealthCheckId, InstanceId, LoadBalancerId, TargetGroupId, Z
 use topologies::network::Path;
 use topologies::plan::{InstanceKind, Plan};
 use topologies::time::Time;
+use topologies::topology::Listener;
 use topologies::world::World;
 
 use super::ground::{Due, Epoch, Ground};
@@ -111,18 +112,11 @@ fn nodes_of(
     cross_zone: Option<bool>,
     zone: &ZoneId,
 ) -> Vec<ZoneId> {
-    use topologies::topology::RuleAction;
-    let forwards = |action: &RuleAction| matches!(action, RuleAction::Forward(id) if id == group);
     let mut nodes: Vec<ZoneId> = Vec::new();
     for load_balancer in &plan.topology.load_balancers {
-        let mut actions = load_balancer.listeners.iter().flat_map(|listener| {
-            listener
-                .rules
-                .iter()
-                .map(|rule| &rule.action)
-                .chain([&listener.default_action])
-        });
-        if actions.any(forwards) {
+        let listeners = load_balancer.listeners.iter();
+        let mut used = listeners.flat_map(Listener::target_groups);
+        if used.any(|id| id == group) {
             let across = cross_zone.unwrap_or(load_balancer.cross_zone);
             nodes.extend(
                 load_balancer

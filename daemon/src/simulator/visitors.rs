@@ -48,14 +48,8 @@ pub(super) fn doors(plan: &Plan, ground: &Ground) -> Vec<(String, Door, bool)> {
         .iter()
         .enumerate()
         .filter_map(|(lb, balancer)| {
-            let mut actions = balancer
-                .listeners
-                .iter()
-                .map(|listener| &listener.default_action);
-            let group = actions.find_map(|action| match action {
-                RuleAction::Forward(group) => Some(group.clone()),
-                RuleAction::FixedResponse { .. } => None,
-            })?;
+            let actions = balancer.listeners.iter().map(|it| &it.default_action);
+            let group = actions.flat_map(RuleAction::target_groups).next()?.clone();
             let own = topology.target_groups.iter().find(|g| g.id == group)?;
             let cross_zone = own.cross_zone.unwrap_or(balancer.cross_zone);
             Some((

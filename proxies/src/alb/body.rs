@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep};
 
-use crate::alb::pool::{Lease, Pool};
+use crate::alb::pool::{Lease, Outstanding, Pool};
 
 /// What is known of a request's body.
 #[derive(Debug, Default)]
@@ -82,6 +82,8 @@ pub(crate) struct TargetBody {
     /// The connection, until it has carried all of it.
     lease: Option<Lease>,
     pool: Rc<Pool>,
+    /// Its request is outstanding until all of it has come.
+    outstanding: Option<Outstanding>,
     idle_timeout: Duration,
     /// Runs while data is waited for.
     idle: Option<Pin<Box<Sleep>>>,
@@ -100,6 +102,7 @@ impl TargetBody {
             body,
             lease: Some(lease),
             pool,
+            outstanding: None,
             idle_timeout,
             idle: None,
             waiting: false,
@@ -110,7 +113,13 @@ impl TargetBody {
         body
     }
 
+    /// Its request is counted until all of it has come.
+    pub(crate) fn count(&mut self, outstanding: Option<Outstanding>) {
+        self.outstanding = outstanding.filter(|_| self.lease.is_some());
+    }
+
     fn give_back(&mut self) {
+        self.outstanding = None;
         if let Some(lease) = self.lease.take() {
             self.pool.give_back(lease);
         }

@@ -1,11 +1,12 @@
 //! What becomes of headers on their way to the target and back; and which requests are turned down for theirs. Pure.
 
-use std::net::Ipv4Addr;
+use std::net::SocketAddrV4;
 
 use http::header::{
     CONNECTION, EXPECT, HOST, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use topologies::topology::{ForwardedFor, Headers};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -87,12 +88,14 @@ pub(crate) fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
 /// Who asked, and how.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin<'a> {
-    /// The client's address.
-    pub(crate) client: Ipv4Addr,
+    /// The client's address and port.
+    pub(crate) client: SocketAddrV4,
     /// The listener's port.
     pub(crate) port: u16,
     /// A fresh trace identifier, `1-<8 hex digits of time>-<24 hex digits>`.
     pub(crate) trace: &'a str,
+    /// What the load balancer does with headers.
+    pub(crate) rules: Headers,
 }
 
 /// Whether the client asks for another protocol on this connection.
@@ -112,20 +115,11 @@ pub(crate) fn towards_target(uri: &Uri, headers: &mut HeaderMap, origin: Origin<
         headers.insert(UPGRADE, protocol);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     }
-    let authority = uri.authority().map(|it| it.as_str().to_owned());
-    let host = authority.or_else(|| Some(headers.get(HOST)?.to_str().ok()?.to_owned()));
-    if let Some(host) = host.and_then(|it| HeaderValue::try_from(it.to_ascii_lowercase()).ok()) {
-        headers.insert(HOST, host);
+    if origin.rules.drop_invalid {
+        drop_invalid(headers);
     }
-    let mut forwarded = Vec::new();
-    for value in headers.get_all(&FORWARDED_FOR) {
-        forwarded.extend_from_slice(value.as_bytes());
-        forwarded.extend_from_slice(b", ");
-    }
-    forwarded.extend_from_slice(origin.client.to_string().as_bytes());
-    if let Ok(forwarded) = HeaderValue::try_from(forwarded) {
-        headers.insert(FORWARDED_FOR, forwarded);
-    }
+    set_host(uri, headers, origin.rules.preserve_host);
+    forwarded_for(headers, origin);
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
     headers.insert(FORWARDED_PORT, HeaderValue::from(origin.port));
     let trace = trace(
@@ -134,6 +128,57 @@ pub(crate) fn towards_target(uri: &Uri, headers: &mut HeaderMap, origin: Origin<
     );
     if let Ok(trace) = HeaderValue::try_from(trace) {
         headers.insert(TRACE_ID, trace);
+    }
+}
+
+/// Takes out headers whose names have other characters than letters, digits and hyphens.
+fn drop_invalid(headers: &mut HeaderMap) {
+    let valid = |name: &HeaderName| {
+        let mut bytes = name.as_str().bytes();
+        bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let invalid = headers.keys().filter(|name| !valid(name));
+    let invalid: Vec<HeaderName> = invalid.cloned().collect();
+    for name in invalid {
+        headers.remove(name);
+    }
+}
+
+/// The host in small letters, unless it is to stay as the client wrote it.
+fn set_host(uri: &Uri, headers: &mut HeaderMap, preserve: bool) {
+    let authority = uri.authority().map(|it| it.as_str().to_owned());
+    let host = authority.or_else(|| Some(headers.get(HOST)?.to_str().ok()?.to_owned()));
+    let Some(mut host) = host else { return };
+    if !preserve {
+        host.make_ascii_lowercase();
+    }
+    if let Ok(host) = HeaderValue::try_from(host) {
+        headers.insert(HOST, host);
+    }
+}
+
+fn forwarded_for(headers: &mut HeaderMap, origin: Origin<'_>) {
+    match origin.rules.forwarded_for {
+        ForwardedFor::Append => {}
+        ForwardedFor::Preserve => return,
+        ForwardedFor::Remove => {
+            headers.remove(&FORWARDED_FOR);
+            return;
+        }
+    }
+    let mut forwarded = Vec::new();
+    for value in headers.get_all(&FORWARDED_FOR) {
+        forwarded.extend_from_slice(value.as_bytes());
+        forwarded.extend_from_slice(b", ");
+    }
+    let client = if origin.rules.client_port {
+        origin.client.to_string()
+    } else {
+        origin.client.ip().to_string()
+    };
+    forwarded.extend_from_slice(client.as_bytes());
+    if let Ok(forwarded) = HeaderValue::try_from(forwarded) {
+        headers.insert(FORWARDED_FOR, forwarded);
     }
 }
 
@@ -212,11 +257,16 @@ mod tests {
     }
 
     fn check(given: &[(&str, &str)], expected: &[(&str, &str)]) {
+        check_by(Headers::default(), given, expected);
+    }
+
+    fn check_by(rules: Headers, given: &[(&str, &str)], expected: &[(&str, &str)]) {
         let mut headers = map(given);
         let origin = Origin {
-            client: Ipv4Addr::new(192, 0, 2, 7),
+            client: SocketAddrV4::new([192, 0, 2, 7].into(), 4321),
             port: 80,
             trace: FRESH,
+            rules,
         };
         towards_target(&Uri::from_static("/x"), &mut headers, origin);
         for (name, _) in &headers {
@@ -260,6 +310,49 @@ mod tests {
                 ("x-forwarded-proto", "http"),
             ],
         );
+    }
+
+    /// aws-behaviour §4.1, §4.6: what the load balancer's attributes make of headers.
+    #[test]
+    fn s4_6_attributes() {
+        let with = |change: fn(&mut Headers)| {
+            let mut rules = Headers::default();
+            change(&mut rules);
+            rules
+        };
+        let came = [
+            ("x-forwarded-for", "10.0.0.1"),
+            ("host", "WWW.A"),
+            ("x_y", "1"),
+        ];
+        let plain = ("host", "www.a");
+        let odd = ("x_y", "1");
+        let appended = ("x-forwarded-for", "10.0.0.1, 192.0.2.7");
+        check_by(with(|_| {}), &came, &[appended, plain, odd]);
+        let ported = ("x-forwarded-for", "10.0.0.1, 192.0.2.7:4321");
+        check_by(
+            with(|it| it.client_port = true),
+            &came,
+            &[ported, plain, odd],
+        );
+        check_by(
+            with(|it| it.preserve_host = true),
+            &came,
+            &[("host", "WWW.A"), odd],
+        );
+        check_by(with(|it| it.drop_invalid = true), &came, &[appended, plain]);
+        let preserve = with(|it| it.forwarded_for = ForwardedFor::Preserve);
+        check_by(preserve, &came, &[came[0], plain, odd]);
+        let remove = with(|it| it.forwarded_for = ForwardedFor::Remove);
+        let mut headers = map(&came);
+        let origin = Origin {
+            client: SocketAddrV4::new([192, 0, 2, 7].into(), 4321),
+            port: 80,
+            trace: FRESH,
+            rules: remove,
+        };
+        towards_target(&Uri::from_static("/"), &mut headers, origin);
+        assert!(!headers.contains_key(FORWARDED_FOR));
     }
 
     #[test]

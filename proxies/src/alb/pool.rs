@@ -1,8 +1,9 @@
 //! Connections to targets that wait for their next request. One pool for each core, so nothing is locked.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddrV4;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -48,9 +49,22 @@ struct Waiting {
     idle_timeout: Duration,
 }
 
-/// Waiting connections by the node's zone and load balancer, and by the target.
+/// Waiting connections by the node's zone and load balancer, and by the target; and how many requests are outstanding where that counts.
 #[derive(Debug, Default)]
-pub(crate) struct Pool(RefCell<BTreeMap<Way, Vec<Waiting>>>);
+pub(crate) struct Pool(
+    RefCell<BTreeMap<Way, Vec<Waiting>>>,
+    RefCell<BTreeMap<SocketAddrV4, Rc<Cell<u32>>>>,
+);
+
+/// A request that is not answered yet, for as long as this is kept.
+#[derive(Debug)]
+pub(crate) struct Outstanding(Rc<Cell<u32>>);
+
+impl Drop for Outstanding {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
 
 impl Pool {
     /// A connection that waits already: the one that has done so for the shortest time.
@@ -71,6 +85,19 @@ impl Pool {
             way: way.clone(),
             idle_timeout,
         })
+    }
+
+    /// How many requests to `target` are outstanding.
+    pub(crate) fn outstanding(&self, target: SocketAddrV4) -> u32 {
+        self.1.borrow().get(&target).map_or(0, |it| it.get())
+    }
+
+    /// Counts a request to `target` as outstanding.
+    pub(crate) fn begin(&self, target: SocketAddrV4) -> Outstanding {
+        let mut counts = self.1.borrow_mut();
+        let count = counts.entry(target).or_default();
+        count.set(count.get().saturating_add(1));
+        Outstanding(Rc::clone(count))
     }
 
     /// Keeps a connection whose response has been read.
@@ -102,6 +129,7 @@ impl Pool {
         loop {
             tokio::time::sleep(SWEEP).await;
             let now = Instant::now();
+            self.1.borrow_mut().retain(|_, count| count.get() > 0);
             self.0.borrow_mut().retain(|_, waiting| {
                 waiting.retain(|it| !it.sender.is_closed() && it.until > now);
                 !waiting.is_empty()
@@ -110,10 +138,10 @@ impl Pool {
     }
 }
 
-/// Opens a connection; `ended` is called when one that was opened has ended.
+/// Opens a connection within a time, which then may be idle for another; `ended` is called when one that was opened has ended.
 pub(crate) async fn open(
     way: &Way,
-    idle_timeout: Duration,
+    (patience, idle_timeout): (Duration, Duration),
     tasks: &TaskTracker,
     ended: impl FnOnce() + 'static,
 ) -> Result<Lease, Unreachable> {
@@ -122,7 +150,7 @@ pub(crate) async fn open(
         stream.set_nodelay(true)?;
         Ok::<_, io::Error>(stream)
     };
-    let stream = match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
+    let stream = match tokio::time::timeout(patience, connect).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
             return Err(Unreachable::Timeout);

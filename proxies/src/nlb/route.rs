@@ -2,8 +2,6 @@
 
 use std::net::SocketAddrV4;
 
-use topologies::topology::RuleAction;
-
 use crate::routes::{LoadBalancer, Routes, TargetGroup};
 
 /// The target group of the listener on `port`.
@@ -13,10 +11,8 @@ pub(crate) fn target_group<'a>(
     routes: &'a Routes,
 ) -> Option<&'a TargetGroup> {
     let listener = load_balancer.listeners.iter().find(|it| it.port == port)?;
-    match &listener.default_action {
-        RuleAction::Forward(group) => routes.target_groups.get(group),
-        RuleAction::FixedResponse { .. } => None,
-    }
+    let group = listener.default_action.target_groups().next()?;
+    routes.target_groups.get(group)
 }
 
 /// A number that is the same for all packets of a flow and spread evenly over flows. (AWS's hash also takes the TCP sequence

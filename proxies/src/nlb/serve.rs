@@ -54,7 +54,7 @@ async fn connect(visit: &Visit, node: &NodePort) -> io::Result<TcpStream> {
         });
         Way::new(node, target, visit.core.ports)
     };
-    let connected = if way.opens(visit, node, PATIENCE).await {
+    let connected = if way.opens(visit, node, PATIENCE).await.is_some() {
         TcpSocket::new_v4()?.connect(way.address.into()).await
     } else {
         Err(io::ErrorKind::TimedOut.into())

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use topologies::address::HostAddress;
-use topologies::topology::{LoadBalancerType, Rule, RuleAction};
+use topologies::topology::{LoadBalancerType, Rule, RuleAction, Stickiness, StickinessType};
 
 use crate::stack::{NEVER, SOON, Stack, connect, next, nothing_wrong, ping, refusal, zone};
 
@@ -45,6 +45,10 @@ async fn answer(name: &str, stream: &mut BufReader<TcpStream>) -> Option<()> {
         "/break" => return None,
         "/garbage" => "no HTTP at all\r\n\r\n".to_owned(),
         "/500" => "HTTP/1.1 500 Oops\r\nServer: web\r\nContent-Length: 4\r\n\r\noops".to_owned(),
+        "/login" => {
+            let set = "HTTP/1.1 200 OK\r\nSet-Cookie: session=1; Path=/\r\n";
+            format!("{set}Content-Length: {}\r\n\r\n{name}", name.len())
+        }
         "/once" => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned(),
         "/headers" => format!(
             "HTTP/1.1 200 OK\r\nX: {}\r\nContent-Length: 0\r\n\r\n",
@@ -191,22 +195,20 @@ async fn requests_take_turns_and_targets_learn_who_asked() {
 async fn rules_choose_and_health_and_zones_narrow_the_choice() {
     let (mut stack, _engines) = with_targets(105).await;
     let listener = &mut stack.load_balancer().listeners[0];
-    listener.rules.push(Rule {
-        priority: 1,
-        host_header: vec!["shop.*".into()],
-        path_pattern: vec!["/teapot".into()],
-        action: RuleAction::FixedResponse {
+    let mut rule = Rule::new(
+        1,
+        RuleAction::FixedResponse {
             status_code: 418,
             content_type: "text/plain".into(),
             message_body: "short and stout".into(),
         },
-    });
-    listener.rules.push(Rule {
-        priority: 2,
-        host_header: vec![],
-        path_pattern: vec!["/empty/*".into()],
-        action: RuleAction::Forward("nobody".into()),
-    });
+    );
+    rule.host_header = vec!["shop.*".into()];
+    rule.path_pattern = vec!["/teapot".into()];
+    listener.rules.push(rule);
+    let mut rule = Rule::new(2, RuleAction::Forward("nobody".into()));
+    rule.path_pattern = vec!["/empty/*".into()];
+    listener.rules.push(rule);
     stack.set_health("a1", TargetState::Unhealthy);
     stack.apply().await;
     let mut client = Client::connect(&stack, 1).await;
@@ -278,16 +280,16 @@ async fn broken_targets_are_502_and_silent_ones_504() {
 async fn what_targets_answer_is_counted_by_node_and_group() {
     let (mut stack, _engines) = with_targets(109).await;
     let listener = &mut stack.routes.load_balancers.get_mut("lb").unwrap().listeners[0];
-    listener.rules.push(Rule {
-        priority: 1,
-        host_header: Vec::new(),
-        path_pattern: vec!["/teapot".into()],
-        action: RuleAction::FixedResponse {
+    let mut rule = Rule::new(
+        1,
+        RuleAction::FixedResponse {
             status_code: 418,
             content_type: "text/plain".into(),
             message_body: "short and stout".into(),
         },
-    });
+    );
+    rule.path_pattern = vec!["/teapot".into()];
+    listener.rules.push(rule);
     stack.apply().await;
     let mut client = Client::connect(&stack, 1).await;
     for path in ["/", "/500", "/", "/teapot"] {
@@ -463,5 +465,31 @@ async fn an_isolated_node_answers_when_the_link_is_back() {
     });
     assert_eq!(reply.status, 200);
     assert!(start.elapsed() >= NEVER);
+    stack.shutdown().await;
+}
+
+/// aws-behaviour §4.3: stickiness by the application's cookie begins when the application sets it.
+#[tokio::test]
+async fn s4_3_app_cookies_keep_a_client_with_its_target() {
+    let (mut stack, _engines) = with_targets(110).await;
+    let group = stack.routes.target_groups.get_mut("group").unwrap();
+    group.routing.stickiness = Stickiness {
+        enabled: true,
+        kind: StickinessType::AppCookie,
+        app_cookie: "session".to_owned(),
+        ..Stickiness::default()
+    };
+    stack.apply().await;
+    let mut client = Client::connect(&stack, 1).await;
+    let reply = client.get("/").await;
+    assert_eq!(header(&reply.head, "set-cookie"), None);
+    let reply = client.get("/login").await;
+    let cookie = reply.head.split("AWSALBAPP-0=").nth(1).unwrap();
+    let cookie = cookie.split(';').next().unwrap();
+    let get = format!("GET /login HTTP/1.1\r\nHost: a\r\nCookie: AWSALBAPP-0={cookie}\r\n\r\n");
+    for _ in 0..4 {
+        client.send(&get).await;
+        assert_eq!(client.reply().await.body, reply.body);
+    }
     stack.shutdown().await;
 }

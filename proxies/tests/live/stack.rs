@@ -213,6 +213,7 @@ impl Stack {
             cross_zone: kind == LoadBalancerType::Application,
             away_from: None,
             idle_timeout: idle,
+            headers: topologies::topology::Headers::default(),
             nodes: vec![node(1), node(2)],
             listeners: vec![Listener {
                 port,
@@ -229,6 +230,7 @@ impl Stack {
             .insert("lb".into(), load_balancer);
         let group = TargetGroup {
             cross_zone: None,
+            routing: topologies::topology::Balancing::default(),
             targets: Vec::new(),
         };
         self.routes.target_groups.insert("group".into(), group);

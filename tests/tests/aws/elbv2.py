@@ -151,7 +151,7 @@ delay = [{"Key": "deregistration_delay.timeout_seconds", "Value": "5"}]
 kept = attributes(elbv2.modify_target_group_attributes(TargetGroupArn=group, Attributes=delay))
 assert kept["deregistration_delay.timeout_seconds"] == "5", kept
 with refused("NotImplemented"):
-    elbv2.modify_target_group_attributes(TargetGroupArn=group, Attributes=[{"Key": "stickiness.enabled", "Value": "true"}])
+    elbv2.modify_target_group_attributes(TargetGroupArn=group, Attributes=[{"Key": "slow_start.duration_seconds", "Value": "30"}])
 checked = elbv2.modify_target_group(TargetGroupArn=group, HealthCheckIntervalSeconds=20)["TargetGroups"][0]
 assert (checked["HealthCheckIntervalSeconds"], checked["HealthCheckPath"]) == (20, "/health"), checked
 

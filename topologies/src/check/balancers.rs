@@ -2,25 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::actions::action;
+use super::rules::rule;
 use super::target_groups::ranged;
 use super::{Checker, identifiers};
 use crate::defaults;
-use crate::id::{LoadBalancerId, TargetGroupId};
-use crate::notes::Span;
-use crate::spec::{
-    ActionSpec, At, FixedResponseSpec, ListenerSpec, LoadBalancerSpec, LoadBalancerTypeSpec,
-    RuleSpec,
-};
+use crate::id::LoadBalancerId;
+use crate::spec::{At, ForwardedForSpec, ListenerSpec, LoadBalancerSpec, LoadBalancerTypeSpec};
 use crate::topology::{
-    Listener, LoadBalancer, LoadBalancerType, Protocol, Rule, RuleAction, TargetGroup,
+    ForwardedFor, Headers, Listener, LoadBalancer, LoadBalancerType, Protocol, TargetGroup,
 };
-use crate::yaml::values::Words;
 
 /// The target groups by name, and which load balancer uses each.
-struct Groups<'t> {
-    declared: Vec<&'t str>,
-    protocols: BTreeMap<&'t str, Protocol>,
-    used: BTreeMap<String, String>,
+pub(super) struct Groups<'t> {
+    pub(super) declared: Vec<&'t str>,
+    pub(super) protocols: BTreeMap<&'t str, Protocol>,
+    /// Those whose clients stay with a target.
+    pub(super) sticky: BTreeSet<&'t str>,
+    pub(super) used: BTreeMap<String, String>,
 }
 
 pub(super) fn load_balancers(
@@ -37,6 +36,11 @@ pub(super) fn load_balancers(
         protocols: groups
             .iter()
             .map(|group| (group.id.as_str(), group.protocol))
+            .collect(),
+        sticky: groups
+            .iter()
+            .filter(|group| group.routing.stickiness.enabled)
+            .map(|group| group.id.as_str())
             .collect(),
         used: BTreeMap::new(),
     };
@@ -135,7 +139,43 @@ fn load_balancer(
             .map_or(cross_zone, |on| on.value),
         idle_timeout,
         listeners,
+        headers: headers(checker, kind, written),
     })
+}
+
+fn headers(
+    checker: &mut Checker<'_>,
+    kind: LoadBalancerType,
+    written: &LoadBalancerSpec,
+) -> Headers {
+    let flags = [
+        &written.xff_client_port,
+        &written.preserve_host_header,
+        &written.drop_invalid_header_fields,
+    ];
+    let mode = written.xff_header_processing.as_ref();
+    if kind == LoadBalancerType::Network {
+        let spans = flags.into_iter().flatten().map(|it| it.span);
+        for span in spans.chain(mode.map(|it| it.span)) {
+            checker.error_with(
+                span,
+                "a Network Load Balancer does not look at headers",
+                "leave it out: it is there on an Application Load Balancer only",
+            );
+        }
+    }
+    let [client_port, preserve_host, drop_invalid] =
+        flags.map(|it| it.as_ref().is_some_and(|it| it.value));
+    Headers {
+        forwarded_for: match mode.map(|it| it.value) {
+            None | Some(ForwardedForSpec::Append) => ForwardedFor::Append,
+            Some(ForwardedForSpec::Preserve) => ForwardedFor::Preserve,
+            Some(ForwardedForSpec::Remove) => ForwardedFor::Remove,
+        },
+        client_port,
+        preserve_host,
+        drop_invalid,
+    }
 }
 
 fn listeners(
@@ -232,15 +272,15 @@ fn one_listener(
             return None;
         }
         let mut priorities = BTreeSet::new();
-        for rule in &written.value {
-            if !priorities.insert(rule.priority.value) {
+        for at in &written.value {
+            if !priorities.insert(at.priority.value) {
                 checker.error_with(
-                    rule.priority.span,
-                    format!("priority {} is here twice", rule.priority.value),
+                    at.priority.span,
+                    format!("priority {} is here twice", at.priority.value),
                     "each rule of a listener has a priority of its own",
                 );
             }
-            rules.extend(one_rule(checker, balancer, rule, groups));
+            rules.extend(rule(checker, balancer, at, groups));
         }
         rules.sort_by_key(|rule| rule.priority);
     }
@@ -249,233 +289,5 @@ fn one_listener(
         protocol,
         rules,
         default_action: default_action?,
-    })
-}
-
-fn one_rule(
-    checker: &mut Checker<'_>,
-    balancer: &At<String>,
-    rule: &At<RuleSpec>,
-    groups: &mut Groups<'_>,
-) -> Option<Rule> {
-    let action = action(
-        checker,
-        balancer,
-        LoadBalancerType::Application,
-        &rule.action,
-        groups,
-    );
-    let host_header = patterns(checker, "host-header", rule.host_header.as_ref());
-    let path_pattern = patterns(checker, "path-pattern", rule.path_pattern.as_ref());
-    if rule.host_header.is_none() && rule.path_pattern.is_none() {
-        checker.error_with(
-            rule.span,
-            format!(
-                "the rule with priority {} has no condition",
-                rule.priority.value
-            ),
-            "give `path-pattern: /api/*` or `host-header: api.example.com`",
-        );
-    }
-    let values = || host_header.iter().chain(&path_pattern);
-    let wildcards: usize = values()
-        .map(|pattern| pattern.matches(['*', '?']).count())
-        .sum();
-    for (count, what) in [(values().count(), "values"), (wildcards, "wildcards")] {
-        if count > defaults::RULE_VALUES_MAX {
-            checker.error_with(
-                rule.span,
-                format!(
-                    "the rule with priority {} has {count} {what}",
-                    rule.priority.value
-                ),
-                format!("AWS allows {} per rule", defaults::RULE_VALUES_MAX),
-            );
-        }
-    }
-    Some(Rule {
-        priority: rule.priority.value,
-        host_header,
-        path_pattern,
-        action: action?,
-    })
-}
-
-fn patterns(checker: &mut Checker<'_>, field: &str, written: Option<&At<Words>>) -> Vec<String> {
-    let Some(At {
-        span,
-        value: Words(words),
-    }) = written
-    else {
-        return Vec::new();
-    };
-    if words.is_empty() || words.len() > defaults::CONDITION_VALUES_MAX {
-        checker.error_with(
-            *span,
-            format!("`{field}` has {} values", words.len()),
-            format!("a condition has 1 to {}", defaults::CONDITION_VALUES_MAX),
-        );
-    }
-    for word in words {
-        if word.value.is_empty()
-            || word.value.chars().count() > defaults::PATTERN_LENGTH_MAX
-            || !identifiers::printable(&word.value, "")
-        {
-            checker.error_with(
-                word.span,
-                format!(
-                    "`{}` is not a pattern for `{field}`",
-                    word.value.escape_debug()
-                ),
-                format!(
-                    "1 to {} characters, no spaces; `*` and `?` are wildcards",
-                    defaults::PATTERN_LENGTH_MAX
-                ),
-            );
-        }
-        if field == "path-pattern" && !word.value.starts_with(['/', '*', '?']) {
-            checker.warning(
-                word.span,
-                format!("`{}` matches no path", word.value),
-                "paths begin with `/`",
-            );
-        }
-    }
-    words.iter().map(|word| word.value.clone()).collect()
-}
-
-fn action(
-    checker: &mut Checker<'_>,
-    balancer: &At<String>,
-    kind: LoadBalancerType,
-    written: &At<ActionSpec>,
-    groups: &mut Groups<'_>,
-) -> Option<RuleAction> {
-    match (&written.forward, &written.fixed_response) {
-        (Some(group), None) => forward(checker, balancer, kind, group, groups),
-        (None, Some(response)) => {
-            if kind == LoadBalancerType::Network {
-                checker.error(
-                    response.span,
-                    "a Network Load Balancer's listener can only forward",
-                );
-            }
-            fixed_response(checker, response)
-        }
-        (None, None) | (Some(_), Some(_)) => {
-            checker.error_with(
-                written.span,
-                "an action is one of `forward` and `fixed-response`",
-                "for example `{ forward: web }`",
-            );
-            None
-        }
-    }
-}
-
-fn forward(
-    checker: &mut Checker<'_>,
-    balancer: &At<String>,
-    kind: LoadBalancerType,
-    group: &At<String>,
-    groups: &mut Groups<'_>,
-) -> Option<RuleAction> {
-    if !groups.declared.contains(&group.value.as_str()) {
-        checker.undeclared("target group", group, &groups.declared);
-        return None;
-    }
-    let (wanted, word) = match kind {
-        LoadBalancerType::Application => (Protocol::Http, "HTTP"),
-        LoadBalancerType::Network => (Protocol::Tcp, "TCP"),
-    };
-    if groups
-        .protocols
-        .get(group.value.as_str())
-        .is_some_and(|protocol| *protocol != wanted)
-    {
-        checker.error_with(
-            group.span,
-            format!(
-                "target group `{}` has the wrong protocol for this load balancer",
-                group.value
-            ),
-            format!("give it `protocol: {word}`, or forward to another one"),
-        );
-    }
-    let other = groups
-        .used
-        .entry(group.value.clone())
-        .or_insert_with(|| balancer.value.clone());
-    if *other != balancer.value {
-        let hint = format!(
-            "`{other}` forwards to it too; declare a second target group with the same targets"
-        );
-        checker.error_with(
-            group.span,
-            format!(
-                "target group `{}` belongs to two load balancers",
-                group.value
-            ),
-            hint,
-        );
-    }
-    Some(RuleAction::Forward(TargetGroupId::from(
-        group.value.as_str(),
-    )))
-}
-
-fn fixed_response(
-    checker: &mut Checker<'_>,
-    written: &At<FixedResponseSpec>,
-) -> Option<RuleAction> {
-    let FixedResponseSpec {
-        status_code,
-        content_type,
-        message_body,
-    } = &written.value;
-    if !matches!(status_code.value, 200..=299 | 400..=599) {
-        let message = format!("status {} can not be a fixed response", status_code.value);
-        checker.error_with(status_code.span, message, "it is 2xx, 4xx or 5xx");
-    }
-    if let Some(kind) = content_type
-        && !defaults::FIXED_CONTENT_TYPES.contains(&kind.value.as_str())
-    {
-        let message = format!(
-            "content type `{}` can not be a fixed response's",
-            kind.value.escape_debug()
-        );
-        checker.error_with(
-            kind.span,
-            message,
-            format!("allowed: {}", defaults::FIXED_CONTENT_TYPES.join(", ")),
-        );
-    }
-    let body = |at: &At<String>| at.value.chars().count();
-    if let Some(at) = message_body
-        && body(at) > defaults::FIXED_BODY_MAX
-    {
-        let span = Span {
-            length: 1,
-            ..at.span
-        };
-        checker.error(
-            span,
-            format!(
-                "this body has {} characters; AWS allows {}",
-                body(at),
-                defaults::FIXED_BODY_MAX
-            ),
-        );
-    }
-    Some(RuleAction::FixedResponse {
-        status_code: status_code.value,
-        content_type: content_type
-            .as_ref()
-            .map_or("text/plain", |kind| kind.value.as_str())
-            .to_owned(),
-        message_body: message_body
-            .as_ref()
-            .map(|body| body.value.clone())
-            .unwrap_or_default(),
     })
 }

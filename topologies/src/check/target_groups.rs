@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::balancing::balancing;
 use super::{Checker, identifiers};
 use crate::defaults;
 use crate::id::{InstanceId, TargetGroupId};
@@ -45,6 +46,7 @@ pub(super) fn target_groups(checker: &mut Checker<'_>, services: &[Service]) -> 
             health_check,
             cross_zone: group.cross_zone,
             deregistration_delay,
+            routing: balancing(checker, protocol, group, name.span),
         });
     }
     groups

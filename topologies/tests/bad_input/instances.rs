@@ -3,7 +3,7 @@
 use topologies::check::check;
 use topologies::explain::explain;
 
-use super::{base, notes, told};
+use super::{BASE, base, notes, told};
 
 #[test]
 fn instances_and_target_groups() {
@@ -188,6 +188,45 @@ fn load_balancers() {
                 base(
                     "load-balancers:\n  site: { type: application, cross-zone: false, idle-timeout: 2h, listeners: [{ port: 80, default-action: { forward: web } }] }\n",
                 ),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn rules_and_routing() {
+    let rules = |rules: &str| {
+        base(&format!(
+            "load-balancers:\n  site:\n    type: application\n    listeners:\n      - port: 80\n        default-action: {{ forward: web }}\n        rules:\n{rules}"
+        ))
+    };
+    told(
+        "rules_and_routing",
+        &[
+            (
+                "conditions",
+                rules(
+                    "          - { priority: 1, http-header: [{ name: 'x-*', values: [a, b, c, d] }], action: { forward: web } }\n          - { priority: 2, http-request-method: [get], action: { forward: web } }\n          - { priority: 3, source-ip: here, action: { forward: web } }\n          - { priority: 4, query-string: [{ values: [{ value: '' }] }], action: { forward: web } }\n",
+                ),
+            ),
+            (
+                "redirects",
+                rules(
+                    "          - { priority: 1, path-pattern: /a, action: { redirect: { status-code: 301, query: x } } }\n          - { priority: 2, path-pattern: /a, action: { redirect: { status-code: 303, port: 0 } } }\n          - { priority: 3, path-pattern: /a, action: { redirect: { status-code: 302, path: x }, forward: web } }\n",
+                ),
+            ),
+            (
+                "several groups",
+                rules(
+                    "          - { priority: 1, path-pattern: /a, action: { forward-config: { target-groups: [{ target-group: web }, { target-group: web, weight: 0 }, { target-group: wbe }], stickiness: 200h } } }\n          - { priority: 2, path-pattern: /a, action: { forward-config: { target-groups: [] } } }\n",
+                ),
+            ),
+            (
+                "routing of requests",
+                notes(&BASE.replace(
+                    "target-groups: {",
+                    "target-groups: { odd: { targets: web, cross-zone: false, load-balancing-algorithm: round_robin, stickiness: { type: lb_cookie, cookie-name: AWSALBX } }, low: { targets: web, target-group-health: { unhealthy-state-routing: { count: 2 } } }, tcp2: { targets: web, protocol: TCP, stickiness: {} },",
+                )),
             ),
         ],
     );

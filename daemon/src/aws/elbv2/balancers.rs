@@ -8,14 +8,14 @@ use topologies::edit::Edit;
 use topologies::event::EventKind;
 use topologies::id::{LoadBalancerId, RegionId, SecurityGroupId, ZoneId};
 use topologies::security_group::Guarded;
-use topologies::topology::{LoadBalancer, LoadBalancerType};
+use topologies::topology::{Headers, LoadBalancer, LoadBalancerType};
 use topologies::zonal_shift::ZonalShiftStatus;
 use wire::{Fault, Record};
 
 use super::describe::{self, words};
 use super::names::{self, BALANCER_RECORD};
-use super::tagging;
 use super::targets::edited;
+use super::{headers, tagging};
 use crate::aws::input::{not_implemented, only, text};
 use crate::aws::security_groups::{give, of_load_balancer, resolve};
 use crate::aws::{Change, Decision, View, ids};
@@ -60,6 +60,7 @@ pub(super) fn create(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
         cross_zone,
         idle_timeout,
         listeners: Vec::new(),
+        headers: Headers::default(),
     };
     let attributes = json!({
         "Scheme": text(input, "Scheme").unwrap_or("internet-facing"),
@@ -190,6 +191,8 @@ pub(super) fn modify_attributes(view: &View<'_>, input: &Value) -> Result<Decisi
             ("zonal_shift.config.enabled", "true" | "false") => {
                 record[ZONAL_SHIFT] = Value::Bool(value == "true");
             }
+            _ if lb.kind == LoadBalancerType::Application
+                && headers::attribute(view, &mut lb.headers, (key, value))? => {}
             _ => as_it_is(view, "Load balancer", &shown, (key, value))?,
         }
     }

@@ -1,19 +1,20 @@
 //! What there is: load balancers, listeners, rules, target groups, their attributes and tags.
 
+mod shown;
+
 use serde_json::Value;
 use topologies::id::RegionId;
 use topologies::names as endpoints;
 use topologies::time::Time;
-use topologies::topology::{
-    Listener, LoadBalancer, LoadBalancerType, Protocol, RuleAction, TargetGroup,
-};
+use topologies::topology::{Listener, LoadBalancer, LoadBalancerType, Protocol, TargetGroup};
 use topologies::yaml::values::StatusCodes;
 use wire::{Call, Fault, Record, page};
 
-use super::balancers;
 use super::names::{self, Found};
+use super::{balancers, headers, routing};
 use crate::aws::security_groups::of_load_balancer;
 use crate::aws::{View, ids};
+pub(super) use shown::{listener, rule};
 
 /// The hosted zone of all load balancers' names, as Seoul's ALBs have it (General Reference, "Elastic Load Balancing endpoints").
 pub(in crate::aws) const CANONICAL_ZONE: &str = "ZWKZPGTI48KDX";
@@ -215,75 +216,6 @@ pub(super) fn target_group(view: &View<'_>, group: &TargetGroup) -> Record {
         .set("IpAddressType", "ipv4")
 }
 
-pub(super) fn listener(view: &View<'_>, lb: &LoadBalancer, listener: &Listener) -> Record {
-    Record::new()
-        .set("ListenerArn", names::listener(view, lb, listener))
-        .set("LoadBalancerArn", names::load_balancer(view, lb))
-        .set("Port", listener.port)
-        .set("Protocol", word(listener.protocol))
-        .list("DefaultActions", [action(view, &listener.default_action)])
-}
-
-pub(super) fn rule(view: &View<'_>, (lb, listener, rule): Found<'_>) -> Record {
-    let priority = rule.map_or(0, |rule| rule.priority);
-    let mut conditions = Vec::new();
-    let hosts = rule.map(|rule| ("host-header", "HostHeaderConfig", &rule.host_header));
-    let paths = rule.map(|rule| ("path-pattern", "PathPatternConfig", &rule.path_pattern));
-    for (field, config, values) in hosts.into_iter().chain(paths) {
-        if !values.is_empty() {
-            let values: Vec<Value> = values.iter().map(|it| it.as_str().into()).collect();
-            let config_value = Record::new().set("Values", values.clone());
-            let condition = Record::new().set("Field", field).set("Values", values);
-            conditions.push(condition.set(config, config_value));
-        }
-    }
-    let shown = rule.map_or("default".to_owned(), |rule| rule.priority.to_string());
-    let what = rule.map_or(&listener.default_action, |rule| &rule.action);
-    Record::new()
-        .set("RuleArn", names::rule(view, lb, listener, priority))
-        .set("Priority", shown)
-        .list("Conditions", conditions)
-        .list("Actions", [action(view, what)])
-        .set("IsDefault", rule.is_none())
-}
-
-fn action(view: &View<'_>, action: &RuleAction) -> Record {
-    match action {
-        RuleAction::Forward(id) => {
-            let group = view.topology().target_groups.iter().find(|it| it.id == *id);
-            let arn = group
-                .map(|group| names::target_group(view, group))
-                .unwrap_or_default();
-            let one = Record::new()
-                .set("TargetGroupArn", arn.as_str())
-                .set("Weight", 1);
-            let stickiness = Record::new().set("Enabled", false);
-            let config = Record::new()
-                .list("TargetGroups", [one])
-                .set("TargetGroupStickinessConfig", stickiness);
-            Record::new()
-                .set("Type", "forward")
-                .set("TargetGroupArn", arn)
-                .set("Order", 1)
-                .set("ForwardConfig", config)
-        }
-        RuleAction::FixedResponse {
-            status_code,
-            content_type,
-            message_body,
-        } => {
-            let config = Record::new()
-                .set("StatusCode", status_code.to_string())
-                .set("ContentType", content_type.as_str())
-                .set("MessageBody", message_body.as_str());
-            Record::new()
-                .set("Type", "fixed-response")
-                .set("Order", 1)
-                .set("FixedResponseConfig", config)
-        }
-    }
-}
-
 fn pair((key, value): (&str, &str)) -> Record {
     Record::new().set("Key", key).set("Value", value)
 }
@@ -313,13 +245,10 @@ pub(super) fn attributes_of(view: &View<'_>, lb: &LoadBalancer) -> Vec<Record> {
         attributes.extend([
             ("idle_timeout.timeout_seconds", idle.as_str()),
             ("routing.http2.enabled", "true"),
-            ("routing.http.drop_invalid_header_fields.enabled", "false"),
             ("routing.http.desync_mitigation_mode", "defensive"),
-            ("routing.http.xff_header_processing.mode", "append"),
-            ("routing.http.xff_client_port.enabled", "false"),
-            ("routing.http.preserve_host_header.enabled", "false"),
             ("client_keep_alive.seconds", "3600"),
         ]);
+        attributes.extend(headers::shown(&lb.headers));
     }
     attributes.into_iter().map(pair).collect()
 }
@@ -341,24 +270,22 @@ pub(super) fn group_attributes(group: &TargetGroup) -> Vec<Record> {
         Some(false) => "false",
         None => "use_load_balancer_configuration",
     };
+    let own = |key, value: &str| (key, value.to_owned());
     let mut attributes = vec![
-        ("deregistration_delay.timeout_seconds", delay.as_str()),
-        ("load_balancing.cross_zone.enabled", cross_zone),
-        ("stickiness.enabled", "false"),
+        own("deregistration_delay.timeout_seconds", &delay),
+        own("load_balancing.cross_zone.enabled", cross_zone),
     ];
     if group.protocol == Protocol::Http {
-        attributes.extend([
-            ("load_balancing.algorithm.type", "round_robin"),
-            ("slow_start.duration_seconds", "0"),
-            ("stickiness.type", "lb_cookie"),
-        ]);
+        attributes.extend(routing::shown(&group.routing));
     } else {
         attributes.extend([
-            ("proxy_protocol_v2.enabled", "false"),
-            ("stickiness.type", "source_ip"),
+            own("stickiness.enabled", "false"),
+            own("proxy_protocol_v2.enabled", "false"),
+            own("stickiness.type", "source_ip"),
         ]);
     }
-    attributes.into_iter().map(pair).collect()
+    let attributes = attributes.iter();
+    attributes.map(|(key, value)| pair((key, value))).collect()
 }
 
 pub(super) fn tags(view: &View<'_>, _: &Call<'_>, input: &Value) -> Result<Record, Fault> {

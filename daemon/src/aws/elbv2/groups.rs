@@ -7,11 +7,12 @@ use topologies::defaults;
 use topologies::edit::Edit;
 use topologies::event::EventKind;
 use topologies::id::{RegionId, TargetGroupId};
-use topologies::topology::{Protocol, TargetGroup, TargetHealthCheck};
+use topologies::topology::{Balancing, Protocol, TargetGroup, TargetHealthCheck};
 use wire::{Fault, Record};
 
 use super::balancers::{as_it_is, forgotten, name, pairs, seconds};
 use super::names::{self, GROUP_RECORD};
+use super::routing::attribute;
 use super::targets::edited;
 use super::{describe, tagging};
 use crate::aws::input::{not_implemented, only, text};
@@ -117,6 +118,7 @@ fn read(view: &View<'_>, input: &Value) -> Result<TargetGroup, Fault> {
         health_check: check(view, protocol, input, None)?,
         cross_zone: None,
         deregistration_delay: defaults::DEREGISTRATION_DELAY,
+        routing: Balancing::default(),
     })
 }
 
@@ -177,8 +179,12 @@ pub(super) fn modify_attributes(view: &View<'_>, input: &Value) -> Result<Decisi
             ("load_balancing.cross_zone.enabled", "use_load_balancer_configuration") => {
                 group.cross_zone = None;
             }
+            _ if attribute(view, &mut group, (key, value))? => {}
             _ => as_it_is(view, "Target group", &shown, (key, value))?,
         }
+    }
+    if let Some(what) = group.routing.contradiction(group.cross_zone) {
+        return Err(view.fault("InvalidConfigurationRequestException", what));
     }
     let output = Record::new().list("Attributes", describe::group_attributes(&group));
     let changes = vec![put("elbv2:ModifyTargetGroupAttributes", group)];

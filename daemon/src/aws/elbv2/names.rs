@@ -4,9 +4,7 @@
 //! listener or rule that was created, or got another port or priority, has its digits recorded, for its ARN stays what it was.
 
 use topologies::id::RegionId;
-use topologies::topology::{
-    Listener, LoadBalancer, LoadBalancerType, Rule, RuleAction, TargetGroup, Topology,
-};
+use topologies::topology::{Listener, LoadBalancer, LoadBalancerType, Rule, TargetGroup, Topology};
 use wire::Fault;
 
 use crate::aws::View;
@@ -120,14 +118,10 @@ pub(super) fn users<'a>(view: &View<'a>, group: &'a TargetGroup) -> Vec<&'a Load
 
 /// The same of a topology.
 pub(super) fn users_in<'a>(topology: &'a Topology, group: &TargetGroup) -> Vec<&'a LoadBalancer> {
-    let forwards =
-        |action: &RuleAction| matches!(action, RuleAction::Forward(id) if *id == group.id);
     let all = topology.load_balancers.iter();
     let uses = |lb: &&LoadBalancer| {
-        lb.listeners.iter().any(|listener| {
-            let mut rules = listener.rules.iter();
-            forwards(&listener.default_action) || rules.any(|rule| forwards(&rule.action))
-        })
+        let mut used = lb.listeners.iter().flat_map(Listener::target_groups);
+        used.any(|id| *id == group.id)
     };
     all.filter(uses).collect()
 }

@@ -11,7 +11,7 @@ use wire::{Fault, Record};
 
 use super::actions::action;
 use super::balancers::{self, put};
-use super::describe::words;
+use super::conditions::conditioned;
 use super::names::{self, RULE_RECORD};
 use super::{describe, tagging};
 use crate::aws::input::{not_implemented, only, text};
@@ -45,13 +45,8 @@ pub(super) fn create(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
         let text = "The maximum number of rules on this load balancer has been reached";
         return Err(view.fault("TooManyRulesException", text));
     }
-    let (host_header, path_pattern) = conditions(view, &input["Conditions"])?;
-    let rule = Rule {
-        priority,
-        host_header,
-        path_pattern,
-        action: action(view, lb, &input["Actions"])?,
-    };
+    let blank = Rule::new(priority, action(view, lb, &input["Actions"])?);
+    let rule = conditioned(view, blank, &input["Conditions"])?;
     let own = names::listener_digits(view, lb, listener);
     let digits = view.draw("rule", DIGITS);
     let arn = names::rule_arn(view, lb, &own, &digits);
@@ -69,7 +64,8 @@ pub(super) fn modify(view: &View<'_>, input: &Value) -> Result<Decision, Fault> 
     let (lb, listener, old) = found(view, input, "modified")?;
     let mut rule = old.clone();
     if input["Conditions"].is_array() {
-        (rule.host_header, rule.path_pattern) = conditions(view, &input["Conditions"])?;
+        let blank = Rule::new(rule.priority, rule.action);
+        rule = conditioned(view, blank, &input["Conditions"])?;
     }
     if input["Actions"].is_array() {
         rule.action = action(view, lb, &input["Actions"])?;
@@ -197,55 +193,4 @@ fn recorded(
         id: names::rule_record(lb, listener, priority),
         attributes: json!({ names::DIGITS: digits }),
     })
-}
-
-/// Host and path patterns (aws-behaviour §4.2).
-fn conditions(view: &View<'_>, conditions: &Value) -> Result<(Vec<String>, Vec<String>), Fault> {
-    let (mut hosts, mut paths) = (Vec::new(), Vec::new());
-    let invalid = |text: String| view.fault("ValidationError", text);
-    for condition in conditions.as_array().into_iter().flatten() {
-        let field = text(condition, "Field").unwrap_or_default();
-        let (config, values) = match field {
-            "host-header" => ("HostHeaderConfig", &mut hosts),
-            "path-pattern" => ("PathPatternConfig", &mut paths),
-            other => return Err(not_implemented(format!("a condition on {other}"))),
-        };
-        only("a condition", condition, &["Field", "Values", config])?;
-        only("a condition", &condition[config], &["Values"])?;
-        let written = words(condition, "Values").or_else(|| words(&condition[config], "Values"));
-        let written = written.unwrap_or_default();
-        if !values.is_empty() {
-            return Err(invalid(format!(
-                "A rule can only have one '{field}' condition"
-            )));
-        }
-        if written.is_empty() || written.len() > defaults::CONDITION_VALUES_MAX {
-            return Err(invalid(format!(
-                "A '{field}' condition must have 1 to {} values",
-                defaults::CONDITION_VALUES_MAX
-            )));
-        }
-        let long = |value: &&&str| {
-            value.is_empty() || value.chars().count() > defaults::PATTERN_LENGTH_MAX
-        };
-        if let Some(value) = written.iter().find(long) {
-            return Err(invalid(format!(
-                "Condition value '{value}' must have 1 to {} characters",
-                defaults::PATTERN_LENGTH_MAX
-            )));
-        }
-        values.extend(written.into_iter().map(str::to_owned));
-    }
-    let all = || hosts.iter().chain(&paths);
-    let wildcards: usize = all().map(|it| it.matches(['*', '?']).count()).sum();
-    let most = defaults::RULE_VALUES_MAX;
-    if all().count() == 0 {
-        return Err(invalid("A condition must be specified".to_owned()));
-    }
-    if all().count() > most || wildcards > most {
-        return Err(invalid(format!(
-            "A rule can only have {most} condition values and {most} wildcards"
-        )));
-    }
-    Ok((hosts, paths))
 }

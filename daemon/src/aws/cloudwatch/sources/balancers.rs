@@ -79,6 +79,11 @@ fn application(source: &Source, node: &Node, board: &mut Board) {
     let Node { passed, counted } = node;
     for (name, count) in [
         ("HTTP_Fixed_Response_Count", passed.fixed_responses),
+        ("HTTP_Redirect_Count", passed.redirects),
+        (
+            "HTTP_Redirect_Url_Limit_Exceeded_Count",
+            passed.redirects_too_long,
+        ),
         ("HTTPCode_ELB_3XX_Count", passed.elb_3xx),
         ("HTTPCode_ELB_4XX_Count", passed.elb_4xx),
         ("HTTPCode_ELB_5XX_Count", passed.elb_5xx),
