@@ -15,8 +15,14 @@ const NAMES: [&str; 2] = ["LOCALAWS_INSTANCE", "INSTANCE_ID"];
 
 /// The instance that has the socket at `client`, connected to `door`. Blocking: it reads all of `/proc`.
 pub(crate) fn who_dials(client: SocketAddrV4, door: SocketAddrV4) -> Option<InstanceId> {
-    let table = fs::read_to_string("/proc/net/tcp").ok()?;
-    let socket = format!("socket:[{}]", inode(&table, client, door)?);
+    // Sockets that speak both, as those of the JVM and of .NET do, stand in the second.
+    let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .find_map(|table| {
+            let table = fs::read_to_string(table).ok()?;
+            inode(&table, client, door)
+        });
+    let socket = format!("socket:[{}]", inode?);
     let processes = fs::read_dir("/proc").ok()?.flatten().map(|it| it.path());
     let mut named = processes.filter_map(|process| {
         // Others' can not be read.
@@ -40,9 +46,11 @@ fn inode(table: &str, client: SocketAddrV4, door: SocketAddrV4) -> Option<u64> {
     found.1.filter(|inode| *inode != 0)
 }
 
-/// `0100007F:1538`: an address as it lies in memory, and a port.
+/// `0100007F:1538`, or `0000000000000000FFFF00000100007F:1538`: an address as it lies in memory, and a port.
 fn address(written: &str) -> Option<SocketAddrV4> {
     let (address, port) = written.split_once(':')?;
+    let mapped = format!("{}{:08X}", "0".repeat(16), u32::from_be(0xffff));
+    let address = address.strip_prefix(mapped.as_str()).unwrap_or(address);
     let address = u32::from_str_radix(address, 16).ok()?.to_ne_bytes();
     let port = u16::from_str_radix(port, 16).ok()?;
     Some(SocketAddrV4::new(Ipv4Addr::from(address), port))
@@ -78,6 +86,11 @@ mod tests {
    2: 0100007F:9C41 0A124040:1538 06 00000000:00000000 03:00000000 00000000     0        0 0 3 0000000000000000
    3: broken
 ";
+    /// A client that speaks both, and one of IPv6 only.
+    const BOTH: &str = "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0000000000000000FFFF00000100007F:9C42 0000000000000000FFFF00000A124040:1538 01 00000000:00000000 00:00000000 00000000  1000        0 4713 1 0000000000000000 20 4 30 10 -1
+   1: 00000000000000000000000001000000:9C43 00000000000000000000000001000000:1538 01 00000000:00000000 00:00000000 00000000  1000        0 4714 1 0000000000000000 20 4 30 10 -1
+";
 
     fn at(text: &str) -> SocketAddrV4 {
         text.parse().unwrap()
@@ -96,6 +109,8 @@ mod tests {
         ] {
             assert_eq!(inode(TABLE, one, other), expected, "{one} {other}");
         }
+        assert_eq!(inode(BOTH, at("127.0.0.1:40002"), door), Some(4713));
+        assert_eq!(inode(BOTH, at("127.0.0.1:40003"), door), None);
     }
 
     #[test]

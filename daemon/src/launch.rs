@@ -31,7 +31,7 @@ use topologies::network::Network;
 use topologies::plan::Plan;
 use topologies::runtime::{RuntimeError, RuntimeKind};
 use topologies::time::Time;
-use topologies::world::{StackPhase, World};
+use topologies::world::{Cache, StackPhase, World};
 
 use crate::apps::Apps;
 use crate::aws::{Evaluator, Experimenter, Metrics, abandoned};
@@ -52,6 +52,8 @@ pub use ground::{Ground, lay};
 const INBOX: usize = 4_096;
 /// Events that a slow reader may be behind before it has to read the file.
 const BACKLOG: usize = 1_024;
+/// How long caches may take to save what they hold when the stack ends.
+const KEEP_WITHIN: Duration = Duration::from_secs(20);
 /// How long open connections may go on when the stack ends.
 const GRACE: Duration = Duration::from_millis(200);
 /// Added to ports below 1024 where those can not be bound.
@@ -258,24 +260,38 @@ impl RunningStack {
 async fn keep_caches(stack: &Stack) {
     let estate = Arc::clone(&stack.estate.borrow());
     let world = Arc::clone(&stack.world.borrow());
-    let kept = estate.redis.iter().filter_map(|(group, engine)| {
-        let cache = world.caches.get(group)?;
-        let answers = |id: &&InstanceId| {
-            let known = world.instances.get(*id);
-            known.is_some_and(|it| it.reachable == Some(true))
-        };
-        // Of a primary that does not answer the replicas have what it had.
-        let mut holders = std::iter::once(&cache.primary).chain(cache.replicas.keys());
-        let holder = holders.find(answers)?;
-        let host = EngineHost::of(estate.plan.instance(holder)?);
+    let kept = world.caches.iter().filter_map(|(group, cache)| {
+        let engine = estate.redis.get(group)?;
+        let hosts = holders(&world, cache).filter_map(|id| estate.plan.instance(id));
+        let hosts: Vec<EngineHost> = hosts.map(EngineHost::of).collect();
         Some(async move {
-            if let Err(error) = engine.keep(&host, &cache.primary).await {
-                let error = chain(&error);
-                tracing::warn!(%group, %error, "what the cache held is not kept");
+            for host in hosts {
+                let Err(error) = engine.keep(&host, &cache.primary).await else {
+                    return;
+                };
+                let (holder, error) = (&host.instance, chain(&error));
+                tracing::warn!(%group, %holder, %error, "what the cache held is not kept here");
             }
         })
     });
-    join_all(kept).await;
+    // Whoever hangs is not waited for once for each node.
+    let _ = tokio::time::timeout(KEEP_WITHIN, join_all(kept)).await;
+}
+
+/// Who may have what a cache holds, the likeliest first: its primary, replicas that follow it, other replicas. Who does not answer
+/// can not be asked, and who was given up or goes has less.
+fn holders<'w>(world: &'w World, cache: &'w Cache) -> impl Iterator<Item = &'w InstanceId> {
+    let counts = |id: &&InstanceId| {
+        let known = world.instances.get(*id);
+        let answers = known.is_some_and(|it| it.reachable == Some(true));
+        answers && !cache.fenced.contains(*id) && !cache.leaving.contains(*id)
+    };
+    let replicas = |follow: bool| {
+        let replicas = cache.replicas.iter().filter(move |(_, up)| **up == follow);
+        replicas.map(|(id, _)| id)
+    };
+    let all = std::iter::once(&cache.primary).chain(replicas(true));
+    all.chain(replicas(false)).filter(counts)
 }
 
 /// Control on the world that the past made, and a clock that goes on where the past ended.

@@ -463,6 +463,10 @@ impl Core {
         let found = {
             // It fails only if it is closed, which it never is.
             let _turn = self.asking.acquire().await;
+            // Nobody waits for it any more.
+            if !self.flows.borrow().contains_key(&number) {
+                return;
+            }
             tokio::task::spawn_blocking(move || who_dials(peer, local)).await
         };
         let instance = found.ok().flatten();

@@ -14,6 +14,7 @@ mod reboot;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use topologies::address::ZoneNumber;
 use topologies::event::{EventKind, ReplicationGroupStatus};
 use topologies::id::{InstanceId, ReplicationGroupId};
 use topologies::runtime::InstanceStatus;
@@ -308,6 +309,10 @@ impl CacheMachine {
 
     fn keep_replicas(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
         let primary_first = self.primary_comes_first(desk, cache);
+        // What it streams to does not hang, and while it is not there the only copy may be the one that hangs.
+        let primary = self.nodes.get(&cache.primary);
+        let primary = primary.filter(|it| it.liveness.well());
+        let streams_to = primary.and_then(|it| Some(it.status.as_ref()?.1.replicas.clone()));
         for instance in cache.replicas.keys().filter(|it| !cache.is_due(it)) {
             let expected = desk.replication_address(instance, &cache.primary);
             let Some(node) = self.nodes.get_mut(instance) else {
@@ -325,13 +330,19 @@ impl CacheMachine {
             if fenced && desk.planted(Bug::ForgetOldCachePrimary) {
                 continue;
             }
-            let hangs = !fenced && node.hung.due(desk.now);
+            let known_as = desk.plan.instance(instance);
+            let known_as = known_as.map(|it| it.address.seen_from(ZoneNumber::OUTSIDE));
+            let left_alone = streams_to
+                .as_ref()
+                .is_none_or(|it| known_as.is_some_and(|own| it.contains(&own)));
+            let hangs = !fenced && !left_alone && node.hung.due(desk.now);
+            let again = node.order.failed();
             if fenced || hangs {
                 let rejoin = Action::RejoinCache {
                     instance: instance.clone(),
                     source,
                 };
-                if node.order.issue(desk, rejoin) && hangs {
+                if node.order.issue(desk, rejoin) && hangs && !again {
                     let instance = instance.clone();
                     desk.emit(EventKind::HostHangs { instance });
                 }

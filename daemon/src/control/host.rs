@@ -69,7 +69,8 @@ impl DbHost {
     /// How to bring its data in line. To a rewind a follower of the source's own timeline has nothing amiss, even if the source
     /// lacks log that it needs: what did not help once does not help the next time.
     pub(super) fn means(&self, now: Time) -> Means {
-        if self.rejoined || self.stuck(now) {
+        // One that hangs has nothing amiss with its data, however often.
+        if self.stuck(now) || (self.rejoined && !self.hung.due(now)) {
             Means::Copy
         } else {
             Means::Rewind
@@ -82,9 +83,10 @@ impl DbHost {
             .is_some_and(|since| now - since > NEVER_CONSISTENT)
     }
 
-    /// Whether it, a follower, is to be made anew where it stands: it never will have started, or hangs.
-    pub(super) fn lame(&self, now: Time) -> bool {
-        self.stuck(now) || self.hung.due(now)
+    /// Whether it, a follower, is to be made anew where it stands: it never will have started, or hangs. One that its source streams to
+    /// does not hang: it is the way to it that is slow.
+    pub(super) fn lame(&self, now: Time, streamed_to: bool) -> bool {
+        self.stuck(now) || (self.hung.due(now) && !streamed_to)
     }
 
     pub(super) fn observe(
@@ -137,7 +139,9 @@ impl DbHost {
 
     /// Orders the host to start unless an order is under way; says whether it did.
     pub(super) fn start(&mut self, desk: &mut Desk<'_>, action: Action) -> bool {
-        let hangs = matches!(action, Action::Rejoin { .. }) && self.hung.due(desk.now);
+        // Once, however often the order has to be repeated.
+        let again = self.order.failed();
+        let hangs = matches!(action, Action::Rejoin { .. }) && self.hung.due(desk.now) && !again;
         let instance = action.instance().clone();
         let ordered = self.order.issue(desk, action);
         if ordered && hangs {

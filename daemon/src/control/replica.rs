@@ -248,7 +248,8 @@ impl ReplicaMachine {
     /// Starts it, from what its data are or, where they serve no more, anew.
     fn start(&mut self, desk: &mut Desk<'_>, source: InstanceId) {
         let instance = self.instance.clone();
-        let spoilt = self.spoilt || self.host.lame(desk.now);
+        let streamed_to = self.sent.as_ref() == Some(&(source.clone(), true));
+        let spoilt = self.spoilt || self.host.lame(desk.now, streamed_to);
         let action = if spoilt && self.source_answers(desk, &source) {
             let by = self.host.means(desk.now);
             Action::Rejoin {

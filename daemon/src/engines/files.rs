@@ -132,6 +132,11 @@ pub fn link(path: &Path, name: &Path) -> Result<(), EngineError> {
         .map_err(|cause| EngineError::file("link", path, cause))
 }
 
+/// Gives a file another name; one that is not there is as good.
+pub fn set_aside(path: &Path, name: &Path) -> Result<(), EngineError> {
+    accept_absence(fs::rename(path, name)).map_err(|cause| EngineError::file("rename", path, cause))
+}
+
 /// Gives a file another name, in place of what has it.
 pub fn rename(path: &Path, name: &Path) -> Result<(), EngineError> {
     fs::rename(path, name).map_err(|cause| EngineError::file("rename", path, cause))

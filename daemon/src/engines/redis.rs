@@ -130,7 +130,7 @@ impl Redis {
                     if primary {
                         files::link(&kept, &dump)
                     } else {
-                        files::remove_file(&kept)
+                        files::set_aside(&kept, &directory.join(config::UNUSED))
                     }
                 })
                 .await?;
@@ -154,6 +154,14 @@ impl Redis {
     /// When it does not run or answer, or can not save.
     pub async fn keep(&self, host: &EngineHost, primary: &InstanceId) -> Result<(), EngineError> {
         self.probers.forget(&host.instance);
+        let dump = self.directories.instance(&host.instance).join(config::DUMP);
+        let former = dump.clone();
+        // What it started with is not what it has.
+        let removed = self
+            .directories
+            .work
+            .run(move || files::remove_file(&former));
+        removed.await?;
         let save = async {
             let address = SocketAddr::from(host.listen());
             let mut session = Session::open(address, self.settings.auth_token.as_ref()).await?;
@@ -170,7 +178,6 @@ impl Redis {
             }
         };
         self.within(host, "save its data", KEEP_LIMIT, save).await?;
-        let dump = self.directories.instance(&host.instance).join(config::DUMP);
         let kept = self.directories.instance(primary).join(config::KEPT);
         let keep = move || files::rename(&dump, &kept);
         self.directories.work.run(keep).await

@@ -67,8 +67,14 @@ impl Home {
         self.create()?;
         let directory = self.stack(&wanted.name);
         let _turn = self.lock()?;
+        let new = !directory.lock_path().exists();
         create_directory(directory.path())?;
         let lock = take_lock(&directory, &wanted.name)?;
+        // The daemon of a stack whose directory was removed notices it and ends what it has, by the directory's name.
+        if new && !directory.holders().is_empty() {
+            directory.remove()?;
+            return Err(StateError::Running(wanted.name));
+        }
         let old = directory.record()?;
         let before = |found: fn(Phase) -> bool| old.as_ref().is_some_and(|old| found(old.phase));
         let resume = before(|phase| phase != Phase::Creating);

@@ -83,17 +83,23 @@ enum Seen {
 }
 
 /// Looks through what has come of a response.
-fn judged(response: &[u8], text: &str) -> Seen {
-    let Some((outcome, length)) = parse(response) else {
-        return if response.len() >= HEAD_MAX {
-            Seen::Lost(ProbeOutcome::Malformed)
-        } else {
-            Seen::Part(None)
-        };
+fn judged(whole: &[u8], text: &str) -> Seen {
+    let mut response = whole;
+    let (outcome, length) = loop {
+        match parse(response) {
+            // A 1xx announces the response, which follows.
+            Some((ProbeOutcome::Status(100..200), length @ 1..)) if whole.len() < HEAD_MAX => {
+                response = &response[length..];
+            }
+            Some((ProbeOutcome::Status(100..200), _)) => {
+                return Seen::Lost(ProbeOutcome::Malformed);
+            }
+            Some(parsed) => break parsed,
+            None if response.len() >= HEAD_MAX => return Seen::Lost(ProbeOutcome::Malformed),
+            None => return Seen::Part(None),
+        }
     };
     match outcome {
-        // A 1xx announces the response, which follows.
-        ProbeOutcome::Status(100..200) if length > 0 => return judged(&response[length..], text),
         ProbeOutcome::Status(200..400) => {}
         ProbeOutcome::Status(_)
         | ProbeOutcome::Connected

@@ -21,6 +21,10 @@ impl DatabaseMachine {
         let primary_answers = self
             .status(&database.primary)
             .is_some_and(|status| !status.in_recovery);
+        let streamed_to = self.status(&database.primary).is_some_and(|status| {
+            let mut peers = status.peers.iter();
+            peers.any(|peer| peer.application_name == instance.as_str() && peer.streaming)
+        });
         let line = self.line(desk, database, &instance);
         let anew = match line {
             Some(line) => self.apart.due(line, desk),
@@ -58,7 +62,10 @@ impl DatabaseMachine {
                 }
                 self.start(desk, rejoin(desk));
             }
-        } else if (self.spoilt || host.lame(desk.now)) && primary_answers && !standby.in_sync {
+        } else if (self.spoilt || host.lame(desk.now, streamed_to))
+            && primary_answers
+            && !standby.in_sync
+        {
             host.start(desk, rejoin(desk));
         } else if host.liveness.lost().is_some() {
             let role = DbRole::Standby {

@@ -14,6 +14,8 @@ pub(super) const FILE: &str = "redis.conf";
 pub(super) const DUMP: &str = "dump.rdb";
 /// The file name of what a primary had when its stack was taken down, until it has started with that.
 pub(super) const KEPT: &str = "kept.rdb";
+/// The file name of what was kept for a primary that came up as a replica: nothing uses it.
+pub(super) const UNUSED: &str = "unused.rdb";
 
 /// What every node is set to.
 const SETTINGS: &[(&str, &str)] = &[
