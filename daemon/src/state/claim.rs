@@ -50,9 +50,9 @@ pub struct Claim {
     pub asked: RuntimeWish,
     /// Whether it has data worth keeping, and perhaps instances, from before.
     pub resume: bool,
-    /// Whether it was taken down before: nothing of it runs.
+    /// Whether nothing of it is taken over that runs: it was taken down before, or what runs has to go.
     pub stopped: bool,
-    /// Whether a bring-up was cut short before: what it left has to go first.
+    /// Whether what an earlier daemon left has to go first: its bring-up was cut short, or its slot is somebody else's by now.
     pub leftovers: bool,
     /// The API's listener on the stack's own address. Bound all along, it also keeps stacks of other users, whose records we
     /// can not read, off the slot.
@@ -99,6 +99,9 @@ impl Home {
                 return Err(error);
             }
         };
+        // What runs has its addresses from the slot that somebody took while no daemon had it.
+        let moved = resume && !stopped && old.as_ref().is_some_and(|old| old.slot != slot);
+        let (leftovers, stopped) = (leftovers || moved, stopped || moved);
         let record = Record {
             format: FORMAT,
             slot,

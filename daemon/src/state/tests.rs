@@ -1,7 +1,11 @@
 //! Directories from the environment, names, claims.
 
 use std::collections::BTreeMap;
+use std::net::{SocketAddrV4, TcpListener};
 
+use topologies::address::{self, ZoneNumber};
+
+use super::claim::API_PORT;
 use super::*;
 use crate::up::RuntimeWish;
 
@@ -113,6 +117,13 @@ fn what_a_daemon_leaves_is_resumed_on_the_same_slot_or_cleared() {
     assert!(claim.resume && !claim.leftovers);
     assert_eq!((claim.record.slot, claim.record.seed), (slot, 7));
     drop(claim);
+    // Somebody whose records are elsewhere took the slot meanwhile: what runs has its addresses, and can not stay.
+    let api = SocketAddrV4::new(address::api(slot, ZoneNumber::OUTSIDE), API_PORT);
+    let taken = TcpListener::bind(api).unwrap();
+    claim = home.claim(wanted("one")).unwrap();
+    assert_ne!(claim.record.slot, slot);
+    assert!(claim.resume && claim.stopped && claim.leftovers);
+    drop((claim, taken));
     let seized = home.seize(&"one".into()).unwrap().unwrap();
     assert_eq!(seized.record.as_ref().unwrap().phase, Phase::Running);
     seized.purge().unwrap();

@@ -308,6 +308,14 @@ pub(super) fn dns_clients(checker: &mut Checker<'_>, topology: &Topology) -> Dns
         let Some(place) = place(checker, topology, written) else {
             continue;
         };
+        if place == Place::default() && written.subdivision.is_none() {
+            checker.error_with(
+                name.span,
+                "this says nothing of where they are",
+                "give a `region`, `country` or `continent`, or leave it out",
+            );
+            continue;
+        }
         if name.value == "outside" {
             clients.outside = place;
             continue;
