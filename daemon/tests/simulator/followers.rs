@@ -2,7 +2,7 @@
 
 use daemon::control::action::{Action, DbRole, Means, Outcome};
 use daemon::control::probe::{DbProbe, Lsn, Peer, PgStatus, WalReceiver};
-use topologies::event::ReplicationStatus;
+use topologies::event::{EventKind, ReplicationStatus};
 
 use super::bench::{Bench, id, primary, promotes, starts};
 use super::tier_10k;
@@ -187,5 +187,57 @@ fn a_follower_that_never_accepts_sessions_is_made_anew() {
             }
         }
         assert_eq!(means(&bench, follower), Some(Means::Copy), "{follower}");
+    }
+}
+
+/// Whether a host that takes connections and says nothing for this long is made anew, with and without a stream from its source, and
+/// how often that is told.
+fn hangs(host: &str, streaming: bool, seconds: u32) -> (bool, usize) {
+    let source = || {
+        DbProbe::Answered(PgStatus {
+            timeline: 1,
+            peers: vec![Peer {
+                application_name: host.to_owned(),
+                streaming,
+                synchronous: false,
+                flush_lsn: Lsn(1),
+            }],
+            ..PgStatus::default()
+        })
+    };
+    let rejoins = |action: &Action| matches!(action, Action::Rejoin { instance, .. } if instance.as_str() == host);
+    let mut bench = Bench::resumed(tier_10k::plan());
+    for _ in 0..seconds * 2 {
+        bench.after(500);
+        bench.database("orders-1", source());
+        bench.database(host, DbProbe::NoAnswer);
+        if bench.ordered(starts(host)) {
+            bench.settle(starts(host), Outcome::Done);
+        } else if bench.ordered(rejoins) {
+            bench.settle(
+                rejoins,
+                Outcome::Failed("its source does not answer".to_owned()),
+            );
+        }
+    }
+    let told = bench.told.iter();
+    let told = told.filter(|told| matches!(told, EventKind::HostHangs { .. }));
+    (bench.ordered(rejoins), told.count())
+}
+
+#[test]
+fn a_follower_that_hangs_is_made_anew_unless_its_source_streams_to_it() {
+    for host in ["orders-replica-1", "orders-2"] {
+        assert_eq!(hangs(host, false, 9).1, 0, "{host}: it may be busy");
+        assert_eq!(
+            hangs(host, false, 40).1,
+            1,
+            "{host}: told once however often it is tried"
+        );
+        assert_eq!(
+            hangs(host, true, 40),
+            (false, 0),
+            "{host}: the way to it is slow"
+        );
     }
 }
