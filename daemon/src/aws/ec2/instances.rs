@@ -65,12 +65,23 @@ fn here<'v>(view: &View<'v>, instance: Option<&'v Instance>) -> Option<&'v Insta
 }
 
 pub(super) fn not_found(lost: &[&str]) -> Fault {
+    // A waiter goes on over what is not found, and ends over what can not be.
+    if let Some(id) = lost.iter().find(|id| !is_identifier(id)) {
+        let text = format!("Invalid id: \"{id}\" (expecting \"i-...\")");
+        return Fault::sender("InvalidInstanceID.Malformed", text);
+    }
     let (noun, verb) = match lost {
         [_] => ("ID", "does"),
         _ => ("IDs", "do"),
     };
     let text = format!("The instance {noun} '{}' {verb} not exist", lost.join(", "));
     Fault::sender("InvalidInstanceID.NotFound", text)
+}
+
+/// `i-` and 8 or 17 hexadecimal digits ("Resource IDs").
+fn is_identifier(id: &str) -> bool {
+    let digits = id.strip_prefix("i-").unwrap_or_default();
+    [8, 17].contains(&digits.len()) && digits.bytes().all(|it| it.is_ascii_hexdigit())
 }
 
 fn applications<'v>(view: &View<'v>) -> impl Iterator<Item = &'v Instance> + use<'v> {
