@@ -2,7 +2,7 @@
 CARGO ?= cargo
 LOCALAWS = target/release/localaws
 
-.PHONY: up build setup test lint bench bench-api soak fuzz clean
+.PHONY: up build setup test lint bench bench-api bench-proxies soak fuzz clean
 
 up: build ## Build and run the main job: tier-10k, ends with its endpoints; Ctrl-C takes it down.
 	$(LOCALAWS) up topologies/tier-10k.yaml $(UP)
@@ -27,6 +27,9 @@ bench: build ## Figures of the README, on this machine.
 
 bench-api: build ## The AWS API beside moto's server and MiniStack.
 	scripts/bench-api $(BENCH)
+
+bench-proxies: build ## The data plane beside HAProxy, nginx and Knot.
+	scripts/bench-proxies $(BENCH)
 
 soak: build ## Random fault schedules by the thousand, in virtual time.
 	$(LOCALAWS) rehearse topologies/tier-10k.yaml --seeds $(or $(SEEDS),10000)

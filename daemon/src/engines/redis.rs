@@ -27,6 +27,8 @@ use super::{Directories, EngineError, EngineHost, Upstream};
 
 /// How long a primary may take to save what it holds.
 const KEEP_LIMIT: Duration = Duration::from_secs(10);
+/// Between two looks at whether a server has ended.
+const ENDED_LOOK: Duration = Duration::from_millis(10);
 /// How long a command may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(5);
 
@@ -178,6 +180,16 @@ impl Redis {
             }
         };
         self.within(host, "save its data", KEEP_LIMIT, save).await?;
+        // Whoever starts it next has to know that it has ended.
+        let ended = async {
+            while super::runs(&*self.runtime, &host.instance).await? {
+                tokio::time::sleep(ENDED_LOOK).await;
+            }
+            Ok::<(), EngineError>(())
+        };
+        tokio::time::timeout(COMMAND_LIMIT, ended)
+            .await
+            .unwrap_or(Ok(()))?;
         let kept = self.directories.instance(primary).join(config::KEPT);
         let keep = move || files::rename(&dump, &kept);
         self.directories.work.run(keep).await

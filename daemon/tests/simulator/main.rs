@@ -227,8 +227,8 @@ fn whatever_breaks_the_promises_hold() {
 fn first_seed(bug: Bug) -> u64 {
     let seldom = [
         (Bug::PromoteOutOfSync, 65),
-        (Bug::TrustWithoutCatchUp, 130),
-        (Bug::BelieveOldAccounts, 220),
+        (Bug::TrustWithoutCatchUp, 940),
+        (Bug::BelieveOldAccounts, 940),
         (Bug::RestartTornData, 190),
         (Bug::PromoteLowestOffset, 18),
         (Bug::BelieveStarts, 50),
