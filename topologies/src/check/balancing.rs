@@ -34,6 +34,8 @@ pub(super) fn balancing(
         return Balancing::default();
     }
     let threshold = |written: Option<&ThresholdSpec>| {
+        // One that says nothing is as good as none.
+        let written = written.filter(|it| it.count.is_some() || it.percentage.is_some());
         written.map_or_else(Threshold::default, |it| Threshold {
             count: it.count,
             percentage: it.percentage,
