@@ -1,19 +1,20 @@
-//! Which addresses the data plane listens on, what is served there, and what a client that comes there meets. Pure.
+//! Which addresses the data plane listens on, and what is served there. Pure.
+//!
+//! - `admission`: what a client meets that comes there; `stake`: what an open connection stands on.
+
+mod admission;
+mod stake;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use topologies::address::{ABROAD, HostAddress, Slot, ZoneNumber, resolver, subnet};
-use topologies::cidr::Cidr;
+use topologies::address::{HostAddress, Slot, ZoneNumber, resolver};
 use topologies::id::{InstanceId, LoadBalancerId, ZoneId};
-use topologies::network::Network;
 use topologies::topology::LoadBalancerType;
 
-use crate::acl::{Crossing, Route};
-use crate::door::DoorState;
-use crate::flow::Weather;
-use crate::routes::{Eni, LoadBalancer, Routes, TargetState};
-use crate::security_group::{Opening, Server, Tracking};
+use crate::routes::{Eni, Routes};
+pub(crate) use admission::{Caller, asks, crossing, door_state, stricken, weather};
+pub(crate) use stake::{Stake, target_health};
 
 /// The lowest port that everybody may bind.
 const FIRST_UNPRIVILEGED: u16 = 1024;
@@ -92,6 +93,28 @@ pub(crate) struct Entrance {
     /// The zone of the server.
     pub(crate) to: ZoneNumber,
     pub(crate) service: Service,
+}
+
+impl Entrance {
+    /// What a user knows it as.
+    pub(crate) fn name(&self) -> String {
+        match &self.service {
+            Service::Eni { instance, .. } => format!("instance `{instance}`"),
+            Service::Balanced { instance, .. } => {
+                format!("the interface of instance `{instance}` for load balancers")
+            }
+            Service::Replication { instance, .. } => {
+                format!("the replication interface of instance `{instance}`")
+            }
+            Service::Management { instance, .. } => {
+                format!("the management interface of instance `{instance}`")
+            }
+            Service::Node(node) | Service::NodeManagement(node) => {
+                format!("load balancer `{}` in `{}`", node.load_balancer, node.zone)
+            }
+            Service::Resolver => "resolver".to_owned(),
+        }
+    }
 }
 
 /// Every entrance that `routes` ask for, by address.
@@ -180,243 +203,6 @@ pub(crate) fn resolver_entrance(
         service: Service::Resolver,
     };
     (SocketAddrV4::new(resolver(slot, view), port), entrance)
-}
-
-/// What a new connection to `entrance` meets. Silence wins over refusal: a refusal would have to travel, too.
-pub(crate) fn door_state(entrance: &Entrance, routes: &Routes, network: &Network) -> DoorState {
-    if !network.connects(entrance.from, entrance.to)
-        || crossing(entrance, routes) == Crossing::Barred
-        || opening(entrance, None, routes)
-            .is_some_and(|it| routes.groups.crossing(it) == Crossing::Barred)
-    {
-        return DoorState::Dark;
-    }
-    match &entrance.service {
-        Service::Eni { instance, .. }
-        | Service::Replication { instance, .. }
-        | Service::Balanced { instance, .. } => {
-            let fenced = routes.enis.get(instance).is_none_or(|eni| eni.fenced);
-            if fenced || network.closed.contains(instance) {
-                DoorState::Refused
-            } else {
-                DoorState::Open
-            }
-        }
-        Service::Management { instance, .. } if network.closed.contains(instance) => {
-            DoorState::Refused
-        }
-        Service::Management { .. }
-        | Service::Node(_)
-        | Service::NodeManagement(_)
-        | Service::Resolver => DoorState::Open,
-    }
-}
-
-/// A client's end of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Caller {
-    /// Its port.
-    pub(crate) port: u16,
-    /// What of security groups the connection goes on by.
-    pub(crate) tracking: Tracking,
-    /// Which of its zone's instances it is, if that is known.
-    pub(crate) instance: Option<InstanceId>,
-}
-
-impl Caller {
-    /// Of a connection that is opened at this moment.
-    pub(crate) fn new(
-        entrance: &Entrance,
-        port: u16,
-        instance: Option<InstanceId>,
-        routes: &Routes,
-    ) -> Self {
-        let opening = opening(entrance, instance.as_ref(), routes);
-        let tracking = match (opening, &entrance.service) {
-            (Some(opening), _) => routes.groups.tracking(opening),
-            // Whatever groups there will be.
-            (None, Service::Node(_)) => Tracking::Kept,
-            (None, _) => Tracking::Rules,
-        };
-        Self {
-            port,
-            tracking,
-            instance,
-        }
-    }
-}
-
-/// Whether it has to be known which of its zone's instances a client of `entrance` is: some get in and some do not.
-pub(crate) fn asks(entrance: &Entrance, routes: &Routes) -> bool {
-    let opening = opening(entrance, None, routes);
-    opening.is_some_and(|it| routes.groups.crossing(it) == Crossing::Partial)
-}
-
-/// What packets of a connection that came from a caller meet. One whose door is open may still be of a port that nothing may be
-/// answered to.
-pub(crate) fn weather(
-    entrance: &Entrance,
-    caller: &Caller,
-    routes: &Routes,
-    network: &Network,
-) -> Weather {
-    let mut weather = Weather::between(network, entrance.from, entrance.to);
-    let Caller {
-        port,
-        tracking,
-        instance,
-    } = caller;
-    let barred = || route(entrance, routes).is_some_and(|it| !it.passes(&routes.acls, *port));
-    let unknown = || {
-        opening(entrance, instance.as_ref(), routes)
-            .is_some_and(|it| !routes.groups.carries(it, *port, *tracking))
-    };
-    weather.dark = weather.dark || barred() || unknown();
-    weather
-}
-
-/// What security groups are about of the way to `entrance`; load balancers' nodes ask for themselves.
-fn opening<'e>(
-    entrance: &'e Entrance,
-    by: Option<&'e InstanceId>,
-    routes: &Routes,
-) -> Option<Opening<'e>> {
-    if routes.groups.is_empty() {
-        return None;
-    }
-    let (to, port) = match &entrance.service {
-        Service::Eni { instance, .. } => {
-            let eni = routes.enis.get(instance)?;
-            (Server::Instance(instance), eni.port)
-        }
-        Service::Node(node) => (Server::Node(&node.load_balancer, node.host), node.port),
-        Service::Replication { .. }
-        | Service::Balanced { .. }
-        | Service::Management { .. }
-        | Service::NodeManagement(_)
-        | Service::Resolver => return None,
-    };
-    let from = entrance.from;
-    Some(Opening { from, by, to, port })
-}
-
-/// How many connections to `entrance` network ACLs let through.
-pub(crate) fn crossing(entrance: &Entrance, routes: &Routes) -> Crossing {
-    route(entrance, routes).map_or(Crossing::Free, |it| it.crossing(&routes.acls))
-}
-
-/// The way to `entrance`, if it is one that network ACLs are about: what AWS itself runs in a subnet is reached past them, and so
-/// is the resolver ("Network ACLs: not filtered").
-fn route(entrance: &Entrance, routes: &Routes) -> Option<Route> {
-    if routes.acls.is_empty() {
-        return None;
-    }
-    let (server, port) = match &entrance.service {
-        Service::Eni { instance, .. } | Service::Balanced { instance, .. } => {
-            let eni = routes.enis.get(instance)?;
-            (eni.address, eni.port)
-        }
-        Service::Node(node) => (node.host, node.port),
-        Service::Replication { .. }
-        | Service::Management { .. }
-        | Service::NodeManagement(_)
-        | Service::Resolver => return None,
-    };
-    let clients = if entrance.from == ZoneNumber::OUTSIDE {
-        Cidr::host(ABROAD)
-    } else {
-        subnet(server.slot, entrance.from)
-    };
-    Some(Route {
-        from: entrance.from,
-        clients,
-        to: entrance.to,
-        server: Cidr::host(server.seen_from(ZoneNumber::OUTSIDE)),
-        port,
-    })
-}
-
-/// What decides whether an open connection may stay.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Stake {
-    /// The instance that it reaches.
-    Instance(InstanceId),
-    /// The load balancer's node that it goes through.
-    Node(NodePort),
-    /// A flow of a Network Load Balancer to a target.
-    Flow {
-        node: NodePort,
-        target: InstanceId,
-        /// The target's health, as last seen by the node.
-        health: Option<TargetState>,
-    },
-    /// Nothing.
-    None,
-}
-
-impl Stake {
-    /// Whether an open connection has to be reset under these circumstances. A stake remembers the target's health.
-    pub(crate) fn lost(&mut self, routes: &Routes, network: &Network) -> bool {
-        match self {
-            Self::None => false,
-            Self::Instance(instance) => routes.enis.get(instance).is_none_or(|eni| eni.fenced),
-            Self::Node(node) => node_lost(node, routes, network),
-            Self::Flow {
-                node,
-                target,
-                health,
-            } => {
-                let load_balancer = routes.load_balancers.get(&node.load_balancer);
-                let seen = load_balancer.and_then(|it| target_health(it, node, target, routes));
-                let failed = became_unhealthy(*health, seen);
-                *health = seen;
-                failed || node_lost(node, routes, network)
-            }
-        }
-    }
-}
-
-/// Whether the server behind `entrance` has no power or its process is gone.
-pub(crate) fn stricken(entrance: &Entrance, network: &Network) -> bool {
-    network.dark.contains(&entrance.to)
-        || match &entrance.service {
-            Service::Eni { instance, .. }
-            | Service::Replication { instance, .. }
-            | Service::Balanced { instance, .. }
-            | Service::Management { instance, .. } => network.closed.contains(instance),
-            Service::Node(_) | Service::NodeManagement(_) | Service::Resolver => false,
-        }
-}
-
-/// A node that loses power knows none of its connections when it is back; neither does one that is gone.
-fn node_lost(node: &NodePort, routes: &Routes, network: &Network) -> bool {
-    let there = routes
-        .load_balancers
-        .get(&node.load_balancer)
-        .is_some_and(|it| {
-            it.nodes.iter().any(|n| n.zone == node.zone)
-                && it.listeners.iter().any(|l| l.port == node.port)
-        });
-    !there || network.dark.contains(&node.host.zone)
-}
-
-/// `target_health_state.unhealthy.connection_termination.enabled` is true by default (NLB target group attributes): flows are
-/// reset when their target *becomes* unhealthy. A flow that was routed to an unhealthy one, failing open, goes on; so does
-/// one whose target is deregistered.
-fn became_unhealthy(before: Option<TargetState>, now: Option<TargetState>) -> bool {
-    now == Some(TargetState::Unhealthy) && before != Some(TargetState::Unhealthy)
-}
-
-/// The health of `target` in the group that the node's listener forwards to, as this node sees it.
-pub(crate) fn target_health(
-    load_balancer: &LoadBalancer,
-    node: &NodePort,
-    target: &InstanceId,
-    routes: &Routes,
-) -> Option<TargetState> {
-    let group = crate::nlb::route::target_group(load_balancer, node.port, routes)?;
-    let target = group.targets.iter().find(|it| it.instance == *target)?;
-    target.health.get(&node.zone).copied()
 }
 
 #[cfg(test)]

@@ -1,9 +1,15 @@
 use std::collections::BTreeSet;
 
+use topologies::cidr::Cidr;
+use topologies::network::Network;
+use topologies::security_group::{Peer, SecurityGroupRule};
+
+use super::stake::became_unhealthy;
 use super::*;
 use crate::acl::Acl;
+use crate::door::DoorState;
+use crate::routes::TargetState;
 use crate::security_group::Party;
-use topologies::security_group::{Peer, SecurityGroupRule};
 
 fn zone(number: usize) -> ZoneNumber {
     ZoneNumber::zone(number).unwrap()
