@@ -8,6 +8,7 @@
 
 mod ended;
 mod ground;
+mod kept;
 mod missing;
 mod ready;
 mod runtime;
@@ -17,7 +18,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::join_all;
 use proxies::plane::{Config, DataPlane};
 use sha2::{Digest, Sha256};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -26,20 +26,17 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use topologies::address::{ZoneNumber, resolver};
 use topologies::event::{Event, EventKind, FORMAT};
-use topologies::id::InstanceId;
 use topologies::network::Network;
 use topologies::plan::Plan;
 use topologies::runtime::{RuntimeError, RuntimeKind};
 use topologies::time::Time;
-use topologies::world::{Cache, StackPhase, World};
+use topologies::world::{StackPhase, World};
 
 use crate::apps::Apps;
 use crate::aws::{Evaluator, Experimenter, Metrics, abandoned};
-use crate::causes::chain;
 use crate::control::{Control, Stimulus};
 use crate::driver::{Clock, Driver};
 use crate::effects::Effects;
-use crate::engines::EngineHost;
 use crate::harm::Harm;
 use crate::hosts;
 use crate::prober::{Figures, Prober};
@@ -52,8 +49,6 @@ pub use ground::{Ground, lay};
 const INBOX: usize = 4_096;
 /// Events that a slow reader may be behind before it has to read the file.
 const BACKLOG: usize = 1_024;
-/// How long caches may take to save what they hold when the stack ends.
-const KEEP_WITHIN: Duration = Duration::from_secs(20);
 /// How long open connections may go on when the stack ends.
 const GRACE: Duration = Duration::from_millis(200);
 /// Added to ports below 1024 where those can not be bound.
@@ -246,7 +241,7 @@ impl RunningStack {
         }
         tasks.close();
         tasks.wait().await;
-        keep_caches(&stack).await;
+        kept::keep_caches(&stack).await;
         let cleared = stack.runtime.clear().await;
         drop(stack);
         if let Some(data_plane) = Arc::into_inner(data_plane) {
@@ -254,44 +249,6 @@ impl RunningStack {
         }
         cleared
     }
-}
-
-/// Has every cache keep what it holds. What can not be kept is told of and lost: a stack has to end.
-async fn keep_caches(stack: &Stack) {
-    let estate = Arc::clone(&stack.estate.borrow());
-    let world = Arc::clone(&stack.world.borrow());
-    let kept = world.caches.iter().filter_map(|(group, cache)| {
-        let engine = estate.redis.get(group)?;
-        let hosts = holders(&world, cache).filter_map(|id| estate.plan.instance(id));
-        let hosts: Vec<EngineHost> = hosts.map(EngineHost::of).collect();
-        Some(async move {
-            for host in hosts {
-                let Err(error) = engine.keep(&host, &cache.primary).await else {
-                    return;
-                };
-                let (holder, error) = (&host.instance, chain(&error));
-                tracing::warn!(%group, %holder, %error, "what the cache held is not kept here");
-            }
-        })
-    });
-    // Whoever hangs is not waited for once for each node.
-    let _ = tokio::time::timeout(KEEP_WITHIN, join_all(kept)).await;
-}
-
-/// Who may have what a cache holds, the likeliest first: its primary, replicas that follow it, other replicas. Who does not answer
-/// can not be asked, and who was given up or goes has less.
-fn holders<'w>(world: &'w World, cache: &'w Cache) -> impl Iterator<Item = &'w InstanceId> {
-    let counts = |id: &&InstanceId| {
-        let known = world.instances.get(*id);
-        let answers = known.is_some_and(|it| it.reachable == Some(true));
-        answers && !cache.fenced.contains(*id) && !cache.leaving.contains(*id)
-    };
-    let replicas = |follow: bool| {
-        let replicas = cache.replicas.iter().filter(move |(_, up)| **up == follow);
-        replicas.map(|(id, _)| id)
-    };
-    let all = std::iter::once(&cache.primary).chain(replicas(true));
-    all.chain(replicas(false)).filter(counts)
 }
 
 /// Control on the world that the past made, and a clock that goes on where the past ended.

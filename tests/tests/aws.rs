@@ -192,15 +192,35 @@ fn arc_zonal_shift_as_boto3_has_it() {
 
 #[test]
 fn a_zonal_shift_goes_on_over_a_daemon_s_death_and_over_a_stack_s_end() {
+    holds_until_a_reset("arc_begun.py", "arc_resumed.py");
+}
+
+/// What `script` blocks is blocked for clients, and for none of the engines.
+fn blocks_clients_only(script: &str, told_first: &str) {
     let rig = Rig::new("process");
     rig.up(SMALL).ends(0, "");
-    script_inside(&rig, "arc_begun.py");
+    let traces = rig.traces();
+    script_inside(&rig, script);
+    let events = rig.done(&["events"]);
+    let (_, since) = events.split_once(told_first).expect("it is told");
+    for word in ["out of sync", "does not replicate", "degraded", "failover"] {
+        assert!(!since.contains(word), "engines are not filtered: {since}");
+    }
+    rig.done(&["down", "--purge"]);
+    assert_eq!(traces.anything(), Vec::<String>::new());
+}
+
+/// What `begun` makes is there, as `resumed` finds it, until a reset.
+fn holds_until_a_reset(begun: &str, resumed: &str) {
+    let rig = Rig::new("process");
+    rig.up(SMALL).ends(0, "");
+    script_inside(&rig, begun);
     rig.kill_daemon();
     rig.up(SMALL).ends(0, "");
-    script_inside(&rig, "arc_resumed.py");
+    script_inside(&rig, resumed);
     rig.done(&["down"]);
     rig.up(SMALL).ends(0, "");
-    script_inside(&rig, "arc_resumed.py");
+    script_inside(&rig, resumed);
     rig.run(&["reset"])
         .ends(0, "is what its topology file says");
     rig.run(&["reset"]).ends(0, "nothing had to be done");
@@ -209,68 +229,22 @@ fn a_zonal_shift_goes_on_over_a_daemon_s_death_and_over_a_stack_s_end() {
 
 #[test]
 fn network_acls_deny_what_crosses_a_subnet_s_border() {
-    let rig = Rig::new("process");
-    rig.up(SMALL).ends(0, "");
-    let traces = rig.traces();
-    script_inside(&rig, "network_acls.py");
-    let events = rig.done(&["events"]);
-    let (_, since) = events
-        .split_once("the subnet has network ACL")
-        .expect("it is told");
-    for word in ["out of sync", "does not replicate", "degraded", "failover"] {
-        assert!(!since.contains(word), "engines are not filtered: {since}");
-    }
-    rig.done(&["down", "--purge"]);
-    assert_eq!(traces.anything(), Vec::<String>::new());
+    blocks_clients_only("network_acls.py", "the subnet has network ACL");
 }
 
 #[test]
 fn network_acls_hold_over_a_daemon_s_death_and_over_a_stack_s_end_until_a_reset() {
-    let rig = Rig::new("process");
-    rig.up(SMALL).ends(0, "");
-    script_inside(&rig, "network_acls_begun.py");
-    rig.kill_daemon();
-    rig.up(SMALL).ends(0, "");
-    script_inside(&rig, "network_acls_resumed.py");
-    rig.done(&["down"]);
-    rig.up(SMALL).ends(0, "");
-    script_inside(&rig, "network_acls_resumed.py");
-    rig.run(&["reset"])
-        .ends(0, "is what its topology file says");
-    rig.run(&["reset"]).ends(0, "nothing had to be done");
-    rig.done(&["down", "--purge"]);
+    holds_until_a_reset("network_acls_begun.py", "network_acls_resumed.py");
 }
 
 #[test]
 fn security_groups_let_in_whom_their_rules_name() {
-    let rig = Rig::new("process");
-    rig.up(SMALL).ends(0, "");
-    let traces = rig.traces();
-    script_inside(&rig, "security_groups.py");
-    let events = rig.done(&["events"]);
-    let (_, since) = events.split_once("security group lb").expect("it is told");
-    for word in ["out of sync", "does not replicate", "degraded", "failover"] {
-        assert!(!since.contains(word), "engines are not filtered: {since}");
-    }
-    rig.done(&["down", "--purge"]);
-    assert_eq!(traces.anything(), Vec::<String>::new());
+    blocks_clients_only("security_groups.py", "security group lb");
 }
 
 #[test]
 fn security_groups_hold_over_a_daemon_s_death_and_over_a_stack_s_end_until_a_reset() {
-    let rig = Rig::new("process");
-    rig.up(SMALL).ends(0, "");
-    script_inside(&rig, "security_groups_begun.py");
-    rig.kill_daemon();
-    rig.up(SMALL).ends(0, "");
-    script_inside(&rig, "security_groups_resumed.py");
-    rig.done(&["down"]);
-    rig.up(SMALL).ends(0, "");
-    script_inside(&rig, "security_groups_resumed.py");
-    rig.run(&["reset"])
-        .ends(0, "is what its topology file says");
-    rig.run(&["reset"]).ends(0, "nothing had to be done");
-    rig.done(&["down", "--purge"]);
+    holds_until_a_reset("security_groups_begun.py", "security_groups_resumed.py");
 }
 
 #[test]

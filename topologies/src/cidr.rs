@@ -6,13 +6,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::prefix::Prefix;
+
 /// A block of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Cidr {
-    first: Ipv4Addr,
-    prefix: u8,
-}
+pub struct Cidr(Prefix);
 
 /// A text that is no block.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,11 +21,7 @@ pub struct NotACidr(String);
 impl Cidr {
     /// The block of all addresses whose first `prefix` bits, at most 32, are those of `address`.
     pub fn new(address: Ipv4Addr, prefix: u8) -> Self {
-        let prefix = prefix.min(32);
-        Self {
-            first: Ipv4Addr::from_bits(address.to_bits() & mask(prefix)),
-            prefix,
-        }
+        Self(Prefix::new(address.into(), prefix))
     }
 
     /// The block of one address.
@@ -36,29 +31,17 @@ impl Cidr {
 
     /// Whether every address of `other` is one of this block.
     pub fn contains(self, other: Self) -> bool {
-        self.prefix <= other.prefix
-            && other.first.to_bits() & mask(self.prefix) == self.first.to_bits()
+        self.0.contains(other.0)
     }
-}
-
-fn mask(prefix: u8) -> u32 {
-    let rest = 32_u32.saturating_sub(prefix.into());
-    u32::MAX.checked_shl(rest).unwrap_or(0)
 }
 
 impl FromStr for Cidr {
     type Err = NotACidr;
 
     fn from_str(text: &str) -> Result<Self, NotACidr> {
-        let wrong = || NotACidr(text.to_owned());
-        let (address, prefix) = text.split_once('/').ok_or_else(wrong)?;
-        let address = address.parse().map_err(|_| wrong())?;
-        let digits = prefix.bytes().all(|byte| byte.is_ascii_digit());
-        let prefix: u8 = prefix.parse().map_err(|_| wrong())?;
-        if !digits || prefix > 32 {
-            return Err(wrong());
-        }
-        Ok(Self::new(address, prefix))
+        let block = text.parse().ok();
+        let block = block.filter(|block: &Prefix| block.is_ipv4());
+        block.map(Self).ok_or_else(|| NotACidr(text.to_owned()))
     }
 }
 
@@ -78,7 +61,7 @@ impl From<Cidr> for String {
 
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.first, self.prefix)
+        self.0.fmt(f)
     }
 }
 

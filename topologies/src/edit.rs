@@ -15,7 +15,7 @@ use crate::id::{
 use crate::plan::{HOSTS_PER_ZONE, occupied};
 use crate::topology::{
     CidrCollection, DbInstance, HealthCheck, HostedZone, Listener, LoadBalancer, ReplicationGroup,
-    Routing, Service, TargetGroup, Topology,
+    Service, TargetGroup, Topology,
 };
 
 /// One change to a topology. What is put takes the place of what had its identifier, or comes last.
@@ -217,19 +217,11 @@ fn names(topology: &Topology) -> Option<Unsound> {
     if let Some(lost) = lost {
         return Some(Unsound::NoHealthCheck(lost.clone()));
     }
-    records().find_map(|record| match &record.routing {
-        Routing::Cidr { collection, .. } => {
-            let mut all = topology.cidr_collections.iter();
-            let there = all.any(|it| it.name == *collection);
-            (!there).then(|| Unsound::NoCidrCollection(collection.clone()))
-        }
-        Routing::Simple
-        | Routing::Failover(_)
-        | Routing::Weighted(_)
-        | Routing::MultiValue
-        | Routing::Latency(_)
-        | Routing::Geolocation(_)
-        | Routing::Geoproximity(_) => None,
+    records().find_map(|record| {
+        let (collection, _) = record.routing.cidr()?;
+        let mut all = topology.cidr_collections.iter();
+        let there = all.any(|it| it.name == *collection);
+        (!there).then(|| Unsound::NoCidrCollection(collection.to_owned()))
     })
 }
 

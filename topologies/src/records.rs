@@ -47,6 +47,23 @@ impl RecordValue {
 }
 
 impl Routing {
+    /// The CIDR collection and the location in it by which an IP-based record is chosen.
+    pub fn cidr(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Cidr {
+                collection,
+                location,
+            } => Some((collection, location)),
+            Self::Simple
+            | Self::Failover(_)
+            | Self::Weighted(_)
+            | Self::MultiValue
+            | Self::Latency(_)
+            | Self::Geolocation(_)
+            | Self::Geoproximity(_) => None,
+        }
+    }
+
     /// The policy's word.
     pub fn policy(&self) -> &'static str {
         match self {

@@ -11,10 +11,10 @@
 
 mod election;
 mod reboot;
+mod replicas;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use topologies::address::ZoneNumber;
 use topologies::event::{EventKind, ReplicationGroupStatus};
 use topologies::id::{InstanceId, ReplicationGroupId};
 use topologies::runtime::InstanceStatus;
@@ -22,7 +22,6 @@ use topologies::time::Time;
 use topologies::world::{Cache, StackPhase};
 
 use super::action::{Action, Outcome, Ticket};
-use super::bugs::Bug;
 use super::desk::{Desk, Order};
 use super::host::announce;
 use super::hung::Hung;
@@ -307,91 +306,8 @@ impl CacheMachine {
         lost || self.primary_comes_up(desk, cache)
     }
 
-    fn keep_replicas(&mut self, desk: &mut Desk<'_>, cache: &Cache) {
-        let primary_first = self.primary_comes_first(desk, cache);
-        // What it streams to does not hang, and while it is not there the only copy may be the one that hangs.
-        let primary = self.nodes.get(&cache.primary);
-        let primary = primary.filter(|it| it.liveness.well());
-        let streams_to = primary.and_then(|it| Some(it.status.as_ref()?.1.replicas.clone()));
-        for instance in cache.replicas.keys().filter(|it| !cache.is_due(it)) {
-            let expected = desk.replication_address(instance, &cache.primary);
-            let Some(node) = self.nodes.get_mut(instance) else {
-                continue;
-            };
-            let follows = node.status.as_ref().filter(|_| node.liveness.well()).is_some_and(|(_, status)| {
-                matches!(&status.role, RedisRole::Replica { source, .. } if Some(source) == expected.as_ref())
-            });
-            let source = cache.primary.clone();
-            let fenced = cache.fenced.contains(instance);
-            let start = Action::StartCache {
-                instance: instance.clone(),
-                source: Some(source.clone()),
-            };
-            if fenced && desk.planted(Bug::ForgetOldCachePrimary) {
-                continue;
-            }
-            let known_as = desk.plan.instance(instance);
-            let known_as = known_as.map(|it| it.address.seen_from(ZoneNumber::OUTSIDE));
-            let left_alone = streams_to
-                .as_ref()
-                .is_none_or(|it| known_as.is_some_and(|own| it.contains(&own)));
-            let hangs = !fenced && !left_alone && node.hung.due(desk.now);
-            let again = node.order.failed();
-            if fenced || hangs {
-                let rejoin = Action::RejoinCache {
-                    instance: instance.clone(),
-                    source,
-                };
-                if node.order.issue(desk, rejoin) && hangs && !again {
-                    let instance = instance.clone();
-                    desk.emit(EventKind::HostHangs { instance });
-                }
-            } else if node.to_start(cache) {
-                // One that takes connections runs.
-                if !primary_first && !node.hung.suspected() {
-                    node.order.issue(desk, start);
-                }
-            } else if node.liveness.well() && node.status.is_some() && !follows {
-                node.order.issue(
-                    desk,
-                    Action::FollowCache {
-                        instance: instance.clone(),
-                        source,
-                    },
-                );
-            }
-        }
-    }
-
     fn announce_status(&self, desk: &mut Desk<'_>) {
-        let Some(cache) = desk.world().caches.get(&self.id).cloned() else {
-            return;
-        };
-        for (instance, known) in &cache.replicas {
-            let Some(node) = self.nodes.get(instance) else {
-                continue;
-            };
-            // Nobody knows yet how one is that was just taken over or started.
-            if !node.liveness.alive() && node.liveness.lost().is_none() {
-                continue;
-            }
-            let up = node.liveness.alive()
-                && node.status.as_ref().is_some_and(|(_, status)| {
-                    let expected = desk.replication_address(instance, &cache.primary);
-                    matches!(&status.role, RedisRole::Replica { source, link_up: true } if Some(source) == expected.as_ref())
-                });
-            if up != *known {
-                let (group, instance) = (self.id.clone(), instance.clone());
-                desk.emit(EventKind::CacheReplicaLinkChanged {
-                    group,
-                    instance: instance.clone(),
-                    up,
-                });
-            }
-            if up {
-                self.tell_recovery(desk, instance, false);
-            }
-        }
+        self.announce_links(desk);
         let Some(cache) = desk.world().caches.get(&self.id) else {
             return;
         };

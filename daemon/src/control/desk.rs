@@ -134,6 +134,16 @@ impl Order {
         true
     }
 
+    /// The same for one that ends a server which hangs, and tells of that: once, however often the order has to be repeated.
+    pub fn issue_for_hung(&mut self, desk: &mut Desk<'_>, action: Action) -> bool {
+        let (again, instance) = (self.failed(), action.instance().clone());
+        let issued = self.issue(desk, action);
+        if issued && !again {
+            desk.emit(EventKind::HostHangs { instance });
+        }
+        issued
+    }
+
     /// Takes the outcome if its ticket is the one under way; an outcome of an older order is dropped.
     pub fn settle(
         &mut self,

@@ -137,17 +137,12 @@ impl DbHost {
         announce(desk, instance, change);
     }
 
-    /// Orders the host to start unless an order is under way; says whether it did.
-    pub(super) fn start(&mut self, desk: &mut Desk<'_>, action: Action) -> bool {
-        // Once, however often the order has to be repeated.
-        let again = self.order.failed();
-        let hangs = matches!(action, Action::Rejoin { .. }) && self.hung.due(desk.now) && !again;
-        let instance = action.instance().clone();
-        let ordered = self.order.issue(desk, action);
-        if ordered && hangs {
-            desk.emit(EventKind::HostHangs { instance });
+    /// Orders it to start, to follow or to rejoin unless an order is under way; says whether it did.
+    pub(super) fn issue(&mut self, desk: &mut Desk<'_>, action: Action) -> bool {
+        if matches!(action, Action::Rejoin { .. }) && self.hung.due(desk.now) {
+            return self.order.issue_for_hung(desk, action);
         }
-        ordered
+        self.order.issue(desk, action)
     }
 }
 

@@ -216,7 +216,7 @@ impl ReplicaMachine {
                     instance: self.instance.clone(),
                     source,
                 };
-                self.host.start(desk, action);
+                self.host.issue(desk, action);
             }
         } else if self.source_answers(desk, &source) && self.apart.due(line, desk) {
             let action = Action::Rejoin {
@@ -224,7 +224,7 @@ impl ReplicaMachine {
                 source,
                 by: self.host.means(desk.now),
             };
-            if self.host.start(desk, action) {
+            if self.host.issue(desk, action) {
                 self.apart.tried();
             }
         }
@@ -241,7 +241,7 @@ impl ReplicaMachine {
                 source,
                 by: Means::Copy,
             };
-            self.host.start(desk, action);
+            self.host.issue(desk, action);
         }
     }
 
@@ -263,7 +263,7 @@ impl ReplicaMachine {
                 role: DbRole::Standby { of: source },
             }
         };
-        self.host.start(desk, action);
+        self.host.issue(desk, action);
     }
 
     /// When to decide anew without a stimulus, and why.

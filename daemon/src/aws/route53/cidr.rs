@@ -7,7 +7,7 @@ use topologies::edit::Edit;
 use topologies::event::EventKind;
 use topologies::prefix::Prefix;
 use topologies::records::is_cidr_block;
-use topologies::topology::{CidrCollection, Routing};
+use topologies::topology::CidrCollection;
 use wire::{Call, Fault, Record};
 
 use super::{nowhere, propagation};
@@ -189,20 +189,9 @@ fn block(view: &View<'_>, written: &str) -> Result<Prefix, Fault> {
 /// Whether records go by a collection, or by one of its locations.
 fn used(view: &View<'_>, name: &str, of: Option<&str>) -> bool {
     let zones = view.topology().hosted_zones.iter();
-    let mut records = zones.flat_map(|zone| &zone.records);
-    records.any(|record| match &record.routing {
-        Routing::Cidr {
-            collection,
-            location,
-        } => collection == name && of.is_none_or(|of| of == location),
-        Routing::Simple
-        | Routing::Failover(_)
-        | Routing::Weighted(_)
-        | Routing::MultiValue
-        | Routing::Latency(_)
-        | Routing::Geolocation(_)
-        | Routing::Geoproximity(_) => false,
-    })
+    let records = zones.flat_map(|zone| &zone.records);
+    let mut used = records.filter_map(|record| record.routing.cidr());
+    used.any(|(collection, location)| collection == name && of.is_none_or(|of| of == location))
 }
 
 pub(super) fn delete(view: &View<'_>, input: &Value) -> Result<Decision, Fault> {

@@ -118,7 +118,7 @@ impl DatabaseMachine {
             } else {
                 DbRole::Successor { of }
             };
-            host.start(
+            host.issue(
                 desk,
                 Action::StartDatabase {
                     instance: to.clone(),

@@ -40,7 +40,7 @@ impl DatabaseMachine {
             let Some(host) = self.hosts.get_mut(&database.primary) else {
                 return;
             };
-            host.start(desk, start_primary(database));
+            host.issue(desk, start_primary(database));
         } else if creating && !self.configured {
             // Before that the server knows no password of this stack's, and no probe is answered.
             self.configure.issue(

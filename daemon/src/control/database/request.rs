@@ -163,7 +163,7 @@ impl DatabaseMachine {
         // Once its end was seen: a sign of it that came after the start would be one of another end.
         if host.liveness.lost().is_some() {
             let action = start_primary(database);
-            host.start(desk, action);
+            host.issue(desk, action);
         }
     }
 

@@ -51,7 +51,7 @@ impl DatabaseMachine {
             let role = DbRole::Standby {
                 of: database.primary.clone(),
             };
-            host.start(desk, Action::StartDatabase { instance, role });
+            host.issue(desk, Action::StartDatabase { instance, role });
         } else if !standby.joined && database.status != DbInstanceStatus::Creating {
             if self.keep_demoted(desk, &instance) && primary_answers {
                 if !std::mem::replace(&mut self.recovering, true)
@@ -66,13 +66,13 @@ impl DatabaseMachine {
             && primary_answers
             && !standby.in_sync
         {
-            host.start(desk, rejoin(desk));
+            host.issue(desk, rejoin(desk));
         } else if host.liveness.lost().is_some() {
             let role = DbRole::Standby {
                 of: database.primary.clone(),
             };
-            host.start(desk, Action::StartDatabase { instance, role });
-        } else if anew && !standby.in_sync && host.start(desk, rejoin(desk)) {
+            host.issue(desk, Action::StartDatabase { instance, role });
+        } else if anew && !standby.in_sync && host.issue(desk, rejoin(desk)) {
             self.apart.tried();
         }
     }
@@ -109,7 +109,7 @@ impl DatabaseMachine {
 
     fn start(&mut self, desk: &mut Desk<'_>, action: Action) {
         if let Some(host) = self.hosts.get_mut(action.instance()) {
-            host.start(desk, action);
+            host.issue(desk, action);
         }
     }
 }

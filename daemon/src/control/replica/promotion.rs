@@ -34,7 +34,7 @@ impl ReplicaMachine {
             };
             let role = DbRole::Successor { of };
             self.host
-                .start(desk, Action::StartDatabase { instance, role });
+                .issue(desk, Action::StartDatabase { instance, role });
         } else if self.host.liveness.alive() {
             self.promotion.issue(desk, Action::Promote { instance });
         }

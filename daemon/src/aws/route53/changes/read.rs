@@ -15,7 +15,7 @@ use crate::aws::input::{is_on, not_implemented, text};
 use crate::aws::{View, elbv2};
 
 /// Characters of a set identifier at most.
-const SET_MAX: usize = 128;
+const SET_IDENTIFIER_MAX: usize = 128;
 /// Values of a record set at most ("Quotas").
 const VALUES_MAX: usize = 400;
 
@@ -48,8 +48,8 @@ pub(super) fn read(view: &View<'_>, zone: &HostedZone, change: &Value) -> Result
         return Err(invalid("Missing field 'SetIdentifier'".to_owned()));
     }
     let characters = set_identifier.map_or(1, |set| set.chars().count());
-    if !(1..=SET_MAX).contains(&characters) {
-        let what = format!("SetIdentifier must have 1 to {SET_MAX} characters");
+    if !(1..=SET_IDENTIFIER_MAX).contains(&characters) {
+        let what = format!("SetIdentifier must have 1 to {SET_IDENTIFIER_MAX} characters");
         return Err(invalid(what));
     }
     let health_check = match text(set, "HealthCheckId") {
