@@ -51,3 +51,58 @@ fn holders<'w>(world: &'w World, cache: &'w Cache) -> impl Iterator<Item = &'w I
     let all = std::iter::once(&cache.primary).chain(replicas(true));
     all.chain(replicas(false)).filter(counts)
 }
+
+#[cfg(test)]
+mod tests {
+    use topologies::address::Slot;
+    use topologies::check::check;
+    use topologies::event::{Event, EventKind};
+    use topologies::plan::plan;
+    use topologies::time::Time;
+
+    use super::*;
+
+    const FILE: &str = "name: shop
+region: ap-northeast-2
+availability-zones: [a, b, c]
+replication-groups:
+  sessions: { engine: redis, num-cache-clusters: 4, automatic-failover-enabled: true }
+";
+
+    #[test]
+    fn the_likeliest_holder_comes_first_and_who_can_not_be_asked_not_at_all() {
+        let (topology, notes) = check(FILE, "shop.yaml");
+        let topology = topology.unwrap_or_else(|| panic!("{notes:?}"));
+        let mut world = World::new(&plan(&topology, Slot::new(64).unwrap()));
+        let node = |number: u8| InstanceId::from(format!("sessions-00{number}"));
+        let link = |number, up| EventKind::CacheReplicaLinkChanged {
+            group: "sessions".into(),
+            instance: node(number),
+            up,
+        };
+        let mut tell = |event| {
+            let (seq, at) = (1, Time::ZERO);
+            world.apply(&Event { seq, at, event });
+            let cache = &world.caches["sessions"];
+            let names = holders(&world, cache).map(InstanceId::to_string);
+            names.collect::<Vec<_>>().join(" ")
+        };
+        for number in 1..=4 {
+            let instance = node(number);
+            tell(EventKind::HostReachable { instance });
+        }
+        tell(link(4, true));
+        let all = tell(link(3, true));
+        assert_eq!(all, "sessions-001 sessions-003 sessions-004 sessions-002");
+        let unheard = tell(EventKind::HostUnreachable {
+            instance: node(1),
+            why: String::new(),
+        });
+        assert_eq!(unheard, "sessions-003 sessions-004 sessions-002");
+        let leaving = tell(EventKind::CacheNodeLeaving {
+            group: "sessions".into(),
+            instance: node(3),
+        });
+        assert_eq!(leaving, "sessions-004 sessions-002");
+    }
+}

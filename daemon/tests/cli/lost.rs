@@ -69,6 +69,27 @@ fn a_stack_whose_socket_was_removed_names_the_way_out() {
 }
 
 #[test]
+fn a_daemon_whose_directory_was_removed_ends_its_stack_by_itself() {
+    let place = Place::new();
+    let stack = Stack::new(&place, "homeless");
+    stack.up().ends(0);
+    let pid = daemon(&stack);
+    let traces = stack.traces();
+    let stopped = Stopped::new(pid);
+    std::fs::remove_dir_all(stack.directory()).unwrap();
+    // One beside it would have the same directory, and be ended with it.
+    stack.up().ends(2).says("`homeless` is already running");
+    drop(stopped);
+    let begun = Instant::now();
+    while std::path::Path::new(&format!("/proc/{pid}/exe")).exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it stays");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    assert_eq!(traces.anything(), Vec::<String>::new());
+    stack.down(&["--purge"]).ends(2).says("there is no stack");
+}
+
+#[test]
 fn a_stack_whose_directory_was_removed_is_found_and_ended() {
     let place = Place::new();
     let stack = Stack::new(&place, "roofless");

@@ -241,3 +241,41 @@ fn a_follower_that_hangs_is_made_anew_unless_its_source_streams_to_it() {
         );
     }
 }
+
+/// The way to it is cut, its stream is not: starts, which the runtime reports as done, forget what was seen of it each time.
+#[test]
+fn a_standby_that_only_its_primary_hears_is_out_of_sync_once_and_stays_so() {
+    let account = |waits: bool| {
+        DbProbe::Answered(PgStatus {
+            timeline: 1,
+            lsn: Lsn(1),
+            synchronous_standby: waits.then(|| id("orders-2")),
+            peers: vec![Peer {
+                application_name: "orders-2".to_owned(),
+                streaming: true,
+                synchronous: waits,
+                flush_lsn: Lsn(1),
+            }],
+            ..PgStatus::default()
+        })
+    };
+    let sets = |action: &Action| matches!(action, Action::SetSynchronousStandby { .. });
+    let mut bench = Bench::resumed(tier_10k::plan());
+    let mut waits = true;
+    for _ in 0..40 {
+        bench.after(100);
+        bench.database("orders-1", account(waits));
+        bench.database("orders-2", DbProbe::TimedOut);
+        if bench.ordered(sets) {
+            let set = bench.settle(sets, Outcome::Done);
+            waits =
+                matches!(set, Action::SetSynchronousStandby { standby, .. } if standby.is_some());
+        } else if bench.ordered(starts("orders-2")) {
+            bench.settle(starts("orders-2"), Outcome::Done);
+        }
+    }
+    let told = |wanted: fn(&EventKind) -> bool| bench.told.iter().filter(|it| wanted(it)).count();
+    let lost = told(|it| matches!(it, EventKind::StandbyOutOfSync { .. }));
+    let back = told(|it| matches!(it, EventKind::StandbyInSync { .. }));
+    assert_eq!((lost, back), (1, 0));
+}

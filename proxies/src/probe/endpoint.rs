@@ -194,6 +194,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_response_that_is_only_announced_has_an_end() {
+        let announced = |times| "HTTP/1.1 100 Continue\r\n\r\n".repeat(times);
+        assert_eq!(judged(announced(10).as_bytes(), "x"), Seen::Part(None));
+        let endless = announced(HEAD_MAX);
+        let malformed = Seen::Lost(ProbeOutcome::Malformed);
+        assert_eq!(judged(endless.as_bytes(), "x"), malformed);
+    }
+
     proptest! {
         #[test]
         fn any_response_is_survived(

@@ -10,7 +10,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use topologies::address::HostAddress;
-use topologies::topology::{LoadBalancerType, Rule, RuleAction, Stickiness, StickinessType};
+use topologies::topology::{
+    ForwardedFor, Headers, LoadBalancerType, Rule, RuleAction, Stickiness, StickinessType,
+};
 
 use crate::stack::{NEVER, SOON, Stack, connect, next, nothing_wrong, ping, refusal, zone};
 
@@ -465,6 +467,54 @@ async fn an_isolated_node_answers_when_the_link_is_back() {
     });
     assert_eq!(reply.status, 200);
     assert!(start.elapsed() >= NEVER);
+    stack.shutdown().await;
+}
+
+/// aws-behaviour §4.6: what the load balancer's attributes make of headers, as a target gets them.
+#[tokio::test]
+async fn s4_6_attributes_of_a_load_balancer_decide_what_targets_get_of_headers() {
+    let (mut stack, _engines) = with_targets(113).await;
+    let asked = "GET / HTTP/1.1\r\nHost: Shop.Internal\r\nX-Forwarded-For: 192.0.2.1\r\nbad_name: x\r\n\r\n";
+    let usual = Headers::default();
+    let of = |forwarded_for| Headers {
+        forwarded_for,
+        ..usual
+    };
+    for (headers, forwarded, host, invalid) in [
+        (
+            usual,
+            Some("192.0.2.1, 127.0.0.1"),
+            "shop.internal",
+            Some("x"),
+        ),
+        (
+            of(ForwardedFor::Preserve),
+            Some("192.0.2.1"),
+            "shop.internal",
+            Some("x"),
+        ),
+        (of(ForwardedFor::Remove), None, "shop.internal", Some("x")),
+        (
+            Headers {
+                preserve_host: true,
+                drop_invalid: true,
+                ..usual
+            },
+            Some("192.0.2.1, 127.0.0.1"),
+            "Shop.Internal",
+            None,
+        ),
+    ] {
+        stack.routes.load_balancers.get_mut("lb").unwrap().headers = headers;
+        stack.apply().await;
+        let mut client = Client::connect(&stack, 1).await;
+        client.send(asked).await;
+        let reply = client.reply().await;
+        let got = |name| header(&reply.body, name);
+        assert_eq!(got("x-forwarded-for"), forwarded, "{headers:?}");
+        assert_eq!(got("host"), Some(host), "{headers:?}");
+        assert_eq!(got("bad_name"), invalid, "{headers:?}");
+    }
     stack.shutdown().await;
 }
 

@@ -48,6 +48,9 @@ quick(ec2.get_waiter("instance_terminated"), InstanceIds=ids)
 
 with refused("InvalidInstanceID.NotFound"):
     ec2.describe_instances(InstanceIds=["i-00000000000000000"])
+for wrong in ("web-1", "i-1234", "i-0123456789abcdefg"):
+    with refused("InvalidInstanceID.Malformed"):
+        ec2.describe_instances(InstanceIds=[wrong])
 with refused("InvalidParameterValue"):
     ec2.describe_instances(Filters=[{"Name": "nonsense", "Values": ["1"]}])
 with refused("DryRunOperation"):

@@ -69,6 +69,10 @@ fn a_stack_taken_down_comes_up_whole_and_with_its_data(runtime: &'static str) {
     assert_ordered(&rig, &["before-down"]);
     order(&rig, "after-down");
     let events = rig.done(&["events"]);
+    let (_, since) = events.rsplit_once(" stopping").expect("it is told");
+    for word in ["Replication has stopped", "does not replicate"] {
+        assert!(!since.contains(word), "nothing stopped by itself: {since}");
+    }
     let failovers = |line: &&str| line.contains("ailing over") || line.contains("ailover");
     let told: Vec<_> = events.lines().filter(failovers).collect();
     assert_eq!(told, Vec::<&str>::new());
