@@ -328,6 +328,9 @@ pub enum EventKind {
         state: TargetHealth,
         /// AWS's reason code, `Target.Timeout`; empty when healthy.
         reason: String,
+        /// AWS's description of it, with what was met; empty when healthy.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        description: String,
     },
     /// A load balancer's node answers, or no longer does.
     LoadBalancerNodeChanged {

@@ -120,6 +120,9 @@ pub struct TargetView {
     pub state: TargetHealth,
     /// AWS's reason code; empty when healthy.
     pub reason: String,
+    /// AWS's description of it; empty when healthy.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
 }
 
 /// A fault in force.
@@ -271,11 +274,13 @@ impl World {
                 node,
                 state,
                 reason,
+                description,
             } => {
                 let targets = self.targets.entry(target_group.clone()).or_default();
                 let view = TargetView {
                     state: *state,
                     reason: reason.clone(),
+                    description: description.clone(),
                 };
                 targets
                     .entry(instance.clone())

@@ -48,6 +48,7 @@ fn up(plan: &Plan) -> World {
                 node: instance.zone.clone(),
                 state: TargetHealth::Healthy,
                 reason: String::new(),
+                description: String::new(),
             };
             apply(&mut world, health);
         }

@@ -379,6 +379,7 @@ async fn an_application_that_answers_no_load_balancer_is_impaired() {
             instance: web.id.clone(),
             node: zones[zone].clone(),
             state,
+            description: String::new(),
             reason: match state {
                 Unhealthy => topologies::event::TARGET_TIMEOUT.to_owned(),
                 Healthy | topologies::event::TargetHealth::Initial => String::new(),

@@ -112,18 +112,18 @@ impl TargetsMachine {
         let streak = self.targets.entry(key).or_default();
         streak.count(check);
         let checks = &target_group.health_check;
-        let (state, reason) = match (known, check) {
-            (TargetHealth::Initial, Check::Passed(_)) => (TargetHealth::Healthy, ""),
+        let (state, reason, description) = match (known, check) {
+            (TargetHealth::Initial, Check::Passed(_)) => (TargetHealth::Healthy, "", ""),
             (TargetHealth::Unhealthy, Check::Passed(_))
                 if streak.passed >= checks.healthy_threshold =>
             {
-                (TargetHealth::Healthy, "")
+                (TargetHealth::Healthy, "", "")
             }
-            (TargetHealth::Initial | TargetHealth::Healthy, Check::Failed { reason, .. })
+            (TargetHealth::Initial | TargetHealth::Healthy, Check::Failed { reason, detail })
                 if streak.failed >= checks.unhealthy_threshold
                     && !desk.planted(Bug::IgnoreFailedTargets) =>
             {
-                (TargetHealth::Unhealthy, *reason)
+                (TargetHealth::Unhealthy, *reason, detail.as_str())
             }
             (TargetHealth::Initial | TargetHealth::Healthy | TargetHealth::Unhealthy, _) => return,
         };
@@ -133,6 +133,7 @@ impl TargetsMachine {
             node: node.clone(),
             state,
             reason: reason.to_owned(),
+            description: description.to_owned(),
         });
     }
 

@@ -381,6 +381,7 @@ mod tests {
                 node: "us-east-1a".into(),
                 state: topologies::event::TargetHealth::Unhealthy,
                 reason: reason.to_owned(),
+                description: String::new(),
             };
             late(LIMIT, &with(&world, checked), None)
         };

@@ -257,6 +257,7 @@ hosted-zones:
                 let view = TargetView {
                     state,
                     reason: String::new(),
+                    description: String::new(),
                 };
                 let views = plan.nodes.iter().map(|n| (n.zone.clone(), view.clone()));
                 let targets = world.targets.entry(group.id.clone()).or_default();

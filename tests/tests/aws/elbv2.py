@@ -34,6 +34,13 @@ quick(elbv2.get_waiter("target_deregistered"), TargetGroupArn=group, Targets=tar
 elbv2.register_targets(TargetGroupArn=group, Targets=targets[:1])
 quick(elbv2.get_waiter("target_in_service"), TargetGroupArn=group, Targets=targets)
 
+# What a check met is told.
+elbv2.modify_target_group(TargetGroupArn=group, Matcher={"HttpCode": "204"})
+met = {"State": "unhealthy", "Reason": "Target.ResponseCodeMismatch", "Description": "Health checks failed with these codes: [200]"}
+until(lambda: all(it["TargetHealth"] == met for it in elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]))
+elbv2.modify_target_group(TargetGroupArn=group, Matcher={"HttpCode": "200"})
+quick(elbv2.get_waiter("target_in_service"), TargetGroupArn=group, Targets=targets)
+
 with refused("LoadBalancerNotFound"):
     elbv2.describe_load_balancers(Names=["elsewhere"])
 

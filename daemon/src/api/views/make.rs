@@ -427,6 +427,7 @@ mod tests {
         TargetView {
             state,
             reason: reason.to_owned(),
+            description: String::new(),
         }
     }
 

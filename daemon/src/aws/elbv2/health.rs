@@ -52,7 +52,7 @@ pub(in crate::aws) struct State<'a> {
     /// AWS's word.
     pub(in crate::aws) word: &'static str,
     /// Why, if it is not healthy: code and text.
-    why: Option<(&'a str, &'static str)>,
+    why: Option<(&'a str, &'a str)>,
 }
 
 impl State<'_> {
@@ -65,7 +65,7 @@ impl State<'_> {
     }
 }
 
-fn health<'a>(word: &'static str, reason: &'a str, text: &'static str) -> State<'a> {
+fn health<'a>(word: &'static str, reason: &'a str, text: &'a str) -> State<'a> {
     let why = Some((reason, text));
     State { word, why }
 }
@@ -125,10 +125,5 @@ fn fold<'w>(seen: &[&'w TargetView]) -> State<'w> {
         let word = "healthy";
         return State { word, why: None };
     };
-    let text = match bad.reason.as_str() {
-        "Target.Timeout" => "Request timed out",
-        "Target.ResponseCodeMismatch" => "Health checks failed with these codes: []",
-        _ => "Health checks failed",
-    };
-    health("unhealthy", &bad.reason, text)
+    health("unhealthy", &bad.reason, &bad.description)
 }

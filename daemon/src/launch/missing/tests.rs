@@ -48,6 +48,7 @@ fn seen(world: &mut World, target: &str, state: TargetHealth, reason: &str) {
     let view = TargetView {
         state,
         reason: reason.to_owned(),
+        description: String::new(),
     };
     let group = world.targets.entry("shop".into()).or_default();
     let views = group.entry(target.into()).or_default();

@@ -221,6 +221,7 @@ fn s4_8_targets_are_counted_by_their_zone() {
         let seen = TargetView {
             state,
             reason: String::new(),
+            description: String::new(),
         };
         let zones = ["eu-west-1a", "eu-west-1b"].map(|zone| (zone.into(), seen.clone()));
         let views = world.targets.entry(group.clone()).or_default();
