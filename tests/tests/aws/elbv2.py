@@ -37,7 +37,12 @@ quick(elbv2.get_waiter("target_in_service"), TargetGroupArn=group, Targets=targe
 # What a check met is told.
 elbv2.modify_target_group(TargetGroupArn=group, Matcher={"HttpCode": "204"})
 met = {"State": "unhealthy", "Reason": "Target.ResponseCodeMismatch", "Description": "Health checks failed with these codes: [200]"}
-until(lambda: all(it["TargetHealth"] == met for it in elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]))
+def all_met():
+    described = elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+    return all(it["TargetHealth"] == met for it in described)
+
+
+until("the code is told", all_met)
 elbv2.modify_target_group(TargetGroupArn=group, Matcher={"HttpCode": "200"})
 quick(elbv2.get_waiter("target_in_service"), TargetGroupArn=group, Targets=targets)
 
